@@ -1,0 +1,1 @@
+"""Detectors: bytes in, spans out. Usable without ``scanner``; see ``detectors.find``."""

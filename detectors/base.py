@@ -1,0 +1,171 @@
+"""What a detector is: the types between a detector and whoever runs it. Standard library only.
+
+A detector sees bytes and answers with spans. It never returns text: the raw value is asked for
+once, by the sealer, with ``Detector.value``. Nothing here imports ``scanner``, so ``detectors``
+is usable as a library on its own.
+
+Seams. Whoever cuts a stream into buffers keeps ``BEFORE`` bytes in front of the part that is
+new and ``AFTER`` bytes behind it (less only at the ends of the stream). A detector looks at no
+byte outside ``start - BEFORE`` .. ``start + AFTER`` of a match, which is what makes the answer
+independent of where a stream was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+BEFORE = 256
+AFTER = 768
+
+CONFIRMED = 0.8
+"""A match at or above this probability is *confirmed*."""
+POSSIBLE = 0.3
+"""From here up to ``CONFIRMED`` it is *possible*; below, it is not written unless asked for."""
+
+
+class State(StrEnum):
+    """In what form a value lies there."""
+
+    CLEAR = "clear"
+    ENCODED = "encoded"  # base64, hex, UTF-16, EBCDIC, escapes: readable by anyone who decodes
+    TEST = "test"  # a published test PAN
+    TRUNCATED = "truncated"  # masked or cut: digits are missing
+    HASHED = "hashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One value found: a span and what speaks for it; no text.
+
+    ``start``/``end`` are byte offsets in the buffer given to ``find``. ``score`` is the
+    probability, from what stands around the value alone, that the match is real. ``field`` is
+    a 64-bit hash of the place it stands under (JSON key, ``key=``, column, position in a log
+    line), 0 where there is none: ``Scan.fields()`` has counts under the same number, and
+    ``Detector.settle`` turns both into the final probability. ``layout`` names how the value
+    is written (``plain``, ``grouped``, ``utf-16-le``, ``base64`` ...), which is also how
+    ``Detector.value`` knows what to undo.
+    """
+
+    detector: str
+    entity: str
+    start: int
+    end: int
+    score: float
+    state: State = State.CLEAR
+    brands: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    layout: str = "plain"
+    field: int = 0
+
+
+@dataclass(slots=True)
+class FieldCounts:
+    """What was seen under one field in all, hits and misses: the evidence of the field.
+
+    Counts only, so that slices and workers can be added up in any order.
+    """
+
+    seen: int = 0
+    """numbers of a plausible length"""
+    luhn: int = 0
+    """of these, how many satisfy Luhn"""
+    issued: int = 0
+    """of these, how many also begin with a known issuer prefix of that length"""
+    lengths: dict[int, int] = field(default_factory=dict)
+
+    def add(self, other: FieldCounts) -> None:
+        self.seen += other.seen
+        self.luhn += other.luhn
+        self.issued += other.issued
+        for length, count in other.lengths.items():
+            self.lengths[length] = self.lengths.get(length, 0) + count
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Value:
+    """A raw value on its way to the sealer. Its repr shows a length, so no trace holds it.
+
+    ``text`` is canonical (for a PAN: ASCII digits; truncated: with ``*`` for what is missing)
+    and is what the fingerprint is made of. ``pan`` is the card number whose mask may be shown:
+    the value itself for a PAN, the PAN inside a track, None for a CVV, PIN block or secret.
+    """
+
+    text: str
+    pan: str | None
+
+    def __repr__(self) -> str:
+        return f"Value(<{len(self.text)} characters>)"
+
+
+class Hints(Protocol):
+    """What a reader knows about the structure of a buffer. All optional to use."""
+
+    def field_name(self, start: int) -> str | None:
+        """Name of the column or key that the byte at ``start`` belongs to, if it is known."""
+        ...
+
+
+class NoHints:
+    """Plain text: nothing is known beyond the bytes."""
+
+    def field_name(self, start: int) -> str | None:
+        return None
+
+
+class Scan(Protocol):
+    """One pass over one slice; holds the field counts of that slice."""
+
+    def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
+        """Matches whose start lies in ``lo <= start < hi``, in order of start.
+
+        Bytes outside lo..hi are context. Never raises on any input.
+        """
+        ...
+
+    def fields(self) -> Mapping[int, FieldCounts]:
+        """Counts so far, by ``Match.field``."""
+        ...
+
+
+class Detector(Protocol):
+    """A plug-in module has ``DETECTOR``, an object of this shape, and that is all."""
+
+    name: str
+    """also ``Match.detector``"""
+    entities: tuple[str, ...]
+    profiles: frozenset[str]
+    """profiles it runs in: ``card``, ``full``"""
+    summary: str
+    """what it finds, one line of Markdown, for docs/detectors.md"""
+    limits: str
+    """what it cannot see, likewise"""
+    examples: Sequence[Example]
+    near_misses: Sequence[bytes]
+
+    def scan(self) -> Scan: ...
+
+    def value(self, data: Buffer, match: Match) -> Value:
+        """The raw value of a match, for the sealer only. ``data`` as it was given to ``find``."""
+        ...
+
+    def settle(self, match: Match, counts: FieldCounts | None) -> tuple[float, tuple[str, ...]]:
+        """Final probability and the words for it, once all counts of the field are in.
+
+        ``match`` may be a stand-in rebuilt from a sealed finding: its span means nothing.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Text that holds exactly these entities, confirmed, with this value: run by the tests."""
+
+    data: bytes
+    entity: str
+    value: str
+    state: State = State.CLEAR

@@ -1,0 +1,1 @@
+"""Sources of evidence of who read what, one file each."""

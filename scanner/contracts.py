@@ -1,0 +1,241 @@
+"""The shapes of the plug-ins: stores, readers, evidence, reports. Standard library only.
+
+A plug-in is one file with one constant (``STORE``, ``READER``, ``EVIDENCE``, ``REPORT``) whose
+value has the shape below. ``scanner.registry`` finds it; nothing else needs to know of it.
+Detectors have their shape in ``detectors.base``.
+
+Raw data travels as ``Chunk`` and ``Source``; both hide it from repr. Names that come from
+data (member, column, sheet, key) are sealed by the pipeline, so plug-ins hand them on as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias
+
+from scanner.model import (
+    Access,
+    Evidence,
+    Fact,
+    Location,
+    Outcome,
+    Problem,
+    Reads,
+    Run,
+    Slice,
+    Store,
+    Unit,
+)
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+# --- readers ------------------------------------------------------------------------------------
+
+
+class Chunk:
+    """A buffer to search, the window that is new in it, and how to say where a match stands.
+
+    ``data[lo:hi]`` is new, the rest is context that overlaps the chunks before and after
+    (``detectors.base.BEFORE`` and ``AFTER`` bytes, less at the ends). ``data`` may be reused for the
+    next chunk: finish with one before taking the next. ``locate(start, end)`` turns offsets in
+    ``data`` into a ``Location``; it is called for findings only, so it may be slow.
+    ``field_name(start)`` names the column or key at an offset, None when there is none.
+    ``newlines`` counts the line ends in the window, so that a later slice can number its lines.
+    """
+
+    __slots__ = ("data", "field_name", "hi", "lo", "locate", "newlines")
+
+    def __init__(
+        self,
+        data: Buffer,
+        lo: int,
+        hi: int,
+        locate: Callable[[int, int], Location],
+        field_name: Callable[[int], str | None] = lambda start: None,
+        newlines: int = 0,
+    ) -> None:
+        self.data, self.lo, self.hi = data, lo, hi
+        self.locate, self.field_name, self.newlines = locate, field_name, newlines
+
+    def __repr__(self) -> str:
+        return f"Chunk(<{len(self.data)} bytes>)"
+
+
+@dataclass(slots=True)
+class Source:
+    """Bytes to read: a unit or a member of one.
+
+    ``file`` is a binary file object, read-only; ``seekable`` says whether ``seek`` is cheap.
+    ``sibling("-wal")`` opens the file beside it with that suffix, None when there is none.
+    ``check()`` is called after reading and says whether the content changed meanwhile.
+    ``data_ranges(start, end)`` yields the ranges that are not holes of a sparse file.
+    """
+
+    file: BinaryIO = field(repr=False)
+    name: str = field(repr=False)
+    size: int | None = None
+    seekable: bool = True
+    sibling: Callable[[str], Source | None] = field(default=lambda suffix: None, repr=False)
+    check: Callable[[], Problem | None] = field(default=lambda: None, repr=False)
+    data_ranges: Callable[[int, int], Iterator[tuple[int, int]]] = field(
+        default=lambda start, end: iter(((start, end),)), repr=False
+    )
+
+
+@dataclass(slots=True)
+class Member:
+    """A piece inside a unit that goes through the readers again: an archive's member, a blob.
+
+    ``open`` opens it; it is called at most once, before the next item is taken. It may raise
+    ``Unreadable`` (encrypted, corrupt), which then counts for this member only.
+    """
+
+    name: str = field(repr=False)
+    size: int | None
+    open: Callable[[], Source] = field(repr=False)
+
+
+@dataclass(slots=True)
+class Limits:
+    """Budgets of one unit; what goes over one becomes a ``Problem`` with its reason."""
+
+    depth: int = 8
+    entries: int = 1_000_000
+    bytes: int = 64 << 30
+    """unpacked bytes"""
+    ratio: int = 1_000
+    """unpacked to packed, beyond the first 64 MiB"""
+    seconds: float = 3_600.0
+    memory: int = 64 << 20
+    """what may be held in memory of one member that needs random access"""
+
+
+class Reader(Protocol):
+    """One family of formats."""
+
+    name: str
+    sliceable: bool
+    """True when a part of the source can be read by offsets without the rest (text can, gzip not)"""
+
+    def claims(self, head: bytes, name: str) -> bool:
+        """Whether this reader is for a source that begins with ``head`` (up to 4 KiB)."""
+        ...
+
+    def read(
+        self, source: Source, part: Slice, limits: Limits
+    ) -> Iterator[Chunk | Member | Problem]:
+        """Everything in ``part``. Raises ``Unreadable`` when nothing can be read at all; a fault
+        after some of it was read is yielded as a ``Problem``."""
+        ...
+
+
+# --- stores -------------------------------------------------------------------------------------
+
+SealName: TypeAlias = Callable[[str], str]
+"""Masks card numbers in a name that came from data (``scanner.seal.Sealer.name``)."""
+
+Ignore: TypeAlias = Callable[[str, bool], bool]
+"""``ignore(name, is_directory)``: True for what the configuration excludes. It counts its hits."""
+
+
+@dataclass(slots=True)
+class Records:
+    """A unit that is not bytes but rows: a table. ``chunks`` yields them as tab-separated text,
+    a row a line, with the column as ``field_name`` and row, field in the location."""
+
+    chunks: Callable[[Slice], Iterator[Chunk | Member | Problem]]
+    sliceable: bool = False
+    check: Callable[[], Problem | None] = lambda: None
+
+
+class OpenStore(Protocol):
+    """A store that is connected. Made anew in each process that needs one."""
+
+    def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
+        """Everything in the store, in a stable order. What cannot be a unit (a FIFO, a denied
+        folder) comes as an ``Outcome``. Raises ``Unreadable`` when nothing can be listed."""
+        ...
+
+    def open(self, unit: Unit) -> Source | Records:
+        """Raises ``Unreadable``."""
+        ...
+
+    def facts(self) -> tuple[Fact, ...]:
+        """Protection facts. Never raises: what cannot be asked is *unknown* with the reason."""
+        ...
+
+    def access(self) -> Access:
+        """Who could read, as far as the store itself tells; the read side stays empty."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class StoreKind(Protocol):
+    """One kind of store."""
+
+    kind: str
+    options: Mapping[str, type]
+    """options of ``[[store]]`` it understands, with their types"""
+
+    def claims(self, target: str) -> bool:
+        """Whether a target on the command line or a ``uri`` is of this kind, by its look alone."""
+        ...
+
+    def resolve(self, target: str, options: Mapping[str, Any]) -> Store:
+        """The store a target names, with a canonical uri. Raises ``UsageError`` for a target that
+        cannot be right (a path that does not exist). Does not read the store."""
+        ...
+
+    def connect(self, store: Store, seal_name: SealName) -> OpenStore:
+        """Raises ``Unreadable`` when the store as a whole cannot be reached. ``seal_name`` makes
+        ``Unit.name`` from the key, and goes over every name put into an ``Outcome``."""
+        ...
+
+
+# --- evidence -----------------------------------------------------------------------------------
+
+OpenFiles: TypeAlias = Callable[[str], Iterator[tuple[str, Source | Problem]]]
+"""``open_files(uri)`` walks a file, folder or ``s3://`` prefix: names and sources, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceResult:
+    """What a source of evidence says of one store."""
+
+    evidence: Evidence
+    reads: tuple[Reads, ...] = ()
+
+
+class EvidenceKind(Protocol):
+    """One kind of record of who read what."""
+
+    kind: str
+    options: Mapping[str, type]
+
+    def collect(
+        self,
+        settings: Mapping[str, Any],
+        open_files: OpenFiles,
+        stores: Sequence[Store],
+        window: tuple[datetime, datetime],
+        seal_name: SealName,
+    ) -> Mapping[str, EvidenceResult]:
+        """By store uri, for every store this kind of evidence can speak of. Never raises for bad
+        records: they are counted in ``Evidence.unparsed``."""
+        ...
+
+
+# --- reports ------------------------------------------------------------------------------------
+
+
+class Report(Protocol):
+    """One format. The same run gives the same characters."""
+
+    name: str
+    suffix: str
+
+    def write(self, run: Run, out: TextIO) -> None: ...

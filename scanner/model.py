@@ -1,0 +1,350 @@
+"""The nouns of Cardtrail, frozen. Standard library only; everything else imports this.
+
+Two types hold raw data, ``Chunk`` and the key of a ``Unit``, and neither shows it in its repr.
+Everything that leaves a worker (``Finding``, ``Outcome``, facts) has no field for a raw value,
+so no report can leak one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = "cardtrail.run/1"
+
+
+class Tri(StrEnum):
+    """A protection fact is one of these; "unknown" always comes with a detail that says why."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One protection fact: ``control`` (``public-access``, ``default-encryption`` ...), its state,
+    and a sentence. For ``public-access`` *yes* is the bad answer: the store is open."""
+
+    control: str
+    state: Tri
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A place that holds data. ``uri`` is its identity from run to run.
+
+    ``options`` are the settings of ``[[store]]`` that its kind understands (region, endpoint ...);
+    they hold no secret. ``environment`` is free text (``production``, ``staging`` ...); ``expected``
+    says whether cards are meant to be here, None when nobody said.
+    """
+
+    uri: str
+    kind: str
+    environment: str | None = None
+    expected: bool | None = None
+    owner: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The piece of a store that gets one outcome: a file, an object, a table.
+
+    ``key`` opens it and may be anything (a file name can be a PAN), so it is not in the repr and
+    goes nowhere but to the store that made it. ``name`` is the sealed key, safe to keep and show
+    after escaping; it stands in every outcome and finding. ``version`` changes when the content
+    does (ETag and version id; device, inode, size, times), None when the store cannot tell.
+    ``size`` in bytes, None when unknown.
+    """
+
+    store: str
+    key: str = field(repr=False)
+    name: str
+    size: int | None = None
+    version: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The same from run to run: resume, incremental and diff rest on it."""
+        return unit_id(self.store, self.name)
+
+
+def unit_id(store: str, name: str) -> str:
+    text = f"{store}\0{name}".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Part of a unit, the grain of work and of resume. ``end`` None means "to the end".
+
+    Slice 0 always begins at 0. A unit that cannot be cut has one slice.
+    """
+
+    index: int
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a value stands. ``line`` and ``column`` count from 1; ``offset`` is a byte offset in
+    the unit or, with ``member``, in the unpacked member. What does not apply is None."""
+
+    offset: int | None = None
+    line: int | None = None
+    column: int | None = None
+    member: str | None = None
+    page: int | None = None
+    sheet: str | None = None
+    row: int | None = None
+    field: str | None = None
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One distinct value of one entity in one unit; or, with ``fingerprint`` None, the rest of
+    them after the limit of distinct values a unit. No field can hold a raw value."""
+
+    store: str
+    unit: str
+    detector: str
+    entity: str
+    brands: tuple[str, ...]
+    masked: str | None
+    fingerprint: str | None
+    distinct: int
+    count: int
+    confidence: float
+    severity: Severity
+    state: str
+    location: Location | None
+    locations: tuple[Location, ...]
+    requirements: tuple[str, ...]
+    why: tuple[str, ...]
+
+
+class Status(StrEnum):
+    SCANNED = "scanned"
+    SAMPLED = "sampled"  # read in part: ``reason`` says why not the rest
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Exactly one per unit, and one for a listing that broke off (``unit`` then names the prefix).
+
+    ``bytes`` were read; ``fraction`` of the whole for ``sampled``, None when it is not known.
+    ``detail`` is a sentence without content.
+    """
+
+    store: str
+    unit: str
+    status: Status
+    reason: str | None = None
+    detail: str = ""
+    bytes: int = 0
+    size: int | None = None
+    fraction: float | None = None
+    version: str | None = None
+
+
+# --- access -------------------------------------------------------------------------------------
+
+
+class Coverage(StrEnum):
+    """How much of a window the evidence of reads covers."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One source of evidence for one store, and how far it reaches."""
+
+    source: str
+    coverage: Coverage
+    start: datetime | None
+    end: datetime | None
+    detail: str
+    unparsed: int = 0
+    """records that could not be understood: counted, never dropped in silence"""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A principal that could read. ``state`` is allow, conditional or unknown."""
+
+    principal: str
+    kind: str
+    state: str
+    via: str
+    last_read: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    rule: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What one principal did. A number that the source does not tell is None, never 0."""
+
+    principal: str
+    reads: int | None
+    rows: int | None = None
+    bytes: int | None = None
+    objects: int | None = None
+    denied: int | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The access block of a store. ``answer`` is read, not-read or cannot-tell: the second only
+    under complete coverage."""
+
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    evidence: tuple[Evidence, ...] = ()
+    public: Tri = Tri.UNKNOWN
+    could_read_known: bool = False
+    """True when ``could_read`` is the full list, so that its length is a number worth printing"""
+    could_read: tuple[Grant, ...] = ()
+    did_read: tuple[Reads, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        if any(reads.reads for reads in self.did_read):
+            return "read"
+        whole = any(e.coverage is Coverage.COMPLETE for e in self.evidence)
+        return "not-read" if whole else "cannot-tell"
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    UNPROTECTED = "unprotected"
+    PROTECTED = "protected"
+    NO_CARD_DATA = "no-card-data"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """Everything known of one store at the end of a run. ``sentence`` is the verdict in words."""
+
+    store: Store
+    verdict: Verdict
+    sentence: str
+    distinct_pans: int | None
+    """confirmed distinct PANs in clear or encoded form; None when nothing of the store was read"""
+    distinct_pans_estimated: bool
+    findings: int
+    protection: tuple[Fact, ...]
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class RunCoverage:
+    """``units`` = scanned + sampled + skipped + failed. ``bytes`` is what the units hold as far as
+    the stores told; ``bytes_scanned`` is what was read of them."""
+
+    units: int = 0
+    scanned: int = 0
+    sampled: int = 0
+    skipped: int = 0
+    failed: int = 0
+    bytes: int = 0
+    bytes_scanned: int = 0
+    excluded: int = 0
+    """hidden by ``exclude`` rules: not in scope, but counted"""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return self.units == self.scanned
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The only input of a report: any report can be drawn again later from the ledger.
+
+    ``outcomes`` holds one for every unit, the scanned ones too. Findings and outcomes are sorted,
+    so the same run is the same bytes in every format.
+    """
+
+    id: str
+    version: str
+    started: datetime
+    finished: datetime | None
+    status: str
+    """``complete`` or ``incomplete``"""
+    profile: str
+    config_digest: str
+    key_id: str
+    detectors: tuple[str, ...]
+    targets: tuple[str, ...]
+    coverage: RunCoverage
+    stores: tuple[StoreReport, ...]
+    findings: tuple[Finding, ...]
+    outcomes: tuple[Outcome, ...]
+    earlier: tuple[RunSummary, ...] = ()
+    """earlier finished runs over the same stores, oldest first: the trend"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    id: str
+    started: datetime
+    finished: datetime | None
+    status: str
+    profile: str
+    units: int
+    not_read: int
+    findings: int
+    distinct_pans: int
+    unprotected: int
+
+
+# --- raw data -----------------------------------------------------------------------------------
+
+
+class Problem:
+    """Something inside a unit that was not read: an encrypted member, a truncated stream.
+
+    Readers yield it among chunks; the unit's outcome becomes *sampled* or worse.
+    """
+
+    __slots__ = ("detail", "member", "reason")
+
+    def __init__(self, reason: str, detail: str = "", member: str | None = None) -> None:
+        self.reason, self.detail, self.member = reason, detail, member

@@ -1,0 +1,1 @@
+"""Kinds of stores, one file each."""
