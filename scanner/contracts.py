@@ -39,8 +39,8 @@ class Chunk:
     """A buffer to search, the window that is new in it, and how to say where a match stands.
 
     ``data[lo:hi]`` is new, the rest is context that overlaps the chunks before and after
-    (``detectors.base.BEFORE`` and ``AFTER`` bytes, less at the ends). ``data`` may be reused for the
-    next chunk: finish with one before taking the next. ``locate(start, end)`` turns offsets in
+    (``detectors.base.BEFORE`` and ``AFTER`` bytes, less at the ends). ``data`` may be reused for
+    the next chunk: finish with one before taking the next. ``locate(start, end)`` turns offsets in
     ``data`` into a ``Location``; it is called for findings only, so it may be slow.
     ``field_name(start)`` names the column or key at an offset, None when there is none.
     ``newlines`` counts the line ends in the window, so that a later slice can number its lines.
@@ -118,7 +118,7 @@ class Reader(Protocol):
 
     name: str
     sliceable: bool
-    """True when a part of the source can be read by offsets without the rest (text can, gzip not)"""
+    """True when a part can be read by offsets without the rest (text can, gzip not)"""
 
     def claims(self, head: bytes, name: str) -> bool:
         """Whether this reader is for a source that begins with ``head`` (up to 4 KiB)."""

@@ -40,8 +40,8 @@ class Store:
     """A place that holds data. ``uri`` is its identity from run to run.
 
     ``options`` are the settings of ``[[store]]`` that its kind understands (region, endpoint ...);
-    they hold no secret. ``environment`` is free text (``production``, ``staging`` ...); ``expected``
-    says whether cards are meant to be here, None when nobody said.
+    they hold no secret. ``environment`` is free text (``production``, ``staging`` ...);
+    ``expected`` says whether cards are meant to be here, None when nobody said.
     """
 
     uri: str
