@@ -1,0 +1,260 @@
+"""The run document, ``cardtrail.run/1``: the format other programs rely on.
+
+``docs`` of every field stand in the JSON Schema (``reports.schema``). Written as a stream, a
+record a line, so a run with a million findings needs no giant string and diffs line by line.
+The text is pure ASCII: every other character is a JSON escape, so no name can steer a terminal
+or break a decoder. Undecodable bytes of file names (lone surrogates, which many parsers
+refuse) are written as the text ``\\x80``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from reports import figures
+from reports.figures import rfc3339
+from scanner.model import (
+    SCHEMA,
+    Access,
+    Evidence,
+    Finding,
+    Grant,
+    Location,
+    Outcome,
+    Reads,
+    Run,
+    RunCoverage,
+    RunSummary,
+    StoreReport,
+)
+from scanner.text import printable
+
+Record = dict[str, Any]
+
+# allow_nan: a confidence that is not a number is a defect to hear of, not a document to write
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(", ", ": ")).encode
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+class JsonReport:
+    name = "json"
+    suffix = ".json"
+
+    def write(self, run: Run, out: TextIO) -> None:
+        """One JSON document, ``cardtrail.run/1``."""
+        out.write("{\n")
+        for key, value in head(run).items():
+            out.write(f"{encode(key)}: {encode(value)},\n")
+        _array(out, "stores", map(store, run.stores))
+        _array(out, "findings", map(finding, run.findings))
+        _array(out, "outcomes", map(outcome, run.outcomes))
+        _array(out, "earlier", map(earlier, run.earlier), last=True)
+        out.write("}\n")
+
+
+REPORT = JsonReport()
+
+
+def encode(value: object) -> str:
+    """One line of ASCII JSON without lone surrogates and without a raw DEL."""
+    text = _encode(value)
+    if "\\ud" in text:  # rare: a character beyond the BMP, or a name that is not Unicode
+        text = _encode(_without_surrogates(value))
+    return text.replace("\x7f", "\\u007f")
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _LONE.sub(lambda match: printable(match[0]), value)
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    return value
+
+
+def _array(out: TextIO, key: str, records: Iterable[Record], last: bool = False) -> None:
+    out.write(f"{encode(key)}: [")
+    separator = "\n"
+    for record in records:
+        out.write(separator + encode(record))
+        separator = ",\n"
+    out.write("]\n" if last else "],\n")
+
+
+def head(run: Run) -> Record:
+    """Everything of the document that is not a list of records."""
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "cardtrail", "version": run.version},
+        "run": {
+            "id": run.id,
+            "started": rfc3339(run.started),
+            "finished": rfc3339(run.finished),
+            "status": run.status,
+            "profile": run.profile,
+            "config_digest": run.config_digest,
+            "key_id": run.key_id,
+            "detectors": list(run.detectors),
+            "targets": list(run.targets),
+        },
+        "coverage": _coverage(run.coverage),
+    }
+
+
+def _coverage(coverage: RunCoverage) -> Record:
+    return {
+        "units": coverage.units,
+        "scanned": coverage.scanned,
+        "sampled": coverage.sampled,
+        "skipped": coverage.skipped,
+        "failed": coverage.failed,
+        "bytes": coverage.bytes,
+        "bytes_scanned": coverage.bytes_scanned,
+        "excluded": coverage.excluded,
+        "reasons": dict(sorted(coverage.reasons.items())),
+    }
+
+
+def store(report: StoreReport) -> Record:
+    return {
+        "uri": report.store.uri,
+        "kind": report.store.kind,
+        "environment": report.store.environment,
+        "expected": report.store.expected,
+        "owner": report.store.owner,
+        "verdict": str(report.verdict),
+        "sentence": report.sentence,
+        "distinct_pans": report.distinct_pans,
+        "distinct_pans_estimated": report.distinct_pans_estimated,
+        "findings": report.findings,
+        "protection": [
+            {"control": f.control, "state": str(f.state), "detail": f.detail}
+            for f in report.protection
+        ],
+        "access": _access(report.access),
+    }
+
+
+def _access(access: Access) -> Record:
+    totals = figures.read_totals(access)
+    return {
+        "window": {"from": rfc3339(access.window_start), "to": rfc3339(access.window_end)},
+        "answer": access.answer,
+        "evidence": [_evidence(e) for e in access.evidence],
+        "could_read": {
+            "public": figures.tri_to_bool(access.public),
+            "principals": figures.could_read_count(access),
+            "list": [_grant(g) for g in access.could_read],
+        },
+        "did_read": {
+            "principals": totals.principals,
+            "reads": totals.reads,
+            "rows": totals.rows,
+            "bytes": totals.bytes,
+            "first": rfc3339(totals.first),
+            "last": rfc3339(totals.last),
+            "at_least": totals.at_least,
+            "list": [_reads(r) for r in access.did_read],
+        },
+    }
+
+
+def _evidence(evidence: Evidence) -> Record:
+    return {
+        "source": evidence.source,
+        "coverage": str(evidence.coverage),
+        "from": rfc3339(evidence.start),
+        "to": rfc3339(evidence.end),
+        "detail": evidence.detail,
+        "unparsed": evidence.unparsed,
+    }
+
+
+def _grant(grant: Grant) -> Record:
+    return {
+        "principal": grant.principal,
+        "kind": grant.kind,
+        "state": grant.state,
+        "via": grant.via,
+        "last_read": rfc3339(grant.last_read),
+    }
+
+
+def _reads(reads: Reads) -> Record:
+    return {
+        "principal": reads.principal,
+        "reads": reads.reads,
+        "rows": reads.rows,
+        "bytes": reads.bytes,
+        "objects": reads.objects,
+        "denied": reads.denied,
+        "first": rfc3339(reads.first),
+        "last": rfc3339(reads.last),
+        "flags": [{"rule": flag.rule, "sentence": flag.sentence} for flag in reads.flags],
+    }
+
+
+def finding(found: Finding) -> Record:
+    return {
+        "store": found.store,
+        "unit": found.unit,
+        "detector": found.detector,
+        "entity": found.entity,
+        "brands": list(found.brands),
+        "masked": found.masked,
+        "fingerprint": found.fingerprint,
+        "distinct": found.distinct,
+        "count": found.count,
+        "confidence": found.confidence,
+        "severity": str(found.severity),
+        "state": found.state,
+        "location": location(found.location or Location()),
+        "locations": [location(place) for place in found.locations[:15]],
+        "requirements": list(found.requirements),
+        "why": list(found.why),
+    }
+
+
+def location(place: Location) -> Record:
+    return {
+        "line": place.line,
+        "column": place.column,
+        "offset": place.offset,
+        "member": place.member,
+        "page": place.page,
+        "sheet": place.sheet,
+        "row": place.row,
+        "field": place.field,
+    }
+
+
+def outcome(result: Outcome) -> Record:
+    return {
+        "store": result.store,
+        "unit": result.unit,
+        "status": str(result.status),
+        "reason": result.reason,
+        "detail": result.detail,
+        "bytes": result.bytes,
+        "size": result.size,
+        "fraction": result.fraction,
+    }
+
+
+def earlier(summary: RunSummary) -> Record:
+    return {
+        "id": summary.id,
+        "started": rfc3339(summary.started),
+        "finished": rfc3339(summary.finished),
+        "status": summary.status,
+        "profile": summary.profile,
+        "units": summary.units,
+        "not_read": summary.not_read,
+        "findings": summary.findings,
+        "distinct_pans": summary.distinct_pans,
+        "unprotected": summary.unprotected,
+    }
