@@ -1,0 +1,195 @@
+"""S3 and servers that speak its protocol: ``s3://bucket`` and ``s3://bucket/prefix``.
+
+``s3://bucket/logs`` is the object ``logs``, if there is one, and everything under ``logs/``; not
+``logs-old/``. Reads and never writes. What obstore is not asked for, and why: listing
+(``s3_listing``) and keys it cannot name (``s3_object``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from scanner.contracts import Ignore, OpenStore, SealName, Source
+from scanner.errors import Reason, Unreadable, UsageError
+from scanner.model import Access, Fact, Outcome, Status, Store, Unit
+
+if TYPE_CHECKING:
+    from scanner.stores.s3_client import Connection
+    from scanner.stores.s3_listing import Listed
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+
+
+def split_uri(target: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``. The prefix is taken as it stands, without
+    percent-decoding, as the AWS tools do."""
+    bucket, _, prefix = target.removeprefix("s3://").partition("/")
+    return bucket, prefix
+
+
+class S3Kind:
+    kind = "s3"
+    options: Mapping[str, type] = {
+        "endpoint": str,  # of a compatible server
+        "region": str,
+        "profile": str,  # of the AWS configuration
+        "anonymous": bool,  # unsigned requests, as the public would make them
+    }
+
+    def claims(self, target: str) -> bool:
+        return target.startswith("s3://")
+
+    def resolve(self, target: str, options: Mapping[str, Any]) -> Store:
+        bucket, prefix = split_uri(target)
+        if not _BUCKET.fullmatch(bucket):
+            raise UsageError(f"{target}: expected s3://bucket or s3://bucket/prefix")
+        endpoint = options.get("endpoint")
+        if endpoint is not None:
+            parts = urlsplit(str(endpoint))
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+                raise UsageError(
+                    f"s3://{bucket}: endpoint: expected http://host:port or https://host:port, "
+                    "without a user name or password"
+                )
+        uri = f"s3://{bucket}/{prefix.removesuffix('/')}".removesuffix("/")
+        return Store(uri=uri, kind=self.kind, options=dict(options))
+
+    def connect(self, store: Store, seal_name: SealName) -> OpenStore:
+        from scanner.stores import s3_client
+
+        bucket, prefix = split_uri(store.uri)
+        connection = s3_client.connect(bucket, prefix, store.options)
+        return S3(store, prefix, connection, seal_name)
+
+
+STORE = S3Kind()
+
+
+class S3:
+    """A bucket, or the part of it under a prefix, that is connected."""
+
+    def __init__(
+        self, store: Store, prefix: str, connection: Connection, seal_name: SealName
+    ) -> None:
+        from scanner.stores.s3_object import Objects
+
+        self._store, self._prefix, self._connection = store, prefix, connection
+        self._seal_name = seal_name
+        self._objects = Objects(connection)
+
+    def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
+        """Objects in the order of the server, which is that of the bytes of their keys. An archived
+        object is *skipped* here, since to ask for it would cost a request and give nothing."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from scanner.stores import s3_errors
+
+        listed = 0
+        try:
+            for item in self._listing():
+                listed += 1
+                name = self._name(item.key)
+                if not ignore(name, False):
+                    yield self._unit(item, name)
+        except (BotoCoreError, ClientError, Unreadable) as error:
+            fault = error if isinstance(error, Unreadable) else s3_errors.from_boto(error)
+            if not listed:
+                raise fault from None
+            detail = f"the listing broke off after {listed:,} objects: {fault.detail}"
+            yield Outcome(
+                store=self._store.uri,
+                unit=self._seal_name(self._prefix),
+                status=Status.FAILED,
+                reason=fault.reason,
+                detail=detail,
+            )
+
+    def _listing(self) -> Iterator[Listed]:
+        from scanner.stores import s3_listing
+
+        client, bucket, prefix = self._connection.client, self._connection.bucket, self._prefix
+        s3_listing.prepare(client)
+        if prefix:
+            # in the order of keys the object ``prefix`` itself comes before all that begin with it
+            first = s3_listing.objects(client, bucket, prefix, limit=1)
+            yield from (item for item in first if item.key == prefix)
+            prefix += "/"
+        yield from s3_listing.objects(client, bucket, prefix)
+
+    def _name(self, key: str) -> str:
+        """The key under the prefix. The object at the prefix itself has its last segment for a
+        name; should ``prefix/last`` exist too, that one gets ``./`` before it."""
+        last = self._prefix.rpartition("/")[2]
+        if not self._prefix:
+            return key
+        if key == self._prefix:
+            return last
+        name = key[len(self._prefix) + 1 :]
+        return f"./{name}" if name == last else name
+
+    def _unit(self, item: Listed, name: str) -> Unit | Outcome:
+        sealed = self._seal_name(name)
+        if item.archived:
+            return Outcome(
+                store=self._store.uri,
+                unit=sealed,
+                status=Status.SKIPPED,
+                reason=Reason.ARCHIVED,
+                detail="in an archive storage class; it needs a restore before it can be read",
+                size=item.size,
+                version=item.etag,
+            )
+        return Unit(
+            store=self._store.uri, key=item.key, name=sealed, size=item.size, version=item.etag
+        )
+
+    def open(self, unit: Unit) -> Source:
+        size = unit.size
+        if size is None:
+            size = self._size(unit.key)
+            if size is None:
+                raise Unreadable(Reason.VANISHED, "the object was listed and is gone now")
+        return self._source(unit.key, unit.name, size, unit.version)
+
+    def _source(self, key: str, name: str, size: int, etag: str | None) -> Source:
+        def sibling(suffix: str) -> Source | None:
+            beside = self._size(key + suffix)
+            if beside is None:
+                return None
+            return self._source(key + suffix, name + suffix, beside, None)
+
+        return Source(
+            file=self._objects.open(key, size, etag),
+            name=name,
+            size=size,
+            seekable=True,
+            sibling=sibling,
+        )
+
+    def _size(self, key: str) -> int | None:
+        """The size of an object, None when there is none."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from scanner.stores import s3_errors
+
+        try:
+            answer = self._connection.client.head_object(Bucket=self._connection.bucket, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            fault = s3_errors.from_boto(error)
+            if fault.reason in {Reason.VANISHED, Reason.NOT_FOUND}:
+                return None
+            raise fault from None
+        return answer["ContentLength"]
+
+    def facts(self) -> tuple[Fact, ...]:
+        return ()
+
+    def access(self) -> Access:
+        return Access()
+
+    def close(self) -> None:
+        self._objects.close()
+        self._connection.client.close()
