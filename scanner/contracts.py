@@ -127,8 +127,11 @@ class Reader(Protocol):
     def read(
         self, source: Source, part: Slice, limits: Limits
     ) -> Iterator[Chunk | Member | Problem]:
-        """Everything in ``part``. Raises ``Unreadable`` when nothing can be read at all; a fault
-        after some of it was read is yielded as a ``Problem``."""
+        """Everything in ``part``; a reader that is not sliceable reads all of it.
+
+        Raises ``Unreadable`` when nothing can be read at all; a fault after some of it was read
+        is yielded as a ``Problem``.
+        """
         ...
 
 

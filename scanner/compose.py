@@ -1,0 +1,169 @@
+"""Puts a scan together: plug-ins, key, executor, ledger. With ``cli`` the only module that knows
+the registry."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from scanner import config, hygiene, registry
+from scanner.config import Settings, StoreTable
+from scanner.contracts import Ignore, Limits, StoreKind
+from scanner.engine import Executor, InProcess, Processes
+from scanner.errors import ConfigError, ExitCode, NothingInScope, UsageError
+from scanner.model import Store
+from scanner.scratch import scratch_folders
+from scanner.seal import Sealer
+from scanner.work import EvidenceTask, Plugins, Worker
+
+WORKER_MEMORY = 1 << 30
+_GRACE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Excluder:
+    """``exclude`` rules in gitignore syntax over the names of a store; counts what it hides."""
+
+    patterns: list[str]
+    hits: int = 0
+    _specs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, store: Store) -> Ignore:
+        from pathspec import GitIgnoreSpec
+
+        own = store.options.get("exclude", [])
+        spec = GitIgnoreSpec.from_lines([*self.patterns, *own])
+
+        def ignore(name: str, is_directory: bool) -> bool:
+            hidden = spec.match_file(name + "/" if is_directory else name)
+            self.hits += hidden
+            return hidden
+
+        return ignore
+
+
+def resolve_stores(settings: Settings, file: str) -> list[Store]:
+    """The stores of the settings, each by its kind. Raises ``UsageError``."""
+    stores: list[Store] = []
+    for i, table in enumerate(settings.store):
+        kind = _kind_of(table.uri)
+        config.check_options(table.options, dict(kind.options), file, f"store[{i}]")
+        resolved = kind.resolve(table.uri, table.options)
+        store = _described(resolved, table)
+        if store.uri in {other.uri for other in stores}:
+            continue
+        stores.append(store)
+    if not stores:
+        raise NothingInScope(
+            "no store to scan: name a target, or add a [[store]] to cardtrail.toml"
+        )
+    return stores
+
+
+def _described(store: Store, table: StoreTable) -> Store:
+    return Store(
+        uri=store.uri,
+        kind=store.kind,
+        environment=table.environment,
+        expected=table.expected,
+        owner=table.owner,
+        options={**store.options, **({"exclude": table.exclude} if table.exclude else {})},
+    )
+
+
+def _kind_of(target: str) -> StoreKind:
+    for kind in registry.stores():
+        if kind.claims(target):
+            return kind
+    schemes = ", ".join(sorted(kind.kind for kind in registry.stores()))
+    raise UsageError(f"{target}: expected a path or a store of a known kind ({schemes})")
+
+
+def evidence_tasks(
+    settings: Settings, stores: list[Store], now: datetime, file: str
+) -> list[EvidenceTask]:
+    kinds = {kind.kind: kind for kind in registry.evidence()}
+    window = (now - timedelta(days=settings.window_days), now)
+    tasks = []
+    for i, table in enumerate(settings.evidence):
+        if table.kind not in kinds:
+            raise ConfigError(
+                file, f"evidence[{i}].kind", f"one of {', '.join(sorted(kinds))}", table.kind
+            )
+        config.check_options(table.options, dict(kinds[table.kind].options), file, f"evidence[{i}]")
+        tasks.append(EvidenceTask(table.kind, table.options, tuple(stores), window))
+    return tasks
+
+
+def make_worker(
+    settings_json: bytes, key: bytes, in_process: bool, signals: Signals | None = None
+) -> Callable[[Any], Any]:
+    """The task function of a worker. Runs in the worker process: it is there that plug-ins are
+    loaded and the process is hardened."""
+    settings = msgspec.json.decode(settings_json, type=Settings)
+    if not in_process:
+        hygiene.harden_worker(WORKER_MEMORY, scratch_folders())
+    worker = Worker(
+        plugins(settings.profile),
+        Sealer(key),
+        Limits(**msgspec.to_builtins(settings.limits)),
+        settings.distinct_limit,
+        (lambda: None) if signals is None else signals.stopping,
+    )
+    return worker.run
+
+
+def plugins(profile: str) -> Plugins:
+    import detectors
+
+    return Plugins(
+        stores={kind.kind: kind for kind in registry.stores()},
+        readers=registry.readers(),
+        detectors=[d for d in detectors.all_detectors() if profile in d.profiles],
+        evidence={kind.kind: kind for kind in registry.evidence()},
+    )
+
+
+# --- one scan, from settings to ledger -----------------------------------------------------------
+
+
+class Signals:
+    """SIGINT and SIGTERM as a question to ask between two pieces of work. The second one ends the
+    process at once: the ledger is safe at any moment."""
+
+    code: ExitCode | None = None
+
+    def stopping(self) -> ExitCode | None:
+        return self.code
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        code = ExitCode.SIGINT if number == signal.SIGINT else ExitCode.SIGTERM
+        if self.code is not None:
+            os._exit(code)
+        self.code = code
+
+
+def make_executor(settings: Settings, key: bytes, signals: Signals) -> Executor:
+    jobs = settings.jobs or len(os.sched_getaffinity(0))
+    settings_json = msgspec.json.encode(settings)
+    if jobs == 1:
+        return InProcess(make_worker(settings_json, key, in_process=True, signals=signals))
+    seconds = settings.limits.seconds + _GRACE_SECONDS
+    return Processes(jobs, make_worker, (settings_json, key, False), seconds)

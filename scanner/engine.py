@@ -1,0 +1,123 @@
+"""Where slices run: in this process, or in local worker processes.
+
+An executor takes tasks and gives futures. A worker that dies (a native parser aborts, the kernel
+kills it for memory) or hangs costs the one task it had: its future raises ``TaskLost``, the others
+are not touched. Pebble was chosen for that; concurrent.futures and loky lose most of a batch.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import Future, TimeoutError
+from typing import Any, Protocol
+
+from scanner.errors import Reason
+
+
+class TaskLost(Exception):
+    """The task has no result: its worker died or took too long."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+class Executor(Protocol):
+    slots: int
+    """tasks that can run at once; keep a few times as many submitted"""
+
+    def submit(self, task: Any) -> Future[Any]: ...
+
+    def close(self, *, now: bool) -> None:
+        """Waits for what was submitted, or with ``now`` kills it."""
+        ...
+
+
+class InProcess:
+    """Runs each task when it is submitted. For tests, ``--jobs 1`` and debuggers."""
+
+    slots = 1
+
+    def __init__(self, run: Callable[[Any], Any]) -> None:
+        self._run = run
+
+    def submit(self, task: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(self._run(task))
+        return future
+
+    def close(self, *, now: bool) -> None:
+        pass
+
+
+_run_here: Callable[[Any], Any] | None = None
+
+
+def _start_worker(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+    global _run_here
+    _run_here = make(*arguments)
+
+
+def _run_task(task: Any) -> Any:
+    assert _run_here is not None
+    return _run_here(task)
+
+
+class Processes:
+    """Local worker processes. ``make(*arguments)`` runs in each and returns its task function.
+
+    Workers come from a fork server: they share nothing with this process, neither its threads nor
+    its connections, and the arguments (the key among them) travel through a pipe, never through
+    a command line or the environment.
+    """
+
+    def __init__(
+        self,
+        jobs: int,
+        make: Callable[..., Callable[[Any], Any]],
+        arguments: tuple[Any, ...],
+        seconds: float,
+    ) -> None:
+        from pebble import ProcessPool
+
+        self.slots = jobs
+        self._seconds = seconds
+        self._pool: Any = ProcessPool(
+            max_workers=jobs,
+            initializer=_start_worker,
+            initargs=(make, arguments),
+            context=multiprocessing.get_context("forkserver"),
+        )
+
+    def submit(self, task: Any) -> Future[Any]:
+        inner = self._pool.schedule(_run_task, args=(task,), timeout=self._seconds)
+        outer: Future[Any] = Future()
+        inner.add_done_callback(lambda done: _pass_on(done, outer, self._seconds))
+        return outer
+
+    def close(self, *, now: bool) -> None:
+        if now:
+            self._pool.stop()
+        else:
+            self._pool.close()
+        self._pool.join()
+
+
+def _pass_on(inner: Future[Any], outer: Future[Any], seconds: float) -> None:
+    from pebble import ProcessExpired
+
+    if inner.cancelled():
+        outer.cancel()
+        return
+    error = inner.exception()
+    if error is None:
+        outer.set_result(inner.result())
+    elif isinstance(error, ProcessExpired):
+        outer.set_exception(
+            TaskLost(Reason.WORKER_DIED, f"the worker process died (exit status {error.exitcode})")
+        )
+    elif isinstance(error, TimeoutError):
+        outer.set_exception(TaskLost(Reason.TIMED_OUT, f"no result after {seconds:,.0f} seconds"))
+    else:
+        outer.set_exception(error)

@@ -1,0 +1,387 @@
+"""The SQLite file that remembers runs: resume, history, reports of past runs.
+
+One file, one writer, one connection (``locking_mode=EXCLUSIVE``, WAL, ``synchronous=FULL``):
+findings and checkpoint go into one transaction, so a kill at any moment loses nothing that was
+acknowledged and counts nothing twice. It holds sealed values and a key id, never a key.
+
+Layout: a unit has one row in ``outcome`` when it is done; until then each finished slice of a unit
+that was cut lies in ``slice``. Units that were not begun are not in the ledger at all: a resumed
+run lists again and asks here what is done.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scanner.errors import LedgerError
+from scanner.model import Access, Fact, Outcome, RunSummary, Status, Store, unit_id
+from scanner.settle import Settled, UnitFinding
+from scanner.tally import SliceResult
+
+_VERSION = 1
+EXACT_PANS = 10_000_000
+"""distinct PANs of a store are exact up to here, beyond it an estimate"""
+
+_TABLES = """
+CREATE TABLE run (
+  id TEXT PRIMARY KEY, started TEXT NOT NULL, finished TEXT, status TEXT NOT NULL,
+  about BLOB NOT NULL, excluded INTEGER NOT NULL DEFAULT 0, summary BLOB
+) STRICT, WITHOUT ROWID;
+CREATE TABLE store (
+  run TEXT NOT NULL, place INTEGER NOT NULL, uri TEXT NOT NULL, about BLOB NOT NULL,
+  access BLOB, pan_bits INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (run, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outcome (
+  run TEXT NOT NULL, place INTEGER NOT NULL, unit TEXT NOT NULL, name TEXT NOT NULL,
+  status TEXT NOT NULL, reason TEXT, detail TEXT NOT NULL, bytes INTEGER NOT NULL,
+  size INTEGER, fraction REAL, version TEXT, findings BLOB,
+  PRIMARY KEY (run, place, unit)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE slice (
+  run TEXT NOT NULL, place INTEGER NOT NULL, unit TEXT NOT NULL, part INTEGER NOT NULL,
+  version TEXT, result BLOB NOT NULL,
+  PRIMARY KEY (run, place, unit, part)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pan (
+  run TEXT NOT NULL, place INTEGER NOT NULL, print INTEGER NOT NULL,
+  PRIMARY KEY (run, place, print)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class RunAbout(msgspec.Struct, frozen=True):
+    """What a run was asked to do: enough to go on with it and to describe it."""
+
+    version: str
+    profile: str
+    config_digest: str
+    key_id: str
+    detectors: tuple[str, ...]
+    targets: tuple[str, ...]
+    settings: dict[str, Any]
+    """the merged settings as plain data; holds no secret"""
+    random_key: bool
+
+
+class StoreAbout(msgspec.Struct, frozen=True):
+    store: Store
+    facts: tuple[Fact, ...]
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    id: str
+    started: datetime
+    finished: datetime | None
+    status: str
+    """``running`` (or killed), ``complete`` or ``incomplete``"""
+    about: RunAbout
+    excluded: int
+    """names hidden by ``exclude`` rules"""
+    summary: RunSummary | None
+    """None while the run is not finished"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRow:
+    place: int
+    about: StoreAbout
+    access: Access
+    pans: int
+    pans_estimated: bool
+
+
+class Ledger:
+    """Open ledger. ``LedgerError`` when another process has it, or it is of another version."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self.path = path
+        if not create and not path.exists():
+            raise LedgerError(f"no ledger at {path}: nothing has been scanned from here yet")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if create and not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+        try:
+            self._set_up()
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise LedgerError(f"ledger {path}: {_in_words(error)}") from None
+        except sqlite3.DatabaseError:
+            self._db.close()
+            raise LedgerError(
+                f"ledger {path}: expected a Cardtrail ledger, found another file"
+            ) from None
+
+    def _set_up(self) -> None:
+        db = self._db
+        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _TABLES.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={_VERSION}")
+        db.execute("COMMIT")
+        if version not in (0, _VERSION):
+            db.close()
+            raise LedgerError(
+                f"ledger {self.path}: expected version {_VERSION}, found {version}; another "
+                "version of cardtrail wrote it: use that one, or name another ledger"
+            )
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside becomes durable together, or not at all. Nested: one transaction."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- runs
+
+    def begin(self, run: str, started: datetime, about: RunAbout) -> None:
+        self._db.execute(
+            "INSERT INTO run (id, started, status, about) VALUES (?, ?, 'running', ?)",
+            (run, started.isoformat(), msgspec.json.encode(about)),
+        )
+
+    def finish(self, run: str, finished: datetime, summary: RunSummary, excluded: int) -> None:
+        self._db.execute(
+            "UPDATE run SET finished=?, status=?, excluded=?, summary=? WHERE id=?",
+            (finished.isoformat(), summary.status, excluded, msgspec.json.encode(summary), run),
+        )
+
+    def runs(self) -> list[RunRow]:
+        """All runs, oldest first."""
+        return [
+            RunRow(
+                run,
+                datetime.fromisoformat(started),
+                datetime.fromisoformat(finished) if finished else None,
+                status,
+                msgspec.json.decode(about, type=RunAbout),
+                excluded,
+                msgspec.json.decode(summary, type=RunSummary) if summary else None,
+            )
+            for run, started, finished, status, about, excluded, summary in self._db.execute(
+                "SELECT id, started, finished, status, about, excluded, summary "
+                "FROM run ORDER BY started, id"
+            )
+        ]
+
+    def run(self, name: str) -> RunRow:
+        """By its id, an unambiguous beginning of it, or ``last``."""
+        rows = self.runs()
+        if name == "last" and rows:
+            return rows[-1]
+        found = [row for row in rows if row.id == name or row.id.startswith(name)]
+        if len(found) != 1:
+            what = "no run" if not found else f"{len(found)} runs"
+            raise LedgerError(f"{what} named {name} in {self.path}; see: cardtrail runs")
+        return found[0]
+
+    def last_unfinished(self) -> RunRow | None:
+        return next((row for row in reversed(self.runs()) if row.status == "running"), None)
+
+    def reopen(self, run: str, transient: tuple[str, ...]) -> None:
+        """Makes a run go on: units that were not read, or not to their end, for a
+        ``transient`` reason are open again."""
+        with self.transaction():
+            self._db.executemany(
+                "DELETE FROM outcome WHERE run=? AND status IN ('failed', 'sampled') AND reason=?",
+                [(run, reason) for reason in transient],
+            )
+            self._db.execute(
+                "UPDATE run SET status='running', finished=NULL, summary=NULL WHERE id=?", (run,)
+            )
+
+    # --- stores
+
+    def put_store(self, run: str, place: int, about: StoreAbout) -> None:
+        self._db.execute(
+            "INSERT INTO store (run, place, uri, about) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (run, place) DO UPDATE SET about=excluded.about",
+            (run, place, about.store.uri, msgspec.json.encode(about)),
+        )
+
+    def put_access(self, run: str, place: int, access: Access) -> None:
+        self._db.execute(
+            "UPDATE store SET access=? WHERE run=? AND place=?",
+            (msgspec.json.encode(access), run, place),
+        )
+
+    def stores(self, run: str) -> list[StoreRow]:
+        rows = []
+        for place, about_json, access_json, bits in self._db.execute(
+            "SELECT place, about, access, pan_bits FROM store WHERE run=? ORDER BY place", (run,)
+        ).fetchall():
+            about = msgspec.json.decode(about_json, type=StoreAbout)
+            access = msgspec.json.decode(access_json, type=Access) if access_json else about.access
+            kept = self._db.execute(
+                "SELECT count(*) FROM pan WHERE run=? AND place=?", (run, place)
+            ).fetchone()[0]
+            rows.append(StoreRow(place, about, access, kept << bits, bits > 0))
+        return rows
+
+    # --- units
+
+    def done(self, run: str, place: int, unit: str) -> bool:
+        row = self._db.execute(
+            "SELECT 1 FROM outcome WHERE run=? AND place=? AND unit=?", (run, place, unit)
+        ).fetchone()
+        return row is not None
+
+    def put_outcome(self, run: str, place: int, outcome: Outcome) -> None:
+        """For what never became a unit (a denied folder, a FIFO) or whose worker was lost."""
+        self._insert_outcome(run, place, outcome, [])
+
+    def put_unit(self, run: str, place: int, outcome: Outcome, settled: Settled) -> None:
+        """Outcome, findings and PANs of a finished unit, and the end of its slices."""
+        with self.transaction():
+            self._insert_outcome(run, place, outcome, settled.findings)
+            self._put_pans(run, place, settled.pans)
+            self._db.execute(
+                "DELETE FROM slice WHERE run=? AND place=? AND unit=?",
+                (run, place, unit_id(outcome.store, outcome.unit)),
+            )
+
+    def _insert_outcome(
+        self, run: str, place: int, outcome: Outcome, findings: list[UnitFinding]
+    ) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run,
+                place,
+                unit_id(outcome.store, outcome.unit),
+                outcome.unit,
+                outcome.status,
+                outcome.reason,
+                outcome.detail,
+                outcome.bytes,
+                outcome.size,
+                outcome.fraction,
+                outcome.version,
+                msgspec.json.encode(findings) if findings else None,
+            ),
+        )
+
+    def outcomes(self, run: str, place: int) -> Iterator[tuple[Outcome, list[UnitFinding]]]:
+        """All outcomes of a store with their findings, by name."""
+        uri = self._db.execute(
+            "SELECT uri FROM store WHERE run=? AND place=?", (run, place)
+        ).fetchone()[0]
+        for (
+            name,
+            status,
+            reason,
+            detail,
+            size_read,
+            size,
+            fraction,
+            version,
+            found,
+        ) in self._db.execute(
+            "SELECT name, status, reason, detail, bytes, size, fraction, version, findings "
+            "FROM outcome WHERE run=? AND place=? ORDER BY name, unit",
+            (run, place),
+        ):
+            outcome = Outcome(
+                uri, name, Status(status), reason, detail, size_read, size, fraction, version
+            )
+            findings = msgspec.json.decode(found, type=list[UnitFinding]) if found else []
+            yield outcome, findings
+
+    # --- slices of units that are not done
+
+    def put_slice(self, run: str, place: int, version: str | None, result: SliceResult) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?, ?, ?)",
+            (run, place, result.unit, result.index, version, msgspec.msgpack.encode(result)),
+        )
+
+    def slices(self, run: str, place: int, unit: str, version: str | None) -> list[SliceResult]:
+        """Slices kept of this version of the unit; those of another version are thrown away."""
+        self._db.execute(
+            "DELETE FROM slice WHERE run=? AND place=? AND unit=? AND version IS NOT ?",
+            (run, place, unit, version),
+        )
+        return [
+            msgspec.msgpack.decode(blob, type=SliceResult)
+            for (blob,) in self._db.execute(
+                "SELECT result FROM slice WHERE run=? AND place=? AND unit=? ORDER BY part",
+                (run, place, unit),
+            )
+        ]
+
+    # --- distinct PANs of a store
+
+    def _put_pans(self, run: str, place: int, prints: bytes) -> None:
+        """Adds to the set of distinct PANs. Past ``EXACT_PANS`` it keeps only the prints that end
+        in ``pan_bits`` zero bits, each standing for ``2 ** pan_bits`` (adaptive sampling)."""
+        if not prints:
+            return
+        row = self._db.execute(
+            "SELECT pan_bits FROM store WHERE run=? AND place=?", (run, place)
+        ).fetchone()
+        bits = row[0]
+        mask = (1 << bits) - 1
+        values = (int.from_bytes(prints[i : i + 8], "little") for i in range(0, len(prints), 8))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO pan VALUES (?, ?, ?)",
+            ((run, place, value - (1 << 63)) for value in values if not value & mask),
+        )
+        kept = (
+            self._db.execute(
+                "SELECT count(*) FROM pan WHERE run=? AND place=?", (run, place)
+            ).fetchone()[0]
+            if len(prints) > 8 * 64
+            else 0
+        )
+        while kept > EXACT_PANS:
+            bits += 1
+            self._db.execute(
+                "DELETE FROM pan WHERE run=? AND place=? AND print & ? <> 0",
+                (run, place, (1 << bits) - 1),
+            )
+            kept = self._db.execute(
+                "SELECT count(*) FROM pan WHERE run=? AND place=?", (run, place)
+            ).fetchone()[0]
+        self._db.execute("UPDATE store SET pan_bits=? WHERE run=? AND place=?", (bits, run, place))
+
+
+def now() -> datetime:
+    """To the second: what reports show."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _in_words(error: sqlite3.OperationalError) -> str:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return (
+            "another cardtrail is using it; wait for that scan to end, or give this one its own "
+            "with --ledger"
+        )
+    return text

@@ -1,0 +1,87 @@
+"""What a scan would read, how long it would take and what it would cost, from a listing alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from scanner.contracts import Ignore, SealName, StoreKind
+from scanner.errors import Unreadable
+from scanner.model import Outcome, Store
+from scanner.progress import human_bytes, human_seconds
+
+BYTES_PER_SECOND = 400e6
+"""a worker on text in the card profile, on a modest core"""
+SECONDS_PER_UNIT = {"files": 0.0002, "s3": 0.03, "sqlite": 0.005}
+"""opening a unit; for S3 one round trip inside a region"""
+LIST_DOLLARS = 0.005 / 1000
+GET_DOLLARS = 0.0004 / 1000
+"""S3 Standard requests in us-east-1; other classes and regions cost more"""
+LIST_PAGE = 1000
+GET_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class Plan:
+    """``sized`` is False when some unit did not tell its size; ``problems`` are reasons with
+    their counts of what could not be listed or will not be read."""
+
+    uri: str
+    kind: str
+    units: int = 0
+    bytes: int = 0
+    sized: bool = True
+    largest: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    dollars: float = 0.0
+    problems: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> list[str]:
+        size = human_bytes(self.bytes) if self.sized else f"at least {human_bytes(self.bytes)}"
+        text = [
+            self.uri,
+            f"  {self.units:,} units, {size}, the largest {human_bytes(self.largest)}",
+            f"  about {human_seconds(self.seconds)}",
+        ]
+        if self.kind == "s3":
+            text[-1] += f", {self.requests:,} requests, about ${self.dollars:.4f}"
+        if self.problems:
+            what = ", ".join(
+                f"{count:,} {reason}" for reason, count in sorted(self.problems.items())
+            )
+            text.append(f"  will not be read: {what}")
+        return text
+
+
+def plan_store(
+    kind: StoreKind, store: Store, ignore: Ignore, seal_name: SealName, jobs: int
+) -> Plan:
+    """Lists a store. What cannot be listed is in ``problems``; raises nothing for it."""
+    plan = Plan(store.uri, store.kind)
+    try:
+        opened = kind.connect(store, seal_name)
+    except Unreadable as error:
+        plan.problems[error.reason] += 1
+        return plan
+    try:
+        for item in opened.units(ignore):
+            if isinstance(item, Outcome):
+                plan.problems[str(item.reason)] += 1
+                continue
+            size = item.size or 0
+            plan.units += 1
+            plan.bytes += size
+            plan.sized &= item.size is not None
+            plan.largest = max(plan.largest, size)
+            plan.requests += max(1, -(-size // GET_BYTES))
+    except Unreadable as error:
+        plan.problems[error.reason] += 1
+    finally:
+        opened.close()
+    lists = -(-plan.units // LIST_PAGE) or 1
+    plan.dollars = lists * LIST_DOLLARS + plan.requests * GET_DOLLARS if plan.kind == "s3" else 0.0
+    plan.requests += lists
+    opening = plan.units * SECONDS_PER_UNIT.get(plan.kind, 0.01)
+    plan.seconds = (plan.bytes / BYTES_PER_SECOND + opening) / jobs
+    return plan

@@ -1,0 +1,48 @@
+"""The cardtrail.toml that ``cardtrail init`` writes. A test loads it, so it cannot go stale."""
+
+STARTER = """\
+# What cardtrail scans and how. Every key is optional; `cardtrail schema --config` prints them all.
+# Paths count from the folder of this file. Secrets never stand here: S3 credentials come from the
+# ordinary AWS chain, the fingerprint key from a file of its own.
+
+profile = "card"          # what to look for: card numbers and what belongs to them
+fail_on = "high"          # exit 1 for findings at or above: critical, high, medium, low, info
+# jobs = 4                # worker processes; the number of cores if not given
+# min_confidence = 0.3    # probability from which on a finding is written; confirmed is 0.8
+# window_days = 90        # how far back to ask who read it
+
+# Out of scope, in gitignore syntax. What it hides is counted in the report. What is in scope
+# and cannot be read (a picture, say) makes the exit status 3: say here what does not matter.
+exclude = [
+  ".git/",
+  "node_modules/",
+  # "*.png",
+]
+
+# A stable key makes fingerprints comparable from run to run (trend, baselines).
+# Make one with: cardtrail key ~/.config/cardtrail/key
+[key]
+# file = "~/.config/cardtrail/key"
+
+# One table a store.
+[[store]]
+uri = "."                       # a file or a folder
+environment = "development"     # production, staging ...: card data in pre-production is worse
+expected = false                # is this store meant to hold card data?
+# owner = "payments team"
+# exclude = ["tmp/"]
+
+# [[store]]
+# uri = "s3://my-bucket/prefix"
+# environment = "production"
+# region = "eu-central-1"
+# endpoint = "https://s3.example.com"   # for S3-compatible servers
+
+# [[store]]
+# uri = "sqlite:///var/payments.db"
+
+# Records of who read what. Without any, the answer is "cannot tell".
+# [[evidence]]
+# kind = "cloudtrail"
+# uri = "s3://my-trail-bucket/AWSLogs/"
+"""

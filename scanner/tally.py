@@ -1,0 +1,215 @@
+"""Sealed counts: what a slice hands to the main process, and how slices add up.
+
+A *tally* is one distinct value of one entity, in one state and under one field: how often it
+stands there and where. A slice keeps the first ``limit`` distinct values of an entity one by one;
+the rest become *crowds*, which know how many and which (64 bits of each fingerprint), so that
+distinct values stay exact however slices are added up. Adding up does not depend on the order,
+which is what lets slices run anywhere and resume.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import replace
+
+import msgspec
+
+from detectors.base import Detector, FieldCounts, Match, State
+from scanner.contracts import Chunk
+from scanner.model import Location
+from scanner.seal import Sealer, mask
+
+MAX_PLACES = 15
+_COMPACT_AT = 1 << 20
+_BUCKETS = 20
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What distinguishes tallies besides the value. ``field`` as in ``detectors.base.Match``."""
+
+    detector: str
+    entity: str
+    state: State
+    field: int
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A location, the slice it is in, and its rank there. Lines count from the slice's start."""
+
+    part: int
+    rank: int
+    where: Location
+
+
+class Tally(msgspec.Struct):
+    """``score`` is the local probability of the best occurrence, ``why`` its words."""
+
+    kind: Kind
+    fingerprint: bytes
+    masked: str | None
+    brands: tuple[str, ...]
+    score: float
+    why: tuple[str, ...]
+    layout: str
+    count: int
+    places: list[Place]
+
+    def add(self, other: Tally) -> None:
+        self.count += other.count
+        if other.score > self.score:
+            self.score, self.why, self.layout = other.score, other.why, other.layout
+            self.brands = other.brands
+        places = [*self.places, *other.places]
+        self.places = sorted(places, key=lambda place: (place.part, place.rank))[:MAX_PLACES]
+
+
+class Crowd(msgspec.Struct):
+    """Many distinct values at once. ``prints`` is a packed, sorted array of distinct 64-bit
+    fingerprints; ``score`` the lower edge of their probability bucket."""
+
+    kind: Kind
+    score: float
+    count: int
+    prints: bytes
+
+    def add(self, other: Crowd) -> None:
+        self.count += other.count
+        self.prints = distinct(self.prints + other.prints)
+
+
+class SealedProblem(msgspec.Struct, frozen=True):
+    reason: str
+    detail: str = ""
+    member: str | None = None
+
+
+class SliceResult(msgspec.Struct):
+    """All that leaves a worker, and what the ledger keeps of a slice until its unit is done."""
+
+    unit: str
+    index: int
+    cut: bool = False
+    """the unit's format can be read in slices: the others may be scheduled"""
+    bytes: int = 0
+    newlines: int = 0
+    tallies: list[Tally] = []
+    crowds: list[Crowd] = []
+    fields: dict[int, FieldCounts] = {}
+    problems: list[SealedProblem] = []
+    problems_more: int = 0
+    """problems beyond the first hundred"""
+    unreadable: SealedProblem | None = None
+
+
+class Tallies:
+    """Collects the matches of one slice, sealing each as it comes."""
+
+    def __init__(self, sealer: Sealer, part: int, limit: int) -> None:
+        self._sealer, self._part, self._limit = sealer, part, limit
+        self._rank = 0
+        self._tallies: dict[tuple[Kind, bytes], Tally] = {}
+        self._distinct: dict[str, int] = {}
+        self._crowds: dict[tuple[Kind, int], tuple[int, array[int]]] = {}
+
+    def add(self, detector: Detector, match: Match, chunk: Chunk) -> None:
+        """Seals one match. The raw value is a local of this function and of nothing else."""
+        value = detector.value(chunk.data, match)
+        fingerprint = self._sealer.fingerprint(value.text)
+        kind = Kind(match.detector, match.entity, match.state, match.field)
+        self._rank += 1
+        tally = self._tallies.get((kind, fingerprint))
+        if tally is None:
+            known = self._distinct.get(match.entity, 0)
+            if known >= self._limit:
+                self._crowd(kind, match.score, fingerprint)
+                return
+            self._distinct[match.entity] = known + 1
+            masked = None if value.pan is None else mask(value.pan)
+            tally = Tally(
+                kind, fingerprint, masked, match.brands, match.score, match.why, match.layout, 0, []
+            )
+            self._tallies[(kind, fingerprint)] = tally
+        elif match.score > tally.score:
+            tally.score, tally.why, tally.layout = match.score, match.why, match.layout
+            tally.brands = match.brands
+        tally.count += 1
+        if len(tally.places) < MAX_PLACES:
+            where = self._locate(chunk, match)
+            tally.places.append(Place(self._part, self._rank, where))
+
+    def done(self) -> tuple[list[Tally], list[Crowd]]:
+        crowds = [
+            Crowd(kind, bucket / _BUCKETS, count, distinct(prints.tobytes()))
+            for (kind, bucket), (count, prints) in self._crowds.items()
+        ]
+        return list(self._tallies.values()), crowds
+
+    def _crowd(self, kind: Kind, score: float, fingerprint: bytes) -> None:
+        key = (kind, int(score * _BUCKETS))
+        count, prints = self._crowds.get(key, (0, array("Q")))
+        prints.append(short(fingerprint))
+        if len(prints) >= _COMPACT_AT and len(prints).bit_count() == 1:  # at each doubling
+            prints = array("Q", distinct(prints.tobytes()))
+        self._crowds[key] = (count + 1, prints)
+
+    def _locate(self, chunk: Chunk, match: Match) -> Location:
+        """Names in a location come from data (members, columns, keys), so they are sealed."""
+        where = chunk.locate(match.start, match.end)
+        seal = self._sealer.name
+        return replace(
+            where,
+            member=where.member and seal(where.member),
+            sheet=where.sheet and seal(where.sheet),
+            field=where.field and seal(where.field),
+        )
+
+
+def short(fingerprint: bytes) -> int:
+    """The 64 bits by which distinct values are counted: ten million collide with p < 1e-5."""
+    return int.from_bytes(fingerprint[:8], "little")
+
+
+def distinct(prints: bytes) -> bytes:
+    import numpy as np
+
+    return np.unique(np.frombuffer(prints, "<u8")).tobytes()
+
+
+def add_up(results: Iterable[SliceResult]) -> SliceResult:
+    """The slices of one unit as if it had been read in one go. Lines become lines of the unit."""
+    ordered = sorted(results, key=lambda result: result.index)
+    total = SliceResult(unit=ordered[0].unit, index=0)
+    tallies: dict[tuple[Kind, bytes], Tally] = {}
+    crowds: dict[tuple[Kind, float], Crowd] = {}
+    newlines = 0
+    for result in ordered:
+        for tally in result.tallies:
+            tally.places = [_shift(place, newlines) for place in tally.places]
+            key = (tally.kind, tally.fingerprint)
+            if key in tallies:
+                tallies[key].add(tally)
+            else:
+                tallies[key] = tally
+        for crowd in result.crowds:
+            where = (crowd.kind, crowd.score)
+            if where in crowds:
+                crowds[where].add(crowd)
+            else:
+                crowds[where] = crowd
+        for field, counts in result.fields.items():
+            total.fields.setdefault(field, FieldCounts()).add(counts)
+        total.problems.extend(result.problems)
+        total.problems_more += result.problems_more
+        total.unreadable = total.unreadable or result.unreadable
+        total.bytes += result.bytes
+        newlines += result.newlines
+    total.tallies, total.crowds, total.newlines = [*tallies.values()], [*crowds.values()], newlines
+    return total
+
+
+def _shift(place: Place, lines: int) -> Place:
+    where = place.where
+    if not lines or where.line is None or where.member is not None:
+        return place
+    return Place(place.part, place.rank, replace(where, line=where.line + lines))

@@ -1,0 +1,197 @@
+"""Facts in, words and severity out. Pure functions; the sources of the rules are PCI DSS v4.0.1.
+
+Disk, bucket or database encryption never makes a store *protected*: the PAN comes out in clear to
+whoever may read (3.5.1.2). Only the form of the value itself counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from detectors.base import CONFIRMED, State
+from scanner.errors import ExitCode
+from scanner.model import (
+    Fact,
+    Finding,
+    Outcome,
+    RunCoverage,
+    Severity,
+    Status,
+    Store,
+    Tri,
+    Verdict,
+)
+
+SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
+"""Sensitive authentication data: not kept after authorisation, even encrypted (3.3.1)."""
+CARD_DATA = SAD | {"CREDIT_CARD", "PAN_HASH"}
+READABLE = (State.CLEAR, State.ENCODED)
+PRE_PRODUCTION = (
+    "dev",
+    "test",
+    "stag",
+    "qa",
+    "uat",
+    "sandbox",
+    "pre-prod",
+    "preprod",
+    "integration",
+)
+
+
+def is_production(store: Store) -> bool:
+    return (store.environment or "").lower() in ("prod", "production", "live")
+
+
+def is_pre_production(store: Store) -> bool:
+    environment = (store.environment or "").lower()
+    return any(environment.startswith(word) for word in PRE_PRODUCTION)
+
+
+def is_public(facts: Iterable[Fact]) -> bool:
+    return any(fact.control == "public-access" and fact.state is Tri.YES for fact in facts)
+
+
+def severity(
+    entity: str, state: State, confidence: float, store: Store, facts: Sequence[Fact]
+) -> Severity:
+    """How bad one finding is, by what it is, where it lies, and how sure we are.
+
+    Confirmed SAD is critical anywhere. A confirmed readable PAN is high; critical in a store open
+    to the public or in pre-production (6.5.5). What is only possible is medium at most.
+    """
+    if state is State.TEST:
+        # 6.5.6: test data does not belong in production
+        return Severity.LOW if is_production(store) else Severity.INFO
+    if state is State.TRUNCATED:
+        return Severity.INFO
+    if confidence < CONFIRMED:
+        return Severity.MEDIUM if entity in CARD_DATA else Severity.LOW
+    if entity in SAD:
+        return Severity.CRITICAL
+    if entity == "PAN_HASH":
+        return Severity.HIGH
+    if entity == "CREDIT_CARD":
+        worse = is_public(facts) or is_pre_production(store)
+        return Severity.CRITICAL if worse else Severity.HIGH
+    return Severity.MEDIUM
+
+
+def requirements(entity: str, state: State, store: Store) -> tuple[str, ...]:
+    """The PCI DSS v4.0.1 requirements a finding speaks to, most specific first."""
+    if entity in SAD:
+        exact = {
+            "TRACK_1": "3.3.1.1",
+            "TRACK_2": "3.3.1.1",
+            "CVV": "3.3.1.2",
+            "PIN_BLOCK": "3.3.1.3",
+        }
+        found = [exact[entity], "3.3.1"]
+    elif entity == "PAN_HASH":
+        found = ["3.5.1.1", "3.5.1"]
+    elif entity != "CREDIT_CARD":
+        return ()
+    elif state is State.TEST:
+        return ("6.5.6",) if is_production(store) else ()
+    elif state is State.TRUNCATED:
+        return ()
+    else:
+        found = ["3.5.1"]
+        if is_pre_production(store):
+            found.append("6.5.5")
+    if store.expected is False:
+        found.append("12.10.7")
+    return tuple(found)
+
+
+def verdict(findings: Sequence[Finding], outcomes: RunCoverage) -> tuple[Verdict, str]:
+    """The verdict on one store and the sentence for it.
+
+    ``outcomes`` is the coverage of this store alone: "no card data" is said only of a store that
+    was read completely.
+    """
+    card = [f for f in findings if f.entity in CARD_DATA and f.state != State.TEST]
+    confirmed = [f for f in card if f.confidence >= CONFIRMED]
+    sad = [f for f in confirmed if f.entity in SAD]
+    clear = [f for f in confirmed if f.entity == "CREDIT_CARD" and f.state in READABLE]
+    hashed = [f for f in confirmed if f.entity == "PAN_HASH"]
+    truncated = [f for f in confirmed if f.state == State.TRUNCATED]
+    possible = [f for f in card if f.confidence < CONFIRMED]
+    unread = outcomes.units - outcomes.scanned
+    if sad:
+        return Verdict.UNPROTECTED, (
+            "Sensitive authentication data is stored, which no protection makes acceptable (3.3.1)."
+        )
+    if clear:
+        return Verdict.UNPROTECTED, "Card numbers can be read by anyone who can read the store."
+    if hashed:
+        return Verdict.UNPROTECTED, (
+            "Hashes of card numbers can be undone: they are unkeyed, or lie beside truncations."
+        )
+    if possible:
+        return Verdict.UNKNOWN, (
+            f"{_count(possible):,} possible card numbers need a person's look before "
+            "this store can be called clean."
+        )
+    if unread or not outcomes.units:
+        what = f"{unread:,} of {outcomes.units:,} units" if outcomes.units else "Nothing"
+        verb = "were not read completely" if outcomes.units else "was read"
+        return Verdict.UNKNOWN, f"{what} {verb}, so nothing can be said of what they hold."
+    if truncated:
+        return Verdict.PROTECTED, "Card numbers are here in truncated form only."
+    return Verdict.NO_CARD_DATA, "Everything in scope was read and no card data was found."
+
+
+def _count(findings: Sequence[Finding]) -> int:
+    return sum(finding.distinct for finding in findings)
+
+
+def exit_code(findings: Iterable[Finding], coverage: RunCoverage, fail_on: Severity) -> ExitCode:
+    """By the table of the run format; ``NothingInScope`` is raised earlier."""
+    failing = any(finding.severity.rank <= fail_on.rank for finding in findings)
+    if failing:
+        return ExitCode.FINDINGS if coverage.complete else ExitCode.FINDINGS_AND_INCOMPLETE
+    return ExitCode.OK if coverage.complete else ExitCode.INCOMPLETE
+
+
+def coverage_of(outcomes: Iterable[Outcome]) -> RunCoverage:
+    """Adds up outcomes. ``bytes`` counts what a store told of a unit's size, or what was read."""
+    counts = dict.fromkeys(Status, 0)
+    size = read = 0
+    reasons: dict[str, int] = {}
+    for outcome in outcomes:
+        counts[outcome.status] += 1
+        size += outcome.bytes if outcome.size is None else outcome.size
+        read += outcome.bytes
+        if outcome.reason is not None:
+            reasons[outcome.reason] = reasons.get(outcome.reason, 0) + 1
+    return RunCoverage(
+        units=sum(counts.values()),
+        scanned=counts[Status.SCANNED],
+        sampled=counts[Status.SAMPLED],
+        skipped=counts[Status.SKIPPED],
+        failed=counts[Status.FAILED],
+        bytes=size,
+        bytes_scanned=read,
+        reasons=dict(sorted(reasons.items())),
+    )
+
+
+def add_coverage(parts: Iterable[RunCoverage], excluded: int) -> RunCoverage:
+    total = RunCoverage()
+    for part in parts:
+        reasons = dict(total.reasons)
+        for reason, count in part.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+        total = RunCoverage(
+            units=total.units + part.units,
+            scanned=total.scanned + part.scanned,
+            sampled=total.sampled + part.sampled,
+            skipped=total.skipped + part.skipped,
+            failed=total.failed + part.failed,
+            bytes=total.bytes + part.bytes,
+            bytes_scanned=total.bytes_scanned + part.bytes_scanned,
+            excluded=excluded,
+            reasons=dict(sorted(reasons.items())),
+        )
+    return total

@@ -1,0 +1,211 @@
+"""What a worker does with one slice: open, read, detect, seal. Raw values end in this module.
+
+``Worker.run`` raises for nothing the data can cause: what could not be read is in the
+``SliceResult``, which holds sealed values only and is all that leaves the process.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+from detectors.base import Detector, FieldCounts, Scan
+from scanner.contracts import (
+    Chunk,
+    EvidenceKind,
+    EvidenceResult,
+    Limits,
+    OpenStore,
+    Reader,
+    Source,
+    StoreKind,
+)
+from scanner.errors import ExitCode, Reason, Stopped, Unreadable
+from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
+from scanner.seal import Sealer
+from scanner.tally import SealedProblem, SliceResult, Tallies
+from scanner.walk import walk
+
+NAME_FIELD = "(name)"
+"""``Location.field`` of a card number that stands in the name of a unit itself."""
+_MAX_PROBLEMS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What the worker is handed; it imports no plug-in itself."""
+
+    stores: Mapping[str, StoreKind]
+    readers: Sequence[Reader]
+    detectors: Sequence[Detector]
+    evidence: Mapping[str, EvidenceKind] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTask:
+    store: Store
+    unit: Unit
+    part: Slice
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTask:
+    kind: str
+    settings: Mapping[str, Any]
+    stores: tuple[Store, ...]
+    window: tuple[datetime, datetime]
+
+
+class Worker:
+    """One per process; keeps the stores it has opened. ``stopping`` is asked between chunks, so
+    that a scan in the main process stops soon; the slice at hand is then given up."""
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        sealer: Sealer,
+        limits: Limits,
+        distinct_limit: int,
+        stopping: Callable[[], ExitCode | None],
+    ) -> None:
+        self._plugins, self._sealer, self._limits = plugins, sealer, limits
+        self._distinct_limit, self._stopping = distinct_limit, stopping
+        self._stores: dict[str, OpenStore] = {}
+
+    def run(self, task: ScanTask | EvidenceTask) -> Any:
+        """``SliceResult`` for a scan, results by store uri for evidence."""
+        if isinstance(task, EvidenceTask):
+            return self._evidence(task)
+        return self._slice(task)
+
+    def _store(self, store: Store) -> OpenStore:
+        opened = self._stores.get(store.uri)
+        if opened is None:
+            kind = self._plugins.stores[store.kind]
+            opened = self._stores[store.uri] = kind.connect(store, self._sealer.name)
+        return opened
+
+    # --- one slice
+
+    def _slice(self, task: ScanTask) -> SliceResult:
+        result = SliceResult(unit=task.unit.id, index=task.part.index)
+        tallies = Tallies(self._sealer, task.part.index, self._distinct_limit)
+        scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
+        try:
+            self._read(task, scans, tallies, result)
+        except Unreadable as error:
+            result.unreadable = self._sealed(error.reason, error.detail)
+        except Stopped:
+            raise
+        except MemoryError:
+            result.unreadable = SealedProblem(Reason.BUDGET_MEMORY, "the memory limit was reached")
+        except Exception as error:  # noqa: BLE001 - a defect of ours costs one unit, not the night
+            result.unreadable = SealedProblem(Reason.INTERNAL, _where_it_broke(error))
+        if task.part.index == 0:
+            self._search_name(task.unit, tallies)
+        result.tallies, result.crowds = tallies.done()
+        for _, scan in scans:
+            for key, counts in scan.fields().items():
+                result.fields.setdefault(key, FieldCounts()).add(counts)
+        return result
+
+    def _read(
+        self,
+        task: ScanTask,
+        scans: Sequence[tuple[Detector, Scan]],
+        tallies: Tallies,
+        result: SliceResult,
+    ) -> None:
+        opened = self._store(task.store).open(task.unit)
+        try:
+            walked = walk(opened, task.unit.name, task.part, self._plugins.readers, self._limits)
+            result.cut = walked.sliceable
+            try:
+                for member, item in walked:
+                    if isinstance(item, Problem):
+                        self._note(result, item, member)
+                        continue
+                    for detector, scan in scans:
+                        for match in scan.find(item.data, item.lo, item.hi, item):
+                            tallies.add(detector, match, item)
+                    result.newlines += item.newlines
+                    self._stop_if_asked()
+            finally:
+                result.bytes = walked.bytes_read
+            changed = opened.check()
+            if changed is not None:
+                self._note(result, changed, None)
+        finally:
+            if isinstance(opened, Source):
+                opened.file.close()
+
+    def _search_name(self, unit: Unit, tallies: Tallies) -> None:
+        """A card number in the name of a file or object is a finding like any other."""
+        data = unit.key.encode("utf-8", "surrogateescape")
+        chunk = Chunk(data, 0, len(data), lambda start, end: Location(field=NAME_FIELD))
+        for detector in self._plugins.detectors:
+            for match in detector.scan().find(data, 0, len(data), chunk):
+                tallies.add(detector, match, chunk)
+
+    def _stop_if_asked(self) -> None:
+        code = self._stopping()
+        if code is not None:
+            raise Stopped(code)
+
+    def _note(self, result: SliceResult, problem: Problem, member: str | None) -> None:
+        if len(result.problems) >= _MAX_PROBLEMS:
+            result.problems_more += 1
+            return
+        result.problems.append(self._sealed(problem.reason, problem.detail, member))
+
+    def _sealed(self, reason: str, detail: str, member: str | None = None) -> SealedProblem:
+        name = self._sealer.name
+        return SealedProblem(reason, name(detail), None if member is None else name(member))
+
+    # --- evidence of reads
+
+    def _evidence(self, task: EvidenceTask) -> Mapping[str, EvidenceResult]:
+        kind = self._plugins.evidence[task.kind]
+        try:
+            return kind.collect(
+                task.settings, self._files, task.stores, task.window, self._sealer.name
+            )
+        except Unreadable as error:
+            why = f"{error.reason}: {error.detail}" if error.detail else str(error.reason)
+        except Exception as error:  # noqa: BLE001 - evidence that breaks us is unknown, not fatal
+            why = f"{Reason.INTERNAL}: {_where_it_broke(error)}"
+        unknown = EvidenceResult(
+            Evidence(task.kind, Coverage.UNKNOWN, None, None, self._sealer.name(why))
+        )
+        return {store.uri: unknown for store in task.stores}
+
+    def _files(self, uri: str) -> Iterator[tuple[str, Source | Problem]]:
+        """``contracts.OpenFiles``: walks any store of bytes for files of evidence."""
+        kind = next(kind for kind in self._plugins.stores.values() if kind.claims(uri))
+        opened = kind.connect(kind.resolve(uri, {}), self._sealer.name)
+        try:
+            for item in opened.units(lambda name, is_directory: False):
+                if not isinstance(item, Unit):
+                    yield item.unit, Problem(item.reason or Reason.IO_ERROR, item.detail)
+                    continue
+                try:
+                    source = opened.open(item)
+                except Unreadable as error:
+                    yield item.name, Problem(error.reason, error.detail)
+                    continue
+                if isinstance(source, Source):
+                    with source.file:
+                        yield item.key, source
+        finally:
+            opened.close()
+
+
+def _where_it_broke(error: Exception) -> str:
+    """Type and place of an exception; its text may hold content, so it is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}; please report this"
