@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from scanner.model import Access, Fact, Outcome, Status, Store, Unit
 
 if TYPE_CHECKING:
     from scanner.stores.s3_client import Connection
+    from scanner.stores.s3_controls import Controls
+    from scanner.stores.s3_facts import Scope
     from scanner.stores.s3_listing import Listed
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -79,6 +82,7 @@ class S3:
         self._store, self._prefix, self._connection = store, prefix, connection
         self._seal_name = seal_name
         self._objects = Objects(connection)
+        self._controls: Controls | None = None
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
         """Objects in the order of the server, which is that of the bytes of their keys. An archived
@@ -185,10 +189,37 @@ class S3:
         return answer["ContentLength"]
 
     def facts(self) -> tuple[Fact, ...]:
-        return ()
+        from scanner.stores import s3_facts
+
+        return tuple(
+            replace(fact, detail=s3_facts.seal_sentence(fact.detail, self._seal_name))
+            for fact in s3_facts.facts(self._asked(), self._scope())
+        )
 
     def access(self) -> Access:
-        return Access()
+        """Whom the bucket itself lets in. The list is never called whole: policies of the account's
+        users and roles are not evaluated."""
+        from scanner.stores import s3_facts
+
+        controls, scope = self._asked(), self._scope()
+        return Access(
+            public=s3_facts.public_reading(controls, scope),
+            could_read_known=False,
+            could_read=s3_facts.grants(controls, scope, self._seal_name),
+        )
+
+    def _asked(self) -> Controls:
+        from scanner.stores import s3_controls
+
+        if self._controls is None:
+            self._controls = s3_controls.ask(self._connection)
+        return self._controls
+
+    def _scope(self) -> Scope:
+        from scanner.stores.s3_facts import Scope, partition_of
+
+        partition = partition_of(self._connection.region)
+        return Scope(self._connection.bucket, self._prefix, partition)
 
     def close(self) -> None:
         self._objects.close()
