@@ -1,0 +1,55 @@
+"""Formats this version does not look into: each is told, none is passed over in silence.
+
+A reader of its own for one of them claims it first (a lower ``priority``) and this one never sees
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scanner import formats
+from scanner.contracts import Chunk, Limits, Member, Source
+from scanner.errors import Reason, Unreadable
+from scanner.model import Problem, Slice
+from scanner.windows import windows
+
+_ENCRYPTED_OFFICE = "EncryptedPackage".encode("utf-16-le")
+
+
+class Signatures:
+    name = "signatures"
+    sliceable = False
+    priority = 80
+
+    def claims(self, head: bytes, name: str) -> bool:
+        return formats.recognise(head) is not None
+
+    def read(
+        self, source: Source, part: Slice, limits: Limits
+    ) -> Iterator[Chunk | Member | Problem]:
+        form: formats.Format | None = None
+        encrypted = False
+        for item in windows(source, part):
+            if isinstance(item, Chunk):
+                assert not isinstance(item.data, memoryview)
+                form = form or _readable(bytes(item.data[:4096]))
+                encrypted = encrypted or _ENCRYPTED_OFFICE in item.data
+            yield item
+        if encrypted:
+            yield Problem(Reason.ENCRYPTED, "An office document that a password protects")
+        elif form is not None:
+            detail = f"{form.name} was searched as raw bytes: what it packs or splits was not seen"
+            yield Problem(Reason.UNSUPPORTED, detail)
+
+
+def _readable(head: bytes) -> formats.Format | None:
+    form = formats.recognise(head)
+    if form is None or form.raw:
+        return form
+    if form.encrypted:
+        raise Unreadable(Reason.ENCRYPTED, f"{form.name} cannot be read without its key")
+    raise Unreadable(Reason.UNSUPPORTED, f"{form.name} is not read by this version")
+
+
+READER = Signatures()
