@@ -136,6 +136,8 @@ def make_run(
 # --- a made-up company --------------------------------------------------------------------------
 
 _WINDOW = (START - timedelta(days=90), START)
+_READABLE = "Card numbers can be read by anyone who can read the store."
+_SAD = "Sensitive authentication data is stored, which no protection makes acceptable (3.3.1)."
 
 
 def _dumps() -> StoreReport:
@@ -151,8 +153,7 @@ def _dumps() -> StoreReport:
     return StoreReport(
         store=Store(DUMPS, "s3", "staging", expected=False, owner="data-platform@acme.example"),
         verdict=Verdict.UNPROTECTED,
-        sentence="4,218 distinct card numbers lie here in clear, and anyone on the internet can"
-        " read them.",
+        sentence=_READABLE,
         distinct_pans=4218,
         distinct_pans_estimated=False,
         findings=0,
@@ -243,9 +244,8 @@ def _exports() -> StoreReport:
     return StoreReport(
         store=Store(EXPORTS, "s3", "production", expected=None, owner=None),
         verdict=Verdict.UNPROTECTED,
-        sentence="12 distinct card numbers lie here in clear; default encryption does not make"
-        " them unreadable.",
-        distinct_pans=12,
+        sentence=_READABLE,
+        distinct_pans=2,
         distinct_pans_estimated=False,
         findings=0,
         protection=(
@@ -273,8 +273,7 @@ def _payments() -> StoreReport:
     return StoreReport(
         store=Store(PAYMENTS, "sqlite", "production", expected=True, owner="payments@acme.example"),
         verdict=Verdict.UNPROTECTED,
-        sentence="48,112 distinct card numbers lie here in clear in a file that its group can"
-        " read.",
+        sentence=_SAD,
         distinct_pans=48112,
         distinct_pans_estimated=False,
         findings=0,
@@ -299,8 +298,8 @@ def _logs() -> StoreReport:
     return StoreReport(
         store=Store(LOGS, "files", "production", expected=False, owner="shop-backend"),
         verdict=Verdict.UNPROTECTED,
-        sentence="3 distinct card numbers and one full track lie here in clear.",
-        distinct_pans=3,
+        sentence=_SAD,
+        distinct_pans=2,
         distinct_pans_estimated=False,
         findings=0,
         protection=(Fact("file-mode", Tri.YES, "Mode 0600, owner “shop”, on every file read."),),
@@ -320,7 +319,7 @@ def _site() -> StoreReport:
     return StoreReport(
         store=Store(SITE, "s3", "production", expected=False, owner="web@acme.example"),
         verdict=Verdict.NO_CARD_DATA,
-        sentence="Everything was read and no card number was found.",
+        sentence="Everything in scope was read and no card data was found.",
         distinct_pans=0,
         distinct_pans_estimated=False,
         findings=0,
@@ -358,11 +357,17 @@ def _sample_findings() -> list[Finding]:
     found = [
         finding(DUMPS, f"2026/02/dump-{day:02d}.sql.gz", n, count=1 + n % 19)
         for day in range(1, 9)
-        for n in range(day, day + 5)
+        for n in range(day * 5, day * 5 + 5)
     ]
     found += [
-        finding(DUMPS, "2026/02/dump-08.sql.gz", 99, distinct=3218, count=3677, rest=True),
-        finding(EXPORTS, "crm/leads.csv", 1, location=Location(line=31, row=30, field="notes")),
+        finding(DUMPS, "2026/02/dump-08.sql.gz", 99, distinct=4178, count=4677, rest=True),
+        finding(
+            EXPORTS,
+            "crm/leads.csv",
+            1,
+            severity=Severity.HIGH,
+            location=Location(line=31, row=30, field="notes"),
+        ),
         finding(
             EXPORTS,
             "crm/backup.zip",
@@ -376,37 +381,40 @@ def _sample_findings() -> list[Finding]:
             EXPORTS,
             "crm/orders.csv",
             3,
-            severity=Severity.LOW,
+            severity=Severity.MEDIUM,
             confidence=0.41,
             why=("Luhn", "no word near it speaks of cards"),
         ),
-        finding(PAYMENTS, "payments", 4, location=table, count=2),
-        finding(PAYMENTS, "payments", 5, location=replace(table, row=2)),
-        finding(PAYMENTS, "payments", 98, distinct=47112, count=50003, rest=True),
+        finding(PAYMENTS, "payments", 4, severity=Severity.HIGH, location=table, count=2),
+        finding(PAYMENTS, "payments", 5, severity=Severity.HIGH, location=replace(table, row=2)),
+        finding(
+            PAYMENTS, "payments", 98, severity=Severity.HIGH, distinct=48110, count=50003, rest=True
+        ),
         finding(
             PAYMENTS,
             "sessions",
             6,
             entity="CVV",
-            requirements=("3.3.1", "3.3.1.2"),
+            requirements=("3.3.1.2", "3.3.1"),
             location=Location(row=7, field="cvv2"),
             why=("three digits in a column named “cvv2”", "a PAN stands beside it"),
         ),
-        finding(LOGS, "app.log", 7, count=40),
+        finding(LOGS, "app.log", 7, severity=Severity.HIGH, count=40),
         finding(LOGS, "app.log.2.gz", 8, severity=Severity.MEDIUM, confidence=0.7),
+        finding(LOGS, "pos.log", 9, severity=Severity.HIGH),
         finding(
             LOGS,
             "pos.log",
             9,
             entity="TRACK_2",
-            requirements=("3.3.1", "3.3.1.1", "3.5.1"),
+            requirements=("3.3.1.1", "3.3.1"),
             why=("whole track 2 with a valid expiry and service code",),
         ),
         finding(
             LOGS,
             "tests/fixtures.json",
             10,
-            severity=Severity.INFO,
+            severity=Severity.LOW,
             state="test",
             requirements=("6.5.6",),
             why=("a published test number",),

@@ -1,0 +1,340 @@
+"""How numbers, times, places and the terms of the run document are said to a person.
+
+Everything returned is plain text and may still hold hostile names: a format that shows it to a
+person passes it through ``scanner.text.printable`` (and its own escaping) last.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reports.figures import utc
+from scanner.model import Coverage, Location, Status, Store, Tri, Verdict
+
+# --- numbers, sizes, times ----------------------------------------------------------------------
+
+
+def number(value: int | None) -> str:
+    """With thousands separators; ``unknown`` for None."""
+    return "unknown" if value is None else f"{value:,}"
+
+
+def plural(value: int, one: str, many: str | None = None) -> str:
+    """``1 store``, ``1,204 stores``."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def size(value: int | None) -> str:
+    """Bytes in binary units with three figures at most; ``unknown`` for None."""
+    if value is None:
+        return "unknown"
+    if value < 1024:
+        return plural(value, "byte")
+    amount = float(value)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        amount /= 1024
+        if amount < 1023.5 or unit == "EiB":
+            break
+    return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:,.0f} {unit}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that never rounds up to 100 or down to 0: those two words mean all and none."""
+    if whole <= 0:
+        return "–"
+    if part >= whole:
+        return "100 %"
+    if part <= 0:
+        return "0 %"
+    percent = 100 * part / whole
+    if percent < 0.1:
+        return "under 0.1 %"
+    if percent > 99.9:
+        return "over 99.9 %"
+    return f"{percent:.1f} %" if percent < 10 or percent > 99 else f"{percent:.0f} %"
+
+
+def moment(when: datetime | None) -> str:
+    """``2026-03-02 06:30 UTC``; ``unknown`` for None."""
+    return "unknown" if when is None else f"{utc(when):%Y-%m-%d %H:%M} UTC"
+
+
+def day(when: datetime | None) -> str:
+    return "unknown" if when is None else f"{utc(when):%Y-%m-%d}"
+
+
+def duration(start: datetime, end: datetime | None) -> str:
+    """``4 min 11 s``; ``not finished`` for None."""
+    if end is None:
+        return "not finished"
+    seconds = max(0, round((utc(end) - utc(start)).total_seconds()))
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+# --- places -------------------------------------------------------------------------------------
+
+
+def place(location: Location | None) -> str:
+    """``line 12, column 5`` and whatever else is known, outermost first; empty when nothing is."""
+    if location is None:
+        return ""
+    parts = (
+        ("member ", location.member),
+        ("page ", location.page),
+        ("sheet ", location.sheet),
+        ("row ", location.row),
+        ("field ", location.field),
+        ("line ", location.line),
+        ("column ", location.column),
+    )
+    said = [f"{word}{value}" for word, value in parts if value is not None]
+    if location.offset is not None and location.line is None and location.row is None:
+        said.append(f"byte {location.offset}")
+    return ", ".join(said)
+
+
+def path_place(unit: str, location: Location | None) -> str:
+    """``path:line:column`` as editors and terminals open it; members as ``path!member``."""
+    if location is None:
+        return unit
+    where = unit if location.member is None else f"{unit}!{location.member}"
+    if location.line is not None:
+        where += f":{location.line}"
+        where += "" if location.column is None else f":{location.column}"
+    elif location.offset is not None and location.row is None:
+        where += f" at byte {location.offset}"
+    inside = (
+        ("page", location.page),
+        ("sheet", location.sheet),
+        ("row", location.row if location.line is None else None),
+        ("field", location.field),
+    )
+    rest = ", ".join(f"{word} {value}" for word, value in inside if value is not None)
+    return f"{where} ({rest})" if rest else where
+
+
+# --- terms --------------------------------------------------------------------------------------
+
+SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
+"""Entities that are sensitive authentication data: never kept after authorisation (3.3.1)."""
+
+_ENTITIES = {
+    "CREDIT_CARD": "Card number (PAN)",
+    "TRACK_1": "Track 1",
+    "TRACK_2": "Track 2",
+    "CVV": "Card verification code",
+    "PIN_BLOCK": "PIN block",
+    "PAN_HASH": "Hash of a PAN",
+    "EMAIL_ADDRESS": "E-mail address",
+    "PHONE_NUMBER": "Phone number",
+    "PERSON": "Person name",
+    "LOCATION": "Place name",
+    "DATE_TIME": "Date",
+    "IP_ADDRESS": "IP address",
+    "MAC_ADDRESS": "MAC address",
+    "IBAN_CODE": "IBAN",
+    "US_SSN": "US Social Security number",
+    "US_ITIN": "US ITIN",
+    "UK_NHS": "UK NHS number",
+    "UK_NINO": "UK National Insurance number",
+    "CRYPTO": "Crypto wallet",
+}
+_BRANDS = {
+    "visa": "Visa",
+    "mastercard": "Mastercard",
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "maestro": "Maestro",
+    "mir": "Mir",
+    "rupay": "RuPay",
+}
+_ACRONYMS = {"id", "us", "uk", "au", "in", "it", "es", "pan", "iban", "aws", "api", "url", "jwt"}
+
+
+def entity(name: str) -> str:
+    """An entity in words; one that is not known here is its own name, made readable."""
+    if name in _ENTITIES:
+        return _ENTITIES[name]
+    if name.startswith("SECRET_"):
+        return f"Secret: {entity(name.removeprefix('SECRET_')).lower()}"
+    words = [w.upper() if w in _ACRONYMS else w for w in name.lower().split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def brand(name: str) -> str:
+    return _BRANDS.get(name, name)
+
+
+def store_kind(store: Store) -> str:
+    known = {"files": "Files", "s3": "S3 bucket", "sqlite": "SQLite database"}
+    return known.get(store.kind, store.kind)
+
+
+VERDICTS = {
+    Verdict.UNPROTECTED: "Unprotected",
+    Verdict.PROTECTED: "Protected",
+    Verdict.NO_CARD_DATA: "No card data",
+    Verdict.UNKNOWN: "Cannot say",
+}
+STATUSES = {
+    Status.SCANNED: "Read in full",
+    Status.SAMPLED: "Read in part",
+    Status.SKIPPED: "Skipped",
+    Status.FAILED: "Failed",
+}
+TRI = {Tri.YES: "Yes", Tri.NO: "No", Tri.UNKNOWN: "Unknown"}
+COVERAGE = {
+    Coverage.COMPLETE: "Complete",
+    Coverage.PARTIAL: "Partial",
+    Coverage.NONE: "None",
+    Coverage.UNKNOWN: "Unknown",
+}
+
+_CONTROLS = {
+    "public-access": "Open to the public",
+    "public-access-block": "Public access blocked",
+    "public-access-block-account": "Public access blocked, account",
+    "public-access-block-bucket": "Public access blocked, bucket",
+    "default-encryption": "Default encryption",
+    "access-logging": "Access logging",
+    "logging": "Access logging",
+    "data-events": "Data events recorded",
+    "versioning": "Versioning",
+    "file-mode": "File mode",
+    "encryption": "Encryption",
+    "owner": "Owner",
+    "tls": "TLS required",
+}
+
+
+def control(name: str) -> str:
+    """A protection control in words."""
+    return _CONTROLS.get(name) or (name[:1].upper() + name[1:]).replace("-", " ")
+
+
+_REASONS = {
+    "encrypted": (
+        "Encrypted: no key to read it with",
+        "Give the key or password, or scan it where it is decrypted.",
+    ),
+    "unsupported-format": (
+        "No reader for this format",
+        "Convert it, or exclude it if it cannot hold cards.",
+    ),
+    "not-a-regular-file": (
+        "Not a file: FIFO, socket or device",
+        "Nothing to do, unless data is piped through it.",
+    ),
+    "symbolic-link": (
+        "A symbolic link, not followed",
+        "Its target is read where it lies, if that is in scope.",
+    ),
+    "archived": (
+        "In an archive tier: needs a restore",
+        "Restore it, then scan again.",
+    ),
+    "budget-depth": (
+        "Nested deeper than the limit",
+        "Raise the depth limit for this store.",
+    ),
+    "budget-entries": (
+        "More members than the limit",
+        "Raise the entries limit for this store.",
+    ),
+    "budget-bytes": (
+        "Unpacks to more than the limit",
+        "Raise the bytes limit for this store.",
+    ),
+    "budget-time": (
+        "Took longer than the limit",
+        "Raise the time limit for this store.",
+    ),
+    "budget-memory": (
+        "Needs more memory than the limit",
+        "Raise the memory limit for this store.",
+    ),
+    "scratch-full": (
+        "No room on the scratch disk",
+        "Free space or point the scratch folder elsewhere.",
+    ),
+    "access-denied": (
+        "Access was denied",
+        "Grant read to the scanning role; SECURITY.md has the least policy.",
+    ),
+    "not-found": (
+        "Does not exist",
+        "Check the name in the configuration.",
+    ),
+    "vanished": (
+        "Listed, then gone",
+        "Scan again: it may have been renamed or rotated.",
+    ),
+    "changed-while-read": (
+        "Changed while it was read",
+        "Scan again when it is at rest.",
+    ),
+    "truncated": (
+        "Ends before it should",
+        "Fetch or write it again; it cannot be judged as it is.",
+    ),
+    "corrupt": (
+        "Damaged: cannot be decoded",
+        "Fetch or write it again; it cannot be judged as it is.",
+    ),
+    "bad-credentials": (
+        "Credentials were refused",
+        "Check the credentials in use.",
+    ),
+    "expired-token": (
+        "The token expired",
+        "Sign in again, then scan with --resume.",
+    ),
+    "endpoint-unreachable": (
+        "The endpoint did not answer",
+        "Check network and endpoint, then scan with --resume.",
+    ),
+    "throttled": (
+        "Throttled by the server",
+        "Lower the rate, then scan with --resume.",
+    ),
+    "link-loop": (
+        "Symbolic links in a circle",
+        "Remove the loop.",
+    ),
+    "io-error": (
+        "An input/output error",
+        "Check the disk or mount.",
+    ),
+    "worker-died": (
+        "The worker process died on it",
+        "Report it; give the worker more memory.",
+    ),
+    "timed-out": (
+        "Took too long and was stopped",
+        "Raise the time limit for this store.",
+    ),
+    "internal-error": (
+        "A defect of this tool",
+        "Please report it: it is ours to fix.",
+    ),
+}
+
+
+def reason(code: str | None) -> str:
+    """Why something was not read, in words; an unknown code is its own name."""
+    if code is None:
+        return "No reason was recorded"
+    return _REASONS[code][0] if code in _REASONS else code.replace("-", " ").capitalize()
+
+
+def remedy(code: str | None) -> str:
+    """What to do about a reason; empty for a code not known here."""
+    return _REASONS[code][1] if code in _REASONS else ""
