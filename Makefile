@@ -17,3 +17,47 @@ $(STAMP): pyproject.toml constraints.txt
 
 .PHONY: venv
 venv: $(STAMP) ## make .venv with the pinned dependencies
+
+.PHONY: demo
+demo: $(STAMP) ## a made-up company on a local S3, scanned; writes demo/report.html and demo/run.json
+	@$(BIN)/python tools/demo.py
+
+.PHONY: test
+test: $(STAMP) system lint ## lint, types, import directions and all tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) ## ruff and mypy (strict)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: system
+system: ## install the Debian packages the tests use, where that is possible
+	@tools/system-packages chromium
+
+.PHONY: format
+format: $(STAMP) ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(STAMP) ## speed and memory beside ripgrep and panhunt, in one run
+	@tools/system-packages ripgrep
+	@$(BIN)/python tools/bench.py
+
+.PHONY: accuracy
+accuracy: $(STAMP) ## recall, precision and calibration on labelled data
+	@$(BIN)/python tools/accuracy.py
+
+.PHONY: corpora
+corpora: $(STAMP) ## robustness over the folder in CARDTRAIL_CORPORA
+	@$(BIN)/python tools/corpora.py
+
+.PHONY: dist-check
+dist-check: $(STAMP) ## build the wheel, install it in a clean environment, run it
+	@tools/dist-check $(BIN)/python
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf $(VENV) build dist demo bench-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,7 @@
     ├── UsageError            2   wrong option or target: names it, says what was expected
     │   └── ConfigError       2   the same for a key of cardtrail.toml
     ├── LedgerError           2   the ledger is in use, missing, or of another version
+    │   └── LedgerWriteError  70  the disk is full: go on later
     ├── NothingInScope        5   targets are fine, but there is nothing in them
     └── Stopped               130/143  a signal asked us to stop; the ledger can resume
     Unreadable                not an error of the run: one unit, member or listing could not be
@@ -54,6 +55,12 @@ class ConfigError(UsageError):
 
 class LedgerError(CardtrailError):
     exit_code = ExitCode.USAGE
+
+
+class LedgerWriteError(LedgerError):
+    """The disk is full or fails. What was recorded before is safe."""
+
+    exit_code = ExitCode.INTERNAL
 
 
 class NothingInScope(CardtrailError):

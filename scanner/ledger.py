@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from scanner.errors import LedgerError
+from scanner.errors import LedgerError, LedgerWriteError
 from scanner.model import Access, Fact, Outcome, RunSummary, Status, Store, unit_id
 from scanner.settle import Settled, UnitFinding
 from scanner.tally import SliceResult
@@ -112,6 +112,7 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if create and not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        self._kept: dict[tuple[str, int], int] = {}
         self._db = sqlite3.connect(path, isolation_level=None, timeout=2.0)
         try:
             self._set_up()
@@ -154,10 +155,17 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            self._kept.clear()
+            if self._db.in_transaction:  # a full disk has rolled back by itself
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise LedgerWriteError(
+                    f"ledger {self.path}: {error}; nothing that was recorded is lost: mend that, "
+                    "then go on with cardtrail scan --resume"
+                ) from None
             raise
-        self._db.execute("COMMIT")
 
     # --- runs
 
@@ -239,9 +247,7 @@ class Ledger:
         ).fetchall():
             about = msgspec.json.decode(about_json, type=StoreAbout)
             access = msgspec.json.decode(access_json, type=Access) if access_json else about.access
-            kept = self._db.execute(
-                "SELECT count(*) FROM pan WHERE run=? AND place=?", (run, place)
-            ).fetchone()[0]
+            kept = self._kept_pans(run, place)
             rows.append(StoreRow(place, about, access, kept << bits, bits > 0))
         return rows
 
@@ -349,27 +355,28 @@ class Ledger:
         bits = row[0]
         mask = (1 << bits) - 1
         values = (int.from_bytes(prints[i : i + 8], "little") for i in range(0, len(prints), 8))
-        self._db.executemany(
+        kept = self._kept_pans(run, place)
+        kept += self._db.executemany(
             "INSERT OR IGNORE INTO pan VALUES (?, ?, ?)",
             ((run, place, value - (1 << 63)) for value in values if not value & mask),
-        )
-        kept = (
-            self._db.execute(
-                "SELECT count(*) FROM pan WHERE run=? AND place=?", (run, place)
-            ).fetchone()[0]
-            if len(prints) > 8 * 64
-            else 0
-        )
+        ).rowcount
         while kept > EXACT_PANS:
             bits += 1
-            self._db.execute(
+            kept -= self._db.execute(
                 "DELETE FROM pan WHERE run=? AND place=? AND print & ? <> 0",
                 (run, place, (1 << bits) - 1),
-            )
+            ).rowcount
+        self._kept[(run, place)] = kept
+        self._db.execute("UPDATE store SET pan_bits=? WHERE run=? AND place=?", (bits, run, place))
+
+    def _kept_pans(self, run: str, place: int) -> int:
+        """Rows in ``pan`` for a store; counted once, then kept in memory."""
+        kept = self._kept.get((run, place))
+        if kept is None:
             kept = self._db.execute(
                 "SELECT count(*) FROM pan WHERE run=? AND place=?", (run, place)
             ).fetchone()[0]
-        self._db.execute("UPDATE store SET pan_bits=? WHERE run=? AND place=?", (bits, run, place))
+        return int(kept)
 
 
 def now() -> datetime:

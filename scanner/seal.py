@@ -40,12 +40,12 @@ class Sealer:
     def name(self, text: str) -> str:
         """A name that came from data, with every card-like number in it masked.
 
-        The mask is followed by ``~`` and the start of its fingerprint, so two names that differ
+        The mask is followed by the start of its fingerprint between ``~``, so two names that differ
         only in the number stay two names, and stay the same from run to run under one key. Masks
         every window of digits that some issuer could have issued and that satisfies Luhn, also
         when separated (``4111-1111-1111-1111``) or inside a longer run of digits.
         """
-        return _seal_runs(text, self)
+        return _RUN.sub(lambda match: _seal_run(match[0], self), text)
 
 
 def mask(pan: str) -> str:
@@ -59,41 +59,21 @@ def mask(pan: str) -> str:
 
 
 _RUN = re.compile(r"\d(?:[ \-._/+,:;|=\u00a0\u2009\u2013]{0,2}\d){11,}")
-
-
-def _seal_runs(text: str, sealer: Sealer) -> str:
-    return _RUN.sub(lambda match: _seal_run(match[0], sealer), text)
+_LETTERS = str.maketrans("0123456789", "ghijkmnpqr")
 
 
 def _seal_run(run: str, sealer: Sealer) -> str:
-    """Mask every window that could be a PAN; of windows that overlap, their union.
+    """The run as it is, or masked as a whole when some window of it could be a PAN.
 
     12, 13, 17 and 18 digits are rare lengths that chance hits often (account ids, timestamps):
-    they count only when they are the whole run.
+    they count only when they are the whole run. The fingerprint is written without digits, or it
+    could make a new number with its neighbours.
     """
-    places = [i for i, char in enumerate(run) if char.isdigit()]
-    digits = "".join(str(unicodedata.digit(run[i])) for i in places)
-    covered = [False] * len(digits)
+    digits = "".join(str(unicodedata.digit(char)) for char in run if char.isdigit())
     for length in {14, 15, 16, 19, len(digits)} & set(range(12, 20)):
         for start in range(len(digits) - length + 1):
             window = digits[start : start + length]
             if luhn.valid(window) and iin.brands(window):
-                for i in range(start, start + length):
-                    covered[i] = True
-    out: list[str] = []
-    i = 0
-    while i < len(digits):
-        if not covered[i]:
-            end = places[i + 1] if i + 1 < len(places) else len(run)
-            out.append(run[places[i] : end])
-            i += 1
-            continue
-        stop = i
-        while stop < len(digits) and covered[stop]:
-            stop += 1
-        value = digits[i:stop]
-        out.append(f"{mask(value)}~{sealer.fingerprint(value).hex()[:8]}")
-        if stop < len(digits):
-            out.append(run[places[stop - 1] + 1 : places[stop]])
-        i = stop
-    return "".join(out)
+                print_ = sealer.fingerprint(digits).hex()[:8].translate(_LETTERS)
+                return f"{mask(digits)}~{print_}~"
+    return run

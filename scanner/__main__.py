@@ -1,0 +1,5 @@
+"""``python -m scanner`` is ``cardtrail``."""
+
+from scanner.cli import main
+
+main()

@@ -1,0 +1,162 @@
+"""Fixtures of all tests. The first of them: nothing that was planted may come out.
+
+A test asks ``planted`` for card numbers and says with ``planted.allow(path)`` where they may lie.
+If one of them shows up anywhere else (stdout, stderr, logs, the text of an exception, the ledger, a
+report, a temporary file) the test fails, whatever it asserts itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from detectors import luhn
+
+ROOT = Path(__file__).resolve().parent.parent
+_PLANTED = pytest.StashKey["Planted"]()
+
+
+class Leak(AssertionError):
+    pass
+
+
+@dataclass
+class Planted:
+    """Card numbers of one test, and where they may be."""
+
+    rng: random.Random
+    folder: Path
+    pans: list[str] = field(default_factory=list)
+    allowed: list[Path] = field(default_factory=list)
+
+    def pan(self, prefix: str = "453912", length: int = 16) -> str:
+        """A made-up card number that satisfies Luhn and is not a published test PAN."""
+        body = prefix + "".join(self.rng.choices("0123456789", k=length - 1 - len(prefix)))
+        pan = next(body + digit for digit in "0123456789" if luhn.valid(body + digit))
+        self.pans.append(pan)
+        return pan
+
+    def allow(self, path: Path) -> Path:
+        """``path`` is a store: planted numbers may lie in and below it."""
+        self.allowed.append(path)
+        return path
+
+    def check(self, data: bytes | str, where: str) -> None:
+        raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        for pan in self.pans:
+            for form in _forms(pan):
+                if form in raw:
+                    raise Leak(f"a planted card number came out in {where}")
+
+    def check_files(self, folder: Path) -> None:
+        for path in sorted(folder.rglob("*")):
+            if any(path == ok or ok in path.parents for ok in self.allowed):
+                continue
+            self.check(os.fsencode(path), f"a file name in {folder}")
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < 64 << 20:
+                self.check(path.read_bytes(), str(path))
+
+
+def _forms(pan: str) -> Iterator[bytes]:
+    yield pan.encode()
+    yield pan.encode("utf-16-le")
+    yield base64.b64encode(pan.encode())
+    for separator in " -":
+        yield separator.join(pan[i : i + 4] for i in range(0, len(pan), 4)).encode()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for everything the tool keeps or leaves behind."""
+    home = tmp_path / "home"
+    for name in ("state", "runtime", "tmp", "config"):
+        (home / name).mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "runtime"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("TMPDIR", str(home / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name in [name for name in os.environ if name.startswith(("CARDTRAIL_", "AWS_"))]:
+        if name != "CARDTRAIL_CORPORA":
+            monkeypatch.delenv(name)
+    return home
+
+
+@pytest.fixture
+def planted(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Iterator[Planted]:
+    planted = Planted(random.Random(request.node.name), tmp_path)
+    request.node.stash[_PLANTED] = planted
+    yield planted
+    planted.check_files(tmp_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """What a test printed, logged or raised is searched as well."""
+    report = yield
+    planted = item.stash.get(_PLANTED, None)
+    if planted is not None and call.when == "call":
+        shown = (report.capstdout, report.capstderr, report.caplog, report.longreprtext)
+        for text in shown:
+            try:
+                planted.check(text, "the output of the test")
+            except Leak as leak:
+                report.outcome, report.longrepr = "failed", f"{item.nodeid}: {leak}"
+    return report
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Cardtrail:
+    """Runs the real command in a process of its own, and searches what it says for leaks."""
+
+    planted: Planted
+    cwd: Path
+
+    def __call__(
+        self, *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 120
+    ) -> Result:
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.cwd,
+            env=self.env(env),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        self.planted.check(done.stdout, "stdout")
+        self.planted.check(done.stderr, "stderr")
+        return Result(
+            done.returncode,
+            done.stdout.decode("utf-8", "surrogateescape"),
+            done.stderr.decode("utf-8", "surrogateescape"),
+        )
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "scanner", *map(str, arguments)]
+
+    def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
+
+
+@pytest.fixture
+def cardtrail(planted: Planted, tmp_path: Path) -> Cardtrail:
+    work = tmp_path / "work"
+    work.mkdir()
+    return Cardtrail(planted, work)
