@@ -42,10 +42,11 @@ def read_key_file(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"key file {path}: {error.strerror}; {_HOW}") from None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise UsageError(f"key file {path}: expected a regular file; {_HOW}")
     with os.fdopen(fd, "rb") as handle:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"key file {path}: expected a regular file; {_HOW}")
         if status.st_mode & 0o077 or status.st_uid not in (os.geteuid(), 0):
             raise UsageError(
                 f"key file {path}: expected mode 0600 and you as the owner, found mode "

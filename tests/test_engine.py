@@ -1,0 +1,157 @@
+"""Executors: a worker that dies or hangs costs one task, and the key is nowhere to be read."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner import hygiene
+from scanner.engine import InProcess, Processes, TaskLost
+from scanner.errors import Reason
+
+KEY = "5ec2e7" * 10
+
+
+def make(key: str) -> Callable[[Any], Any]:
+    def run(task: Any) -> Any:
+        match task:
+            case "abort":
+                os.abort()
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exit":
+                os._exit(3)
+            case "hang":
+                time.sleep(60)
+            case "pid":
+                return os.getpid()
+            case "bug":
+                raise RuntimeError("a defect")
+            case "key":
+                return key
+        return task * 2
+
+    return run
+
+
+def outcome(future: Future[Any]) -> Any:
+    try:
+        return future.result(timeout=60)
+    except TaskLost as lost:
+        return lost.reason
+
+
+def test_bad_tasks_cost_themselves_only() -> None:
+    pool = Processes(2, make, (KEY,), seconds=3)
+    tasks: list[Any] = []
+    for i, bad in enumerate(["abort", "kill", "exit", "hang"]):
+        tasks += [i, bad, i + 10]
+    futures = [pool.submit(task) for task in tasks]
+    results = [outcome(future) for future in futures]
+    pool.close(now=False)
+    expected: list[Any] = []
+    for i in range(4):
+        bad_reason = Reason.TIMED_OUT if i == 3 else Reason.WORKER_DIED
+        expected += [i * 2, bad_reason, (i + 10) * 2]
+    assert results == expected
+
+
+def test_other_exceptions_come_through() -> None:
+    pool = Processes(1, make, (KEY,), seconds=30)
+    with pytest.raises(RuntimeError, match="a defect"):
+        pool.submit("bug").result(timeout=60)
+    pool.close(now=True)
+
+
+def test_the_key_is_in_no_command_line_and_no_environment() -> None:
+    pool = Processes(2, make, (KEY,), seconds=30)
+    assert pool.submit("key").result(timeout=60) == KEY
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            try:
+                text = (process / name).read_bytes()
+            except OSError:
+                continue
+            assert KEY.encode() not in text, process / name
+    pool.close(now=True)
+
+
+def test_close_now_does_not_wait() -> None:
+    pool = Processes(1, make, (KEY,), seconds=120)
+    pool.submit("hang")
+    start = time.monotonic()
+    pool.close(now=True)
+    assert time.monotonic() - start < 30
+
+
+def test_in_process_runs_at_once() -> None:
+    executor = InProcess(make(KEY))
+    assert executor.submit(21).result(timeout=0) == 42
+    executor.close(now=True)
+
+
+# --- what a worker does to itself
+
+
+def make_hardened(writable: str, memory: int) -> Callable[[Any], Any]:
+    enforced = hygiene.harden_worker(memory, [Path(writable)])
+
+    def run(task: Any) -> Any:
+        match task:
+            case ("write", path):
+                try:
+                    Path(path).write_text("x")
+                except OSError as error:
+                    return type(error).__name__
+                return "written"
+            case ("unlink", path):
+                try:
+                    Path(path).unlink()
+                except OSError as error:
+                    return type(error).__name__
+                return "gone"
+            case ("read", path):
+                return Path(path).read_text()
+            case "limits":
+                return enforced, resource.getrlimit(resource.RLIMIT_CORE), os.umask(0)
+            case "memory":
+                try:
+                    return len(bytearray(memory * 2))
+                except MemoryError:
+                    return "refused"
+        raise AssertionError
+
+    return run
+
+
+def test_a_hardened_worker_cannot_write_but_still_reads(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    store = tmp_path / "store.txt"
+    store.write_text("content")
+    pool = Processes(1, make_hardened, (str(scratch), 1 << 30), seconds=30)
+    enforced, core, umask = pool.submit("limits").result(timeout=60)
+    assert core == (0, 0) and umask == 0o077
+    assert pool.submit(("read", str(store))).result(timeout=60) == "content"
+    assert pool.submit(("write", str(scratch / "ok"))).result(timeout=60) == "written"
+    if not enforced:
+        pool.close(now=True)
+        pytest.skip("this kernel has no Landlock: writes are not refused by it")
+    for what in (("write", str(store)), ("write", str(tmp_path / "n")), ("unlink", str(store))):
+        assert pool.submit(what).result(timeout=60) == "PermissionError"
+    assert store.read_text() == "content"
+    pool.close(now=True)
+
+
+def test_memory_is_limited() -> None:
+    pool = Processes(1, make_hardened, ("/tmp", 512 << 20), seconds=30)
+    assert pool.submit("memory").result(timeout=60) == "refused"
+    pool.close(now=True)
