@@ -200,7 +200,7 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
     """What an unprotected store holds, card data first, a phrase each."""
     said = []
     if report.distinct_pans:
-        said.append(f"{pans(report)} in clear")
+        said.append(f"{pans(report)} in readable form")
     said += [
         f"{words.entity(k.entity)}: {words.number(k.distinct)}"
         for k in kinds
@@ -328,7 +328,7 @@ def _incident(
     return (
         Question(
             "What is done with the card numbers that were found?",
-            (f"{pans(report).capitalize()} in clear form. {where}", unread),
+            (f"{pans(report).capitalize()} in readable form. {where}", unread),
         ),
         Question(
             "Is sensitive authentication data stored with them?",

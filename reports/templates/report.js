@@ -27,7 +27,7 @@
   const severity = (level) =>
     el("span", "severity " + level, shape(level), " " + level[0].toUpperCase() + level.slice(1));
   const size = (value) => {
-    if (value === null) return el("span", "unknown", "not told");
+    if (value === null) return el("span", "untold", "not told");
     let amount = value, unit = value === 1 ? "byte" : "bytes";
     for (const next of ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]) {
       if (amount < (unit.startsWith("byte") ? 1024 : 1023.5)) break;
