@@ -22,6 +22,8 @@ HEAD = 4096
 FREE_BYTES = 64 << 20
 """Below this much unpacked nobody asks for the ratio."""
 
+MOST_PROBLEMS = 100
+
 Item = tuple[str | None, Chunk | Problem]
 
 
@@ -65,7 +67,7 @@ class Walked:
     def __iter__(self) -> Iterator[Item]:
         """Raises ``Unreadable`` when nothing of the unit can be read."""
         whole = True
-        for member, item in self._walk(self._items, None, 0):
+        for member, item in _told(self._walk(self._items, None, 0)):
             if self._counted is not None:
                 self.bytes_read = min(self._counted.count, self._size or self._counted.count)
             elif isinstance(item, Chunk):
@@ -136,6 +138,20 @@ def choose(source: Source, name: str, readers: Sequence[Reader]) -> Reader:
         if reader.claims(head, name):
             return reader
     raise Unreadable(Reason.UNSUPPORTED, "no reader is for this")
+
+
+def _told(items: Iterator[Item]) -> Iterator[Item]:
+    """An archive can have a million faults: past ``MOST_PROBLEMS`` they are only counted."""
+    told, more, last = 0, 0, None
+    for member, item in items:
+        if isinstance(item, Problem):
+            told += 1
+            if told > MOST_PROBLEMS:
+                more, last = more + 1, item
+                continue
+        yield member, item
+    if last is not None:
+        yield None, Problem(last.reason, f"and {more:,} more faults after the first {told - more}")
 
 
 def join(outer: str | None, inner: str | None) -> str | None:

@@ -21,8 +21,9 @@ WINDOW = 1 << 20
 LOOK_BACK = 1 << 16
 """How far in front of a slice the start of its first line is looked for."""
 
-FieldAt: TypeAlias = Callable[[Buffer, int], str | None]
-"""``field_at(data, start)``: the column or key that the byte at ``start`` stands under."""
+FieldAt: TypeAlias = Callable[[Buffer, int, int], str | None]
+"""``field_at(data, start, base)``: the column or key that the byte at ``start`` of ``data`` stands
+under; ``data`` begins at offset ``base`` of the stream."""
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class _Place:
         )
 
     def field(self, start: int) -> str | None:
-        return None if self._field_at is None else self._field_at(self._data, start)
+        return None if self._field_at is None else self._field_at(self._data, start, self._base)
 
 
 def windows(

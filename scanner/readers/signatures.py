@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from scanner import formats
 from scanner.contracts import Chunk, Limits, Member, Source
@@ -23,7 +24,7 @@ class Signatures:
     priority = 80
 
     def claims(self, head: bytes, name: str) -> bool:
-        return formats.recognise(head) is not None
+        return formats.recognise(head) is not None or _encrypted_database(head, name)
 
     def read(
         self, source: Source, part: Slice, limits: Limits
@@ -33,7 +34,7 @@ class Signatures:
         for item in windows(source, part):
             if isinstance(item, Chunk):
                 assert not isinstance(item.data, memoryview)
-                form = form or _readable(bytes(item.data[:4096]))
+                form = form or _readable(bytes(item.data[:4096]), source.name)
                 encrypted = encrypted or _ENCRYPTED_OFFICE in item.data
             yield item
         if encrypted:
@@ -43,7 +44,15 @@ class Signatures:
             yield Problem(Reason.UNSUPPORTED, detail)
 
 
-def _readable(head: bytes) -> formats.Format | None:
+def _encrypted_database(head: bytes, name: str) -> bool:
+    """SQLCipher and its like leave no header, only the name to go by."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in (".db", ".db3", ".sqlite", ".sqlite3") and formats.looks_random(head)
+
+
+def _readable(head: bytes, name: str) -> formats.Format | None:
+    if _encrypted_database(head, name):
+        raise Unreadable(Reason.ENCRYPTED, "A database with no header and bytes as if at random")
     form = formats.recognise(head)
     if form is None or form.raw:
         return form

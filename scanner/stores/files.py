@@ -113,6 +113,7 @@ class OpenFiles:
             self._info = os.fstat(self._root)
         except OSError as error:
             raise _unreadable(error, gone=Reason.NOT_FOUND) from None
+        self.device = self._info.st_dev
         self._folders: OrderedDict[str, int] = OrderedDict()
         self._modes: filefacts.Modes | None = None
 
@@ -200,6 +201,10 @@ class OpenFiles:
     def open(self, unit: Unit) -> Source | Records:
         return self._open(unit.key)
 
+    def open_target(self) -> Source:
+        """The target itself, when it is a file. Raises ``Unreadable``."""
+        return self._open("")
+
     def _open(self, key: str) -> Source:
         try:
             descriptor = self._descriptor(key)
@@ -256,7 +261,7 @@ class OpenFiles:
                 return self._open(key + suffix)
             beside = Path(f"{os.path.realpath(self._path)}{suffix}")
             with closing(OpenFiles(self._store, beside, self._seal_name)) as opened:
-                return opened._open("")
+                return opened.open_target()
         except Unreadable as fault:
             if fault.reason in (Reason.VANISHED, Reason.NOT_FOUND):
                 return None

@@ -1,0 +1,244 @@
+r"""Rows as text: tab-separated, a row a line, escaped as PostgreSQL's COPY does (``\t``, ``\n``,
+``\r``, ``\\``; ``\N`` for NULL). Shared by whatever reads tables.
+
+A row is never cut: a chunk is made of whole rows, with a little of the rows before and after as
+context.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sqlite3
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, BinaryIO, TypeAlias, cast
+
+from scanner import formats
+from scanner.contracts import Chunk, Member, Source
+from scanner.errors import Reason
+from scanner.model import Location, Problem
+from scanner.sqlitefile import FAULTS, Database, Table, unreadable
+from scanner.windows import AFTER, BEFORE, WINDOW
+
+Row: TypeAlias = tuple[int, bytes]
+"""Rowid, or place in the table counted from 1, and the line with its end."""
+
+_PACKED = 32
+"""A value shorter than this is not looked at as an archive or a document."""
+
+
+def chunks(
+    rows: Iterator[Row | Member | Problem], columns: Sequence[str], member: str | None = None
+) -> Iterator[Chunk | Member | Problem]:
+    """``member`` goes into the locations: the table, for a database inside something."""
+    before, ready = b"", _Batch()
+    filling = _Batch()
+    for item in rows:
+        if not isinstance(item, tuple):
+            yield item
+            continue
+        filling.add(*item)
+        if filling.size >= WINDOW:
+            if ready.size:
+                yield ready.chunk(before, filling.head(), columns, member)
+                before = ready.tail(before)
+            ready, filling = filling, _Batch()
+    for batch, after in ((ready, filling.head()), (filling, b"")):
+        if batch.size:
+            yield batch.chunk(before, after, columns, member)
+            before = batch.tail(before)
+
+
+class _Batch:
+    """Rows on their way into one chunk."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lines: list[bytes] = []
+        self._ids = array("q")
+        self._starts = array("q")
+
+    def add(self, row: int, line: bytes) -> None:
+        self._ids.append(row)
+        self._starts.append(self.size)
+        self._lines.append(line)
+        self.size += len(line)
+
+    def head(self) -> bytes:
+        return _joined(self._lines, AFTER)[:AFTER]
+
+    def tail(self, before: bytes) -> bytes:
+        text = b"".join(reversed(_enough(reversed(self._lines), BEFORE)))
+        return (before + text)[-BEFORE:]
+
+    def chunk(
+        self, before: bytes, after: bytes, columns: Sequence[str], member: str | None
+    ) -> Chunk:
+        data = b"".join((before, *self._lines, after))
+        lo, ids, starts = len(before), self._ids, self._starts
+
+        def column(start: int) -> str | None:
+            index = bisect_right(starts, start - lo) - 1
+            if index < 0:
+                return None
+            place = data.count(b"\t", lo + starts[index], start)
+            return columns[place] if place < len(columns) else None
+
+        def locate(start: int, end: int) -> Location:
+            index = bisect_right(starts, start - lo) - 1
+            row = ids[index] if index >= 0 else None
+            return Location(row=row, field=column(start), member=member)
+
+        return Chunk(data, lo, lo + self.size, locate, column)
+
+
+def _enough(lines: Iterator[bytes], size: int) -> list[bytes]:
+    taken: list[bytes] = []
+    for line in lines:
+        taken.append(line)
+        size -= len(line)
+        if size <= 0:
+            break
+    return taken
+
+
+def _joined(lines: Sequence[bytes], size: int) -> bytes:
+    return b"".join(_enough(iter(lines), size))
+
+
+# --- of SQLite ----------------------------------------------------------------------------------
+
+
+def sqlite_rows(
+    database: Database, table: Table, prefix: str = ""
+) -> Iterator[Row | Member | Problem]:
+    """The rows of a table. A value that must be unpacked, and one too large to hold, comes as a
+    member named ``column@row``; a fault ends the rows with a ``Problem``."""
+    last: int | None = None
+    count = 0
+    while True:
+        try:
+            for rowid, *values in database.rows(table, last):
+                count += 1
+                row = count if rowid is None else rowid
+                line, packed = _line(values)
+                for place in packed:
+                    name = f"{prefix}{table.columns[place]}@{row}"
+                    yield Member(name, len(values[place]), partial(_held, values[place], name))
+                yield row, line
+                last = rowid
+            return
+        except ValueError:
+            yield Problem(Reason.UNSUPPORTED, "SQL cannot spell the name of the table or a column")
+            return
+        except FAULTS as error:
+            fault = unreadable(error)
+            if fault.reason is not Reason.BUDGET_MEMORY or table.rowid is None:
+                yield Problem(fault.reason, fault.detail)
+                return
+        try:
+            last = database.next_rowid(table, last)
+        except FAULTS as error:
+            fault = unreadable(error)
+            yield Problem(fault.reason, fault.detail)
+            return
+        if last is None:
+            return
+        count += 1
+        yield from _large(database, table, last, prefix)
+
+
+def _large(
+    database: Database, table: Table, row: int, prefix: str
+) -> Iterator[Row | Member | Problem]:
+    """A row with a value that is too large to hold, value by value."""
+    values: list[Any] = []
+    for column in table.columns:
+        try:
+            values.append(database.value(table, column, row))
+            continue
+        except FAULTS:
+            values.append(None)
+        name = f"{prefix}{column}@{row}"
+        try:
+            blob = database.stream(table, column, row)
+        except FAULTS as error:
+            fault = unreadable(error)
+            yield Problem(fault.reason, fault.detail, name)
+            continue
+        with blob:
+            file = cast(BinaryIO, _Stream(blob))
+            yield Member(name, len(blob), partial(Source, file, name, len(blob)))
+    line, _ = _line(values)
+    yield row, line
+
+
+_SPECIAL = re.compile(rb"[\\\t\n\r]")
+_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r"}
+
+
+def _line(values: Sequence[Any]) -> tuple[bytes, Sequence[int]]:
+    """The row as text, and the places of values that are to be unpacked (left empty in it)."""
+    parts = [
+        value if type(value) is bytes else b"\\N" if value is None else str(value).encode()
+        for value in values
+    ]
+    line = b"\t".join(parts)
+    packed: Sequence[int] = ()
+    if len(line) > _PACKED:
+        packed = [
+            place
+            for place, part in enumerate(parts)
+            if len(part) > _PACKED and formats.is_packed(part) and type(values[place]) is bytes
+        ]
+        if packed:
+            for place in packed:
+                parts[place] = b""
+            line = b"\t".join(parts)
+    if (
+        line.count(b"\\") != values.count(None)
+        or line.count(b"\t") >= len(parts)
+        or b"\n" in line
+        or b"\r" in line
+    ):
+        line = b"\t".join(
+            part if value is None else _SPECIAL.sub(_escape, part)
+            for part, value in zip(parts, values, strict=True)
+        )
+    return line + b"\n", packed
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return _ESCAPES[found[0]]
+
+
+def _held(value: bytes, name: str) -> Source:
+    return Source(io.BytesIO(value), name, len(value))
+
+
+class _Stream(io.RawIOBase):
+    """A value of the database as a file."""
+
+    def __init__(self, blob: sqlite3.Blob) -> None:
+        self._blob = blob
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._blob.seek(offset, whence)
+        return self._blob.tell()
+
+    def readinto(self, view: Any) -> int:
+        try:
+            data = self._blob.read(len(view))
+        except FAULTS as error:
+            raise unreadable(error) from None
+        view[: len(data)] = data
+        return len(data)
