@@ -1,0 +1,189 @@
+"""Event selectors of a trail: which reads of a bucket it records, and which it leaves out.
+
+A trail has basic or advanced selectors. The document is what ``aws cloudtrail
+get-event-selectors`` prints, with a list ``EventSelectors`` or ``AdvancedEventSelectors``. Copies
+count apart: CopyObject and UploadPartCopy read their source, and CloudTrail calls them writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
+_COPIES = frozenset({"CopyObject", "UploadPartCopy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the selectors record of one store. ``gaps`` are sentences; with ``reads`` False nothing
+    of its reads is recorded at all."""
+
+    reads: bool
+    gaps: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        return self.reads and not self.gaps
+
+
+class BadSelectors(ValueError):
+    """The document is not one of selectors; the message says what was expected."""
+
+
+def recorded(document: Any, bucket: str, prefix: str) -> Recorded:
+    """What selectors record of ``s3://bucket/prefix``. Raises ``BadSelectors``."""
+    if not isinstance(document, Mapping):
+        raise BadSelectors("expected the JSON object that get-event-selectors prints")
+    basic = document.get("EventSelectors") or []
+    advanced = document.get("AdvancedEventSelectors") or []
+    if not (isinstance(basic, list) and isinstance(advanced, list)) or not (
+        "EventSelectors" in document or "AdvancedEventSelectors" in document
+    ):
+        raise BadSelectors("expected the lists EventSelectors or AdvancedEventSelectors")
+    scope = f"arn:aws:s3:::{bucket}/{prefix}{'/' if prefix else ''}"
+    reads: list[tuple[str, ...]] = []
+    copies: list[tuple[str, ...]] = []
+    for selector in basic:
+        if isinstance(selector, Mapping):
+            gaps = _basic(selector, scope)
+            if gaps is not None:
+                kind = selector.get("ReadWriteType", "All")
+                if kind in {"All", "ReadOnly"}:
+                    reads.append(gaps)
+                if kind in {"All", "WriteOnly"}:
+                    copies.append(gaps)
+    for selector in advanced:
+        if isinstance(selector, Mapping):
+            fields = [f for f in selector.get("FieldSelectors") or () if isinstance(f, Mapping)]
+            for wanted, found, names in (("true", reads, _READS), ("false", copies, _COPIES)):
+                gaps = _advanced(fields, scope, wanted, names)
+                if gaps is not None:
+                    found.append(gaps)
+    if not reads:
+        return Recorded(bool(copies), ("the trail's selectors leave out reads of this store",))
+    gaps = min(reads, key=len)
+    if not copies:
+        gaps += (
+            "copies out of the store (CopyObject, UploadPartCopy) are writes to CloudTrail, and "
+            "the trail's selectors leave writes out",
+        )
+    else:
+        gaps += tuple(gap for gap in min(copies, key=len) if gap not in gaps)
+    return Recorded(True, gaps)
+
+
+def _basic(selector: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
+    """Gaps of one basic selector; None when it records nothing of the scope."""
+    values = [
+        value
+        for resource in selector.get("DataResources") or ()
+        if isinstance(resource, Mapping) and resource.get("Type") == "AWS::S3::Object"
+        for value in resource.get("Values") or ()
+        if isinstance(value, str)
+    ]
+    return _by_prefix([_any_partition(value) for value in values], scope)
+
+
+def _any_partition(arn: str) -> str:
+    for partition in ("aws-cn", "aws-us-gov"):
+        if arn.startswith(f"arn:{partition}:"):
+            return arn.replace(f":{partition}:", ":aws:", 1)
+    return arn
+
+
+def _by_prefix(prefixes: list[str], scope: str) -> tuple[str, ...] | None:
+    if any(scope.startswith(prefix) for prefix in prefixes):
+        return ()
+    parts = [prefix for prefix in prefixes if prefix.startswith(scope)]
+    if parts:
+        shown = ", ".join(parts[:3]) + (" ..." if len(parts) > 3 else "")
+        return (f"the trail records reads under {shown} only",)
+    return None
+
+
+def _advanced(
+    fields: list[Mapping[str, Any]], scope: str, read_only: str, names: frozenset[str]
+) -> tuple[str, ...] | None:
+    """Gaps of one advanced selector for reads (``read_only`` "true") or copies; None when it
+    records none of them. All its fields must hold."""
+    gaps: list[str] = []
+    by_name = {str(field.get("Field")): field for field in fields}
+    if not _lets(by_name.get("eventCategory"), "Data", required=True):
+        return None
+    if not _lets(by_name.get("resources.type"), "AWS::S3::Object", required=True):
+        return None
+    if not _lets(by_name.get("readOnly"), read_only):
+        return None
+    if not _lets(by_name.get("eventSource"), "s3.amazonaws.com"):
+        return None
+    for name, field in by_name.items():
+        if name in {"eventCategory", "resources.type", "readOnly", "eventSource"}:
+            continue
+        if name == "eventName":
+            left_out = sorted(each for each in names if not _lets(field, each))
+            if left_out == sorted(names):
+                return None
+            if left_out:
+                gaps.append(f"the trail's selectors leave out {', '.join(left_out)}")
+        elif name == "resources.ARN":
+            found = _by_arn(field, scope)
+            if found is None:
+                return None
+            gaps.extend(found)
+        else:
+            gaps.append(f"the trail's selectors choose by {name}: what they leave out is not seen")
+    return tuple(gaps)
+
+
+def _lets(field: Mapping[str, Any] | None, value: str, required: bool = False) -> bool:
+    """Whether a field selector lets a value through. Operators within one are joined by AND, but
+    the values of one operator by OR (or, for the negated ones, by AND)."""
+    if field is None:
+        return not required
+    tests: dict[str, Callable[[str], bool]] = {
+        "Equals": value.__eq__,
+        "StartsWith": value.startswith,
+        "EndsWith": value.endswith,
+    }
+    for operator, test in tests.items():
+        values, unwanted = _list(field, operator), _list(field, f"Not{operator}")
+        if values and not any(test(each) for each in values):
+            return False
+        if any(test(each) for each in unwanted):
+            return False
+    return True
+
+
+def _by_arn(field: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
+    gaps: tuple[str, ...] = ()
+    starts = [_any_partition(each) for each in _list(field, "StartsWith")]
+    equals = [_any_partition(each) for each in _list(field, "Equals")]
+    if starts or equals:
+        found = _by_prefix(starts, scope)
+        if found is None:
+            inside = [each for each in equals if each.startswith(scope)]
+            if not inside:
+                return None
+            found = (f"the trail records reads of {len(inside)} named objects only",)
+        gaps += found
+    for prefix in map(_any_partition, _list(field, "NotStartsWith")):
+        if scope.startswith(prefix):
+            return None
+        if prefix.startswith(scope):
+            gaps += (f"the trail leaves out reads under {prefix}",)
+    excepted = [
+        each for each in map(_any_partition, _list(field, "NotEquals")) if each.startswith(scope)
+    ]
+    if excepted:
+        gaps += (f"the trail leaves out {len(excepted)} named objects",)
+    for operator in ("EndsWith", "NotEndsWith"):
+        if _list(field, operator):
+            gaps += ("the trail's selectors choose objects by how their names end",)
+    return gaps
+
+
+def _list(field: Mapping[str, Any], operator: str) -> list[str]:
+    values: Iterator[Any] = iter(field.get(operator) or ())
+    return [value for value in values if isinstance(value, str)]
