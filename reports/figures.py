@@ -92,6 +92,15 @@ def not_scanned(run: Run) -> list[Outcome]:
     return [o for o in run.outcomes if o.status is not Status.SCANNED]
 
 
+def only_units(run: Run) -> dict[str, str]:
+    """By store uri, the one unit of each store that has one: a store may be a single file, whose
+    unit then is the file and not something inside a folder of that name."""
+    units: dict[str, set[str]] = {}
+    for outcome in run.outcomes:
+        units.setdefault(outcome.store, set()).add(outcome.unit)
+    return {store: min(names) for store, names in units.items() if len(names) == 1}
+
+
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Severity, then confidence, then how often; ties keep the order of the run."""
     return sorted(findings, key=lambda f: (f.severity.rank, -f.confidence, -f.distinct, -f.count))

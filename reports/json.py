@@ -35,7 +35,7 @@ from scanner.text import printable
 Record = dict[str, Any]
 
 # allow_nan: a confidence that is not a number is a defect to hear of, not a document to write
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(", ", ": ")).encode
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 _LONE = re.compile("[\ud800-\udfff]")
 
 

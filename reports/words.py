@@ -211,7 +211,9 @@ _CONTROLS = {
     "file-mode": "File mode",
     "encryption": "Encryption",
     "owner": "Owner",
-    "tls": "TLS required",
+    "owner-only-mode": "Readable by its owner only",
+    "known-owner": "Owner is a known account",
+    "tls-only": "TLS required",
 }
 
 

@@ -1,0 +1,155 @@
+"""One table for a spreadsheet: a row for each store, each finding and each unit not read in full.
+
+Single-table layout. The column ``record`` says what a row is:
+
+- ``store``: verdict, protection is left to the JSON; ``units`` and ``units_scanned`` account for
+  the units that were read in full, which have no row of their own;
+- ``finding``: as in the run document, with its first place only, and how many in ``count``;
+- ``outcome``: a unit that was sampled, skipped or failed, with status and reason.
+
+A cell is empty where a column does not apply or a number is not known; 0 always means none.
+Every text is printable, and a cell that a spreadsheet would take for a formula (it begins with
+``= + - @``, a full-width form of these, tab or return) begins with ``'`` instead.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from typing import TextIO
+
+from reports import figures, words
+from scanner.model import Finding, Outcome, Run, Status, StoreReport
+from scanner.text import printable
+
+COLUMNS = (
+    "record", "store", "unit", "severity", "entity", "state", "masked", "brands", "confidence",
+    "distinct", "count", "place", "member", "sheet", "page", "row", "field", "line", "column",
+    "offset", "requirements", "why", "detector", "fingerprint", "status", "reason", "detail",
+    "bytes", "size", "fraction", "kind", "environment", "expected", "owner", "verdict", "sentence",
+    "findings", "distinct_pans", "distinct_pans_estimated", "units", "units_scanned", "public",
+    "could_read", "read_answer", "evidence", "did_read", "reads", "read_bytes", "first_read",
+    "last_read", "at_least",
+)  # fmt: skip
+
+Cell = str | int | float | bool | None
+
+
+class CsvReport:
+    name = "csv"
+    suffix = ".csv"
+
+    def write(self, run: Run, out: TextIO) -> None:
+        """A header line and the rows: stores, findings, outcomes, each in the order of the run."""
+        table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
+        table.writeheader()
+        units: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for outcome in run.outcomes:
+            units[outcome.store][0] += 1
+            units[outcome.store][1] += outcome.status is Status.SCANNED
+        for report in run.stores:
+            table.writerow(_cells(_store(report, *units[report.store.uri])))
+        for found in run.findings:
+            table.writerow(_cells(_finding(found)))
+        for outcome in run.outcomes:
+            if outcome.status is not Status.SCANNED:
+                table.writerow(_cells(_outcome(outcome)))
+
+
+REPORT = CsvReport()
+
+
+def _cells(row: dict[str, Cell]) -> dict[str, str]:
+    return {key: cell(value) for key, value in row.items()}
+
+
+def cell(value: Cell) -> str:
+    """A cell as it is written, before quoting."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, str):
+        return str(value)
+    text = printable(value)
+    return f"'{text}" if text[:1] in _FORMULA or value[:1] in _FORMULA else text
+
+
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+
+
+def _store(report: StoreReport, units: int, scanned: int) -> dict[str, Cell]:
+    store, access = report.store, report.access
+    totals = figures.read_totals(access)
+    return {
+        "record": "store",
+        "store": store.uri,
+        "kind": store.kind,
+        "environment": store.environment,
+        "expected": store.expected,
+        "owner": store.owner,
+        "verdict": str(report.verdict),
+        "sentence": report.sentence,
+        "findings": report.findings,
+        "distinct_pans": report.distinct_pans,
+        "distinct_pans_estimated": report.distinct_pans_estimated,
+        "units": units,
+        "units_scanned": scanned,
+        "public": str(access.public),
+        "could_read": figures.could_read_count(access),
+        "read_answer": access.answer,
+        "evidence": str(figures.evidence_coverage(access)),
+        "did_read": totals.principals,
+        "reads": totals.reads,
+        "read_bytes": totals.bytes,
+        "first_read": figures.rfc3339(totals.first),
+        "last_read": figures.rfc3339(totals.last),
+        "at_least": totals.at_least,
+    }
+
+
+def _finding(found: Finding) -> dict[str, Cell]:
+    row: dict[str, Cell] = {
+        "record": "finding",
+        "store": found.store,
+        "unit": found.unit,
+        "severity": str(found.severity),
+        "entity": found.entity,
+        "state": found.state,
+        "masked": found.masked,
+        "brands": " ".join(found.brands),
+        "confidence": found.confidence,
+        "distinct": found.distinct,
+        "count": found.count,
+        "requirements": " ".join(found.requirements),
+        "why": "; ".join(found.why),
+        "detector": found.detector,
+        "fingerprint": found.fingerprint,
+    }
+    if (at := found.location) is not None:
+        row |= {
+            "place": words.place(at),
+            "member": at.member,
+            "sheet": at.sheet,
+            "page": at.page,
+            "row": at.row,
+            "field": at.field,
+            "line": at.line,
+            "column": at.column,
+            "offset": at.offset,
+        }
+    return row
+
+
+def _outcome(outcome: Outcome) -> dict[str, Cell]:
+    return {
+        "record": "outcome",
+        "store": outcome.store,
+        "unit": outcome.unit,
+        "status": str(outcome.status),
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "bytes": outcome.bytes,
+        "size": outcome.size,
+        "fraction": outcome.fraction,
+    }
