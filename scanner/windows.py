@@ -15,7 +15,7 @@ from scanner.contracts import Buffer, Chunk, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Location, Problem, Slice
 
-BEFORE = 256
+BEFORE = 1024
 AFTER = 768
 WINDOW = 1 << 20
 LOOK_BACK = 1 << 16
