@@ -57,7 +57,7 @@ class S3Kind:
                     f"s3://{bucket}: endpoint: expected http://host:port or https://host:port, "
                     "without a user name or password"
                 )
-        uri = f"s3://{bucket}/{prefix.removesuffix('/')}".removesuffix("/")
+        uri = f"s3://{bucket}/{prefix}".rstrip("/")
         return Store(uri=uri, kind=self.kind, options=dict(options))
 
     def connect(self, store: Store, seal_name: SealName) -> OpenStore:
