@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-BEFORE = 256
+BEFORE = 1024
 AFTER = 768
 
 CONFIRMED = 0.8

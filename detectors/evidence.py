@@ -1,0 +1,259 @@
+"""From what stands around a number to the probability that it is a card.
+
+Every piece of evidence adds to the log-odds (natural logarithm) of a number that already has an
+issued prefix, a length of that issuer and, mostly, a good check digit. The weights were set by
+hand and checked against labelled data: ``tools/accuracy.py`` prints the reliability table.
+``judge`` also says in words what decided.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from detectors import iin
+from detectors.testpans import is_test
+from detectors.words import key_weight, text_weight
+
+BACK, AHEAD = 200, 120
+"""bytes in front and behind that are looked at"""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A number that could be a PAN, decoded. ``start``/``end`` are offsets in the buffer.
+
+    ``before``/``after`` are up to ``BACK``/``AHEAD`` bytes around it, decoded if it is encoded.
+    ``groups`` are the lengths of its groups, () when it is in one piece; ``broken`` says that one
+    gap is a line end. ``field`` as in ``base.Match``. ``luhn`` False only where the field or the
+    track may vouch for it.
+    """
+
+    start: int
+    end: int
+    digits: str
+    layout: str
+    before: bytes
+    after: bytes
+    groups: tuple[int, ...] = ()
+    broken: bool = False
+    separator: bytes = b""
+    field: int = 0
+    luhn: bool = True
+
+
+# prior log-odds by brand and length: how much of what passes is a card, nothing else known
+_PRIOR: dict[tuple[str, int], float] = {
+    ("visa", 16): 2.2,
+    ("visa", 13): -0.8,
+    ("visa", 19): 0.6,
+    ("mastercard", 16): 2.2,
+    ("amex", 15): 2.0,
+    ("discover", 16): 2.0,
+    ("discover", 19): 0.2,
+    ("diners", 14): 1.0,
+    ("jcb", 16): 1.9,
+    ("unionpay", 16): 1.9,
+    ("unionpay", 19): 1.2,
+    ("maestro", 16): 1.5,
+    ("maestro", 12): -1.5,
+    ("maestro", 13): -1.5,
+    ("maestro", 14): -1.0,
+    ("mir", 16): 1.7,
+    ("rupay", 16): 1.6,
+    ("elo", 16): 1.8,
+    ("hipercard", 16): 1.8,
+    ("hiper", 16): 1.6,
+    ("troy", 16): 1.6,
+    ("verve", 16): 1.6,
+    ("verve", 19): 0.6,
+    ("mada", 16): 1.6,
+    ("dankort", 16): 1.8,
+    ("bancontact", 16): 1.6,
+    ("uzcard", 16): 1.4,
+    ("humo", 16): 1.4,
+    ("napas", 16): 1.4,
+    ("lankapay", 16): 1.4,
+    ("instapayment", 16): 1.2,
+    ("interpayment", 16): 1.2,
+    ("borica", 16): 0.2,
+    ("t-union", 19): -0.5,
+    ("uatp", 15): -1.5,
+}
+_RARE = -0.8
+
+_USUAL_GROUPS = frozenset(
+    {
+        (4, 4, 4, 4),
+        (4, 6, 5),
+        (4, 6, 4),
+        (4, 4, 4, 4, 1),
+        (4, 4, 4, 4, 2),
+        (4, 4, 4, 4, 3),
+        (6, 13),
+        (8, 8),
+        (4, 4, 4, 3),
+        (4, 4, 4, 2),
+        (4, 4, 4, 1),
+        (4, 4, 4),
+        (4, 5, 6),
+        (4, 4, 5),
+        (4, 4, 4, 5),
+        (4, 4, 4, 6),
+        (4, 4, 4, 7),
+    }
+)
+_SEPARATOR_WEIGHT = {b" ": 1.8, b"-": 1.8, b".": 0.5, b"/": 0.0, b"_": 0.5, b"\t": -0.6, b"  ": 0.8}
+
+_KEY = re.compile(
+    r"(?:[\"'`]?(?P<key>[^\W\d_][\w.\-]{0,40})[\"'`\]]?\s{0,3}(?:=>|:=|[=:])\s{0,3}[\"'`\[({]{0,3}"
+    r"|<(?P<tag>[^\W\d_][\w.\-]{0,40})(?:\s[^<>]{0,60})?>\s{0,3}"
+    r"|\b(?P<glued>[^\W\d_]{2,24})[_\-#:]?)\Z"
+)
+_EXPIRY = re.compile(
+    rb"(?<![0-9])(?:(?:0[1-9]|1[0-2])[/\-.| ,;:]{0,3}(?:20)?[2-4][0-9]"
+    rb"|(?:20)?[2-4][0-9][/\-.| ,;:]{1,3}(?:0[1-9]|1[0-2]))(?![0-9])"
+)
+_ESCAPED = re.compile(rb"(?:\\[nrtfb]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})\Z")
+_ESCAPED_AHEAD = re.compile(rb"\\[nrtfbu\"']|%[0-9A-Fa-f]{2}|&[a-z#]")
+_HEXISH = re.compile(rb"[0-9a-fA-F\-]*\Z")
+_HEXISH_AHEAD = re.compile(rb"[0-9a-fA-F\-]*")
+_IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}[ \-]?(?:[0-9A-Z]{4}[ \-]?){0,6}[0-9A-Z]{0,4}\Z")
+_PATHISH = re.compile(rb"[^\s\"'<>,;(){}\[\]|]*\Z")
+
+
+def sigmoid(value: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, value))))
+
+
+def logit(score: float) -> float:
+    score = min(max(score, 1e-9), 1 - 1e-9)
+    return math.log(score / (1 - score))
+
+
+def name_of(found: Candidate, column: str | None) -> str | None:
+    """What the number is called: its column, or the key in front of it."""
+    return column or _key(_texts(found)[0])
+
+
+def _texts(found: Candidate) -> tuple[str, str]:
+    """What stands in front and behind; an escape that touches the number is undone."""
+    before = found.before
+    escape = _ESCAPED.search(before)
+    if escape:
+        before = before[: escape.start()] + (b"=" if escape[0].upper() == b"%3D" else b" ")
+    return before.decode("utf-8", "replace"), found.after.decode("utf-8", "replace")
+
+
+def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]:
+    """Probability and the words for it. ``column`` is the name of the column, when known."""
+    why: list[str] = []
+    brands = iin.brands(found.digits)
+    value = max((_PRIOR.get((b, len(found.digits)), _RARE) for b in brands), default=-3.0)
+    if is_test(found.digits):
+        value += 4.0
+        why.append("a published test number")
+    if not found.luhn:
+        value -= 4.5
+        why.append("the check digit does not fit")
+    value += _layout(found, why)
+    before, after = _texts(found)
+    key = _key(before)
+    name = column or key
+    named = key_weight(name) if name else 0.0
+    value += named
+    if abs(named) >= 1:
+        kind = "column" if column else "key"
+        why.append(
+            f"stands under a {kind} that names {'a card' if named > 0 else 'something else'}"
+        )
+    value += _glue(found, key is not None and named > 1, why)
+    words, good, bad = text_weight(before[-120:], after[:80])
+    value += words * (0.4 if abs(named) >= 4 else 1.0)
+    if good:
+        why.append(f"“{good}” stands near")
+    if bad and named < 1:
+        why.append(f"“{bad}” stands near")
+    if _EXPIRY.search(found.after[:40]) or _EXPIRY.search(found.before[-40:]):
+        value += 1.5
+        why.append("an expiry date stands beside it")
+    return sigmoid(value), tuple(why)
+
+
+def _layout(found: Candidate, why: list[str]) -> float:
+    if not found.groups:
+        return 0.0
+    grouping = "-".join(map(str, found.groups))
+    if found.broken:
+        why.append("broken over a line end")
+        return 0.5 if found.groups in _USUAL_GROUPS else -2.5
+    weight = _SEPARATOR_WEIGHT.get(found.separator, 1.2)
+    if found.groups not in _USUAL_GROUPS:
+        why.append(f"unusual grouping {grouping}")
+        return min(weight, 0.0) - 3.5
+    # the same separator and more digits beside it: a list of short numbers
+    further = 0
+    if found.separator:
+        if re.search(rb"[0-9]" + re.escape(found.separator) + rb"\Z", found.before):
+            further += 1
+        if re.match(re.escape(found.separator) + rb"[0-9]", found.after):
+            further += 1
+    if further:
+        why.append("part of a longer row of numbers")
+        return -2.0 - 1.0 * further
+    why.append(f"grouped {grouping}")
+    return weight
+
+
+def _key(before: str) -> str | None:
+    """The key that the text ends with: ``"key": "``, ``key=``, ``<key>``, ``key_``."""
+    match = _KEY.search(before[-64:])
+    if match is None:
+        return None
+    return match["key"] or match["tag"] or match["glued"]
+
+
+def _glue(found: Candidate, card_key: bool, why: list[str]) -> float:
+    """What touches the number on either side."""
+    before, after = found.before, found.after
+    if found.layout == "emv":
+        return 1.0
+    escape = _ESCAPED.search(before)
+    if escape:
+        before = before[: escape.start()]
+    left = b"" if escape else before[-1:]
+    if _ESCAPED_AHEAD.match(after):
+        after = b""
+    right = after[:1]
+    value = 0.0
+    if left.isalnum() and not card_key:
+        value -= 4.0
+        why.append("letters or digits touch it")
+    if right.isalnum():
+        value -= 4.0
+        why.append("letters or digits touch it")
+    if left == b"." and before[-2:-1].isdigit():
+        value -= 6.0
+        why.append("the tail of a decimal number")
+    elif left and left in b"._-/\\+@#" and not card_key:
+        value -= {b".": 1.5, b"_": 2.0, b"-": 2.0, b"/": 2.0, b"\\": 1.5, b"+": 2.5}.get(left, 0.3)
+    if right == b"." and after[1:2].isdigit() and not re.match(rb"\.0+(?![0-9])", after):
+        value -= 4.0
+        why.append("has a fraction")
+    elif right and right in b"_-/\\@" and after[1:2].isalnum():
+        value -= 2.0
+    hexish = _HEXISH.search(before)
+    ahead = _HEXISH_AHEAD.match(after)
+    token = (hexish[0] if hexish and not escape else b"") + (ahead[0] if ahead else b"")
+    if len(token) >= 3 and re.search(rb"[a-fA-F]", token) and b"0x" not in token:
+        value -= 2.5
+        why.append("inside a hexadecimal value")
+    if _IBAN.search(before):
+        value -= 5.0
+        why.append("part of an IBAN")
+    word = _PATHISH.search(before)
+    if word and (b"://" in word[0] or word[0].count(b"/") >= 2) and b"=" not in word[0]:
+        value -= 2.0
+        why.append("part of a path")
+    return value

@@ -1,0 +1,230 @@
+"""The statistics of a field: what tells a column of order ids from a column of cards.
+
+A *field* is the place a number stands under: the key in front of it (``order_id=``,
+``"pan": "``), the column of a delimited line, or the text in front of it in a log line, with
+digits left out of account; and the length of the number. Of random numbers one in ten satisfies
+Luhn, of cards nearly all do, so some twenty values settle which a field holds.
+
+``Counter`` keeps counts in tables of fixed size that add up exactly, in any order: bounded memory,
+and the same sums wherever a stream was cut. ``shift`` turns counts into evidence.
+
+A field number is ``1 + (group << 14 | fine)``. A group is the length and the kind of character in
+front; where a field is too rare to say anything, ``lookup`` falls back on its group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from detectors.base import FieldCounts
+from detectors.runs import Bytes, Flags, Frame, Places, Words
+
+_FINE = 14
+_GROUPS = 128
+_U = np.uint64
+REACH = 1024
+"""bytes back to the start of a line when columns are counted"""
+
+_KINDS = np.full(256, 15, np.uint8)
+for _code, _chars in enumerate((b"=", b":", b",", b"\t", b";", b"|", b" ", b"/", b"[", b"(", b">")):
+    _KINDS[_chars[0]] = _code
+_KINDS[[0, 10, 13]] = 11
+for _char in b"_-.#":
+    _KINDS[_char] = 12
+for _char in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ":
+    _KINDS[_char] = 13
+_KEYED = np.isin(np.arange(256), list(b"=:"))
+_DELIMITERS = (b",", b"\t", b";", b"|")
+
+
+class Counter:
+    """Counts by field. The tables take memory only where something was counted."""
+
+    def __init__(self) -> None:
+        self._tables: tuple[Places, Places, Places] | None = None
+
+    def add(self, field: Places, luhn: Flags, hit: Flags) -> None:
+        """``field`` of each number; which satisfy Luhn; which of these are issued too."""
+        if self._tables is None:
+            size = (_GROUPS << _FINE) + 1
+            self._tables = tuple(np.zeros(size, np.int32) for _ in range(3))  # type: ignore[assignment]  # three
+        seen, valid, issued = self._tables  # type: ignore[misc]  # set above
+        np.add.at(seen, field, 1)
+        np.add.at(valid, field[luhn], 1)
+        np.add.at(issued, field[hit], 1)
+
+    def counts(self) -> Mapping[int, FieldCounts]:
+        if self._tables is None:
+            return {}
+        seen, valid, issued = self._tables
+        fields = np.flatnonzero(seen)
+        return {
+            field: FieldCounts(s, v, i, {length(field): s})
+            for field, s, v, i in zip(
+                fields.tolist(),
+                seen[fields].tolist(),
+                valid[fields].tolist(),
+                issued[fields].tolist(),
+                strict=True,
+            )
+        }
+
+
+def length(field: int) -> int:
+    """Digits of the numbers counted under a field."""
+    return 12 + ((field - 1) >> (_FINE + 4))
+
+
+def lookup(fields: Mapping[int, FieldCounts], field: int) -> FieldCounts | None:
+    """The counts that speak for ``field``: its own, or those of its group while it is rare."""
+    own = fields.get(field)
+    if not field or (own is not None and own.seen >= 20):
+        return own
+    group = (field - 1) >> _FINE
+    total = FieldCounts()
+    for other, counts in fields.items():
+        if other and (other - 1) >> _FINE == group:
+            total.add(counts)
+    return total if total.seen >= 50 else own
+
+
+# --- the field of a number -------------------------------------------------------------------
+
+
+def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Places, Words]:
+    """Field number and an exact 64-bit signature for each number at ``start`` in the frame.
+
+    ``data`` is the buffer the frame was taken from. Looks at most ``REACH`` bytes back.
+    """
+    word = _without_digits(frame.load(start - 8))
+    before = _last_byte(word)
+    quoted = np.isin(before, (34, 39))
+    if quoted.any():
+        before = np.where(quoted, _last_byte(word << _U(8)), before)
+    spaced = np.flatnonzero(before == 32)
+    if len(spaced):
+        # ": 4111" and ", '4111" belong to the colon and the comma
+        further = _last_byte(word[spaced] << np.where(quoted[spaced], _U(16), _U(8)))
+        inner = _last_byte(word[spaced] << np.where(quoted[spaced], _U(24), _U(16)))
+        further = np.where(further == 34, inner, further)
+        take = np.isin(further, (44, 58, 61))
+        before[spaced[take]] = further[take]
+    keyed = np.flatnonzero(_KEYED[before])
+    if len(keyed):
+        word[keyed] = _key_only(word[keyed])
+    for delimiter in _DELIMITERS:
+        columns = np.flatnonzero(before == delimiter[0])
+        if len(columns):
+            position = start[columns] + frame.origin
+            number = _column(data, position, delimiter[0], frame.origin)
+            word[columns] = number.view(np.uint64) + _U(delimiter[0] << 32)
+    lines = np.flatnonzero((before == 10) | (before == 0) | (before == 13))
+    word[lines] = _U(10)
+    group = ((size - 12) << 4) + _KINDS[before]
+    word = (word ^ (size.view(np.uint64) << _U(58))) * _U(0x9E3779B97F4A7C15)
+    fine = ((word ^ (word >> _U(29))) * _U(0xBF58476D1CE4E5B9)) >> _U(64 - _FINE)
+    return 1 + ((group << _FINE) | fine.view(np.int64)), word
+
+
+def _last_byte(word: Words) -> Places:
+    return (word >> _U(56)).view(np.int64)
+
+
+_HIGH = _U(0x8080808080808080)
+_LOW7 = _U(0x7F7F7F7F7F7F7F7F)
+
+
+def _without_digits(word: Words) -> Words:
+    """Every digit becomes 0."""
+    x = word ^ _U(0x3030303030303030)
+    other = (((x & _LOW7) + _U(0x7676767676767676)) | x) & _HIGH
+    return word & ~(((other ^ _HIGH) >> _U(7)) * _U(0x0F))
+
+
+def _key_only(word: Words) -> Words:
+    """Clears what stands in front of the key: all up to the last of ``space , { & ( ?`` that is
+    not one of the last three bytes (these are the quote, colon and space behind the key)."""
+    ends = np.zeros_like(word)
+    for char in b" ,{&?":
+        x = word ^ _U(char * 0x0101010101010101)
+        ends |= ~(((x & _LOW7) + _LOW7) | x | _LOW7)
+    ends &= _U(0x0000008080808080)
+    for step in (8, 16, 32):
+        ends |= ends >> _U(step)
+    return word & ~((ends >> _U(7)) * _U(0xFF))
+
+
+def _column(data: Bytes, position: Places, delimiter: int, origin: int) -> Places:
+    """How many delimiters stand between the start of the line and each position; where the line
+    starts further back than ``REACH``, since the last bracket; else 1 << 20."""
+    first = max(0, int(position[0]) - REACH)
+    part = data[first : int(position[-1])]
+    at = position - first
+    rank = np.concatenate(([0], np.cumsum(part == delimiter, dtype=np.int32)))
+    out = np.full(len(at), 1 << 20, np.int64)
+    for opener in (40, 10):
+        opens = np.flatnonzero(part == opener)
+        if not len(opens):
+            continue
+        index = np.searchsorted(opens, at) - 1
+        begin = opens[np.maximum(index, 0)]
+        near = (index >= 0) & (at - begin <= REACH)
+        out[near] = (rank[at] - rank[begin])[near]
+    if first == 0:  # the first line has no line end in front of it
+        opens = np.flatnonzero(part[: REACH + 1] == 10)
+        limit = int(opens[0]) if len(opens) else REACH
+        near = (at <= limit) & (at < REACH)
+        out[near] = rank[at][near]
+    return out
+
+
+# --- what counts say -------------------------------------------------------------------------
+
+_SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9, 1.0)
+_PRIOR = (0.45, 0.04, 0.03, 0.03, 0.03, 0.03, 0.04, 0.05, 0.30)
+_CARD_LUHN = 0.985
+"""share of stored card numbers that satisfy Luhn: typing errors and test rows are the rest"""
+
+
+def shift(counts: FieldCounts | None) -> float:
+    """What the counts of a field add to the log-odds that a number in it, issued and with a good
+    check digit, is a card. 0 for none.
+
+    Empirical Bayes: the share of cards in the field is unknown; each possible share is weighed by
+    how well it explains how many numbers satisfy Luhn, and a number that passes is a card with
+    the odds that share gives it.
+    """
+    if counts is None or counts.seen < 2:
+        return 0.0
+    n, good = counts.seen, min(counts.luhn, counts.seen)
+    chance = _passing_by_chance(counts)
+    logs = []
+    for share, prior in zip(_SHARES, _PRIOR, strict=True):
+        p = share * _CARD_LUHN + (1 - share) * 0.1
+        logs.append(math.log(prior) + good * math.log(p) + (n - good) * math.log(1 - p))
+    top = max(logs)
+    weights = [math.exp(value - top) for value in logs]
+    return _odds(weights, chance) - _odds(_PRIOR, chance)
+
+
+def _odds(weights: Iterable[float], chance: float) -> float:
+    cards = others = 1e-9
+    for share, weight in zip(_SHARES, weights, strict=True):
+        cards += weight * share
+        others += weight * (1 - share) * chance
+    return math.log(cards / others)
+
+
+def _passing_by_chance(counts: FieldCounts) -> float:
+    """Share of random numbers of this field that are issued and satisfy Luhn: what was seen, for
+    ids that begin with one digit throughout, mixed with the usual 0.04."""
+    return (counts.issued + 2.0) / (counts.seen + 50.0) if counts.luhn * 4 < counts.seen else 0.04
+
+
+def is_ids(seen: Places, valid: Places) -> Flags:
+    """Which of several fields hold ids beyond doubt: enough seen, Luhn share like chance."""
+    share = 0.1 * seen
+    return (seen >= 64) & (valid <= share + 2.5 * np.sqrt(0.9 * share) + 1)

@@ -1,0 +1,171 @@
+"""Numbers in groups: ``4111 1111 1111 1111`` and its kin, over arrays.
+
+A grouped number is two to six digit runs with the same separator throughout; one gap may instead
+be a line end, for a number broken over two lines. All groupings that reach 12 to 19 digits are
+tried from every start, also inside longer chains (a PAN followed by expiry and CVV in one style);
+how usual a grouping is goes into the evidence.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.iin import LONGEST, SHORTEST
+from detectors.runs import Bytes, Flags, Frame, Places, Tokens, Words, issued, trailing_zeros
+
+_U = np.uint64
+MAX_GROUPS = 6
+_GAP = 4
+"""bytes in the longest separator below"""
+
+SEPARATORS: tuple[bytes, ...] = (
+    *(bytes([c]) for c in b" -./_\t"),
+    b"  ",
+    b" - ",
+    b"\xa0",  # no-break space: Latin-1
+    *(
+        char.encode("utf-8")
+        for char in "\u00a0\u2002\u2003\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2212\u00b7"
+    ),
+)
+LINE_ENDS: tuple[bytes, ...] = (
+    b"\n",
+    b"\r\n",
+    b" \n",
+    b"-\n",
+    b"=\n",
+    b"=\r\n",
+    b" \r\n",
+    b" =\n",
+    b" =\r\n",
+)
+_ESCAPES = np.isin(np.arange(256), list(b"%&\\=#"))
+"""first byte of a gap that has to be decoded first: URL, HTML, JSON escapes, quoted-printable"""
+
+
+def _word(text: bytes) -> int:
+    return int.from_bytes(text, "little")
+
+
+_SEPARATOR_WORDS = np.array(sorted(_word(text) for text in SEPARATORS), np.uint64)
+_LINE_WORDS = np.array(sorted(_word(text) for text in LINE_ENDS), np.uint64)
+
+
+class Grouped(NamedTuple):
+    """Candidates of one frame. ``digits`` has 19 columns, right-aligned, zeros in front;
+    ``groups`` has the group lengths, zeros behind; ``broken`` says that a gap is a line end."""
+
+    start: Places
+    end: Places
+    length: Places
+    digits: Bytes
+    groups: Bytes
+    broken: Flags
+
+
+def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
+    """Issued candidates in groups, by number of groups; and the starts of runs followed by an
+    escape, whose surroundings have to be decoded before anything can be said."""
+    gap_at = tokens.start + tokens.length
+    rest = np.where(tokens.length < 64, tokens.map >> (tokens.length & 63).view(np.uint64), _U(0))
+    gap = trailing_zeros(rest)
+    near = np.flatnonzero((tokens.length <= 10) & (gap <= 9))
+    if not len(near):
+        return [], near
+    escaped = near[_ESCAPES[frame.data[gap_at[near]]]]
+    near = near[gap[near] <= _GAP]
+    out: list[Grouped] = []
+    if len(near):
+        _chains(frame, tokens.start[near], tokens.length[near], rest[near], gap[near], out)
+    return out, tokens.start[escaped]
+
+
+def _chains(
+    frame: Frame, start: Places, size: Places, rest: Words, gap: Places, out: list[Grouped]
+) -> None:
+    """Follows the groups from each start, all starts at once, one group a round."""
+    sizes: list[Places] = [size]
+    gaps: list[Places] = []
+    total, at = size, start + size
+    separator = np.zeros(len(start), np.uint64)
+    broken = np.zeros(len(start), np.bool_)
+    for _ in range(MAX_GROUPS - 1):
+        # zeros of a map that has run out look like a long gap
+        word = frame.load(at) & ((_U(1) << (np.minimum(gap, 7) << 3).view(np.uint64)) - _U(1))
+        line = np.isin(word, _LINE_WORDS)
+        same = (word == separator) | (separator == 0) & np.isin(word, _SEPARATOR_WORDS)
+        good = np.flatnonzero((gap <= _GAP) & (same | (line & ~broken)))
+        if not len(good):
+            return
+        start, total, at, rest, gap = start[good], total[good], at[good], rest[good], gap[good]
+        line, word = line[good], word[good]
+        separator = np.where(line, separator[good], word)
+        broken = broken[good] | line
+        sizes, gaps = [s[good] for s in sizes], [g[good] for g in gaps]
+        at = at + gap
+        rest = rest >> gap.view(np.uint64)
+        size = trailing_zeros(~rest)
+        sizes.append(size)
+        gaps.append(gap)
+        total = total + size
+        at = at + size
+        fits = np.flatnonzero((total >= SHORTEST) & (total <= LONGEST))
+        if len(fits):
+            _collect(frame, fits, start, at, total, sizes, gaps, broken, out)
+        more = np.flatnonzero(total < LONGEST)
+        if not len(more):
+            return
+        start, total, at, size = start[more], total[more], at[more], size[more]
+        rest = rest[more] >> (size & 63).view(np.uint64)
+        gap = trailing_zeros(rest)
+        separator, broken = separator[more], broken[more]
+        sizes, gaps = [s[more] for s in sizes], [g[more] for g in gaps]
+
+
+def _collect(
+    frame: Frame,
+    fits: Places,
+    start: Places,
+    at: Places,
+    total: Places,
+    sizes: list[Places],
+    gaps: list[Places],
+    broken: Flags,
+    out: list[Grouped],
+) -> None:
+    start, end, total = start[fits], at[fits], total[fits]
+    sizes, gaps = [s[fits] for s in sizes], [g[fits] for g in gaps]
+    # where digit number j from the left stands: start + j + the gaps before it
+    number = np.arange(LONGEST) - (LONGEST - total)[:, None]
+    where = start[:, None] + number
+    border = np.zeros(len(fits), np.int64)
+    for size, gap in zip(sizes, gaps, strict=False):
+        border = border + size
+        where += gap[:, None] * (number >= border[:, None])
+    digits: Bytes = frame.data[np.maximum(where, 0)] & np.uint8(15)
+    digits[number < 0] = 0
+    prefix = np.zeros(len(fits), np.int64)
+    row = np.arange(len(fits))
+    for column in range(6):
+        prefix = prefix * 10 + digits[row, LONGEST - total + column]
+    good = np.flatnonzero(issued(prefix, total) & luhn_rows(digits))
+    if len(good):
+        groups = np.zeros((len(good), MAX_GROUPS), np.uint8)
+        for column, size in enumerate(sizes):
+            groups[:, column] = size[good]
+        out.append(
+            Grouped(start[good], end[good], total[good], digits[good], groups, broken[fits][good])
+        )
+
+
+_DOUBLED = np.array([0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0], np.uint8)
+
+
+def luhn_rows(digits: Bytes) -> Flags:
+    """Luhn for rows of right-aligned digits."""
+    single = digits[:, ::-1][:, ::2].sum(1, dtype=np.int64)
+    double = _DOUBLED[digits[:, ::-1][:, 1::2]].sum(1, dtype=np.int64)
+    result: Flags = (single + double) % 10 == 0
+    return result

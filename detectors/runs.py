@@ -1,0 +1,229 @@
+"""Finding digits with arrays: from a buffer to the few places that could be a number of 12 digits.
+
+Three steps, each over far less than the one before:
+
+1. ``Prefilter`` runs over every byte, in pieces that stay in the second-level cache, and keeps
+   the places where four digits are followed, four to thirteen bytes on, by four digits. A run of
+   eight or more and every grouping whose first two groups have four digits or more begin so;
+   time stamps, addresses and most of a log do not.
+2. ``tokens`` lists the digit runs that begin in such places, each with a 64-bit map of which of
+   the 64 bytes from its start on are digits.
+3. ``luhn_ok`` and ``issued`` test whole arrays of runs, eight digits to a machine word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors import iin
+from detectors.testpans import TEST_PANS
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Words: TypeAlias = npt.NDArray[np.uint64]
+Places: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+PIECE = 128 * 1024
+"""bytes the prefilter takes at a time: with its scratch they stay in the second-level cache"""
+BLOCK = 2 * PIECE
+"""bytes that are worked on together once something in them is hot"""
+MARGIN = 128
+"""bytes in front of and behind a block that a frame holds: room for any run, and for padding"""
+
+_U = np.uint64
+
+
+class Frame:
+    """A block with hot places in it, copied to where array code needs no edge cases.
+
+    ``data`` holds ``MARGIN`` bytes, the block, ``MARGIN`` bytes (zeros beyond the ends of the
+    buffer); ``digits`` its digit map, 64 bytes a word; ``hot`` the places where a run begins that
+    may be worth a look. Positions count from the start of ``data``; ``origin`` is what to add to
+    get one in the buffer. The arrays are used again for the next block.
+    """
+
+    __slots__ = ("_ahead", "_words", "block", "data", "digits", "hot", "origin")
+
+    def __init__(self) -> None:
+        room = MARGIN + BLOCK + MARGIN
+        self.data = np.zeros(room + 64, np.uint8)
+        self.digits = np.zeros(room // 64 + 3, np.uint64)
+        self.hot: Places = np.empty(0, np.int64)
+        self.origin = 0
+        self.block = (0, 0)
+        self._words = self.data.view("<u8")
+        self._ahead = self._words[1:]
+
+    def load(self, at: Places) -> Words:
+        """The eight bytes from each place on, as little-endian words."""
+        # two aligned loads and shifts: half the time of indexing an unaligned view
+        word, bit = at >> 3, ((at & 7) << 3).view(np.uint64)
+        low = self._words.take(word) >> bit
+        return low | ((self._ahead.take(word) << _U(1)) << (_U(63) - bit))
+
+
+class Tokens(NamedTuple):
+    """Digit runs of a frame: where each starts, its length (64 for "64 or more") and the digit map
+    from its start (bit i says that byte start + i is a digit)."""
+
+    start: Places
+    length: Places
+    map: Words
+
+
+class Prefilter:
+    """The pass over every byte, with its scratch arrays. One per scan, for one thread at a time."""
+
+    def __init__(self, base: int = 48) -> None:
+        """``base`` is the byte of the digit zero: 48, or 0xF0 for EBCDIC."""
+        self._over = (base + 10) & 255
+        size = PIECE + MARGIN
+        self._digit, self._x, self._y, self._z = (np.empty(size, np.bool_) for _ in range(4))
+        self._frame: Frame | None = None
+
+    def frames(self, data: Bytes) -> Iterator[Frame]:
+        """Frames for the hot blocks of ``data``, each to be done with before the next is taken."""
+        for begin in range(0, len(data), BLOCK):
+            frame = None
+            for at in range(begin, min(begin + BLOCK, len(data)), PIECE):
+                piece = data[at : at + PIECE + MARGIN]
+                hot = self._hot(piece)
+                if hot is None:
+                    continue
+                places = np.flatnonzero(hot[:PIECE])
+                if at and len(places) and places[0] == 0 and self._is_digit(data[at - 1]):
+                    places = places[1:]
+                if not len(places):
+                    continue
+                if frame is None:
+                    frame = self._fill(data, begin)
+                offset = MARGIN + at - begin
+                packed = np.packbits(self._digit[: len(piece)], bitorder="little")
+                frame.digits.view(np.uint8)[offset // 8 : offset // 8 + len(packed)] = packed
+                places += offset
+                frame.hot = np.concatenate((frame.hot, places)) if len(frame.hot) else places
+            if frame is not None:
+                yield frame
+
+    def _hot(self, piece: Bytes) -> Flags | None:
+        n = len(piece)
+        digit = self._digit[:n]
+        if n < 12:
+            return None
+        raw = digit.view(np.uint8)
+        np.subtract(piece, self._over, out=raw)
+        np.greater(raw, 245, out=digit)
+        x, y, z = self._x[:n], self._y[:n], self._z[:n]
+        np.logical_and(digit[:-1], digit[1:], out=x[:-1])
+        four = np.logical_and(x[: n - 3], x[2 : n - 1], out=y[: n - 3])
+        if n > 24:
+            # "a run of four starts at most 1, 3, 7, 9 bytes from here"; never in place, because
+            # numpy copies operands that overlap
+            np.logical_or(four[:-1], four[1:], out=x[: n - 4])
+            np.logical_or(x[: n - 6], x[2 : n - 4], out=z[: n - 6])
+            np.logical_or(z[: n - 10], z[4 : n - 6], out=x[: n - 10])
+            np.logical_or(x[: n - 12], x[2 : n - 10], out=z[: n - 12])
+            np.logical_and(four[: n - 16], z[4 : n - 12], out=x[: n - 16])
+        lax = max(0, n - 16)  # from here on it cannot see far enough: take what there is
+        x[lax : n - 3] = four[lax:]
+        x[n - 3 :] = False
+        if not x.any():
+            return None
+        z[0] = x[0]
+        np.greater(x[1:], digit[:-1], out=z[1:])  # where a run begins
+        return z
+
+    def _is_digit(self, byte: int) -> bool:
+        return (int(byte) - self._over) & 255 > 245
+
+    def _fill(self, data: Bytes, begin: int) -> Frame:
+        if self._frame is None:
+            self._frame = Frame()
+        frame = self._frame
+        first, last = max(0, begin - MARGIN), min(len(data), begin + BLOCK + MARGIN)
+        left = first - begin + MARGIN
+        right = left + last - first
+        frame.data[:left] = 0
+        frame.data[left:right] = data[first:last]
+        frame.data[right:] = 0
+        frame.origin = begin - MARGIN
+        frame.block = (begin, min(begin + BLOCK, len(data)))
+        frame.digits.fill(0)
+        frame.hot = frame.hot[:0]
+        return frame
+
+
+def tokens(frame: Frame) -> Tokens:
+    """The digit runs that begin at the hot places of the frame, in order."""
+    start = frame.hot
+    word, bit = start >> 6, (start & 63).view(np.uint64)
+    low = frame.digits.take(word) >> bit
+    map_ = low | ((frame.digits.take(word + 1) << _U(1)) << (_U(63) - bit))
+    return Tokens(start, trailing_ones(map_), map_)
+
+
+def trailing_zeros(words: Words) -> Places:
+    """Number of zero bits below the lowest set bit; 64 for zero."""
+    return np.bitwise_count(~words & (words - _U(1))).astype(np.int64)
+
+
+def trailing_ones(words: Words) -> Places:
+    return np.bitwise_count(words & ~(words + _U(1))).astype(np.int64)
+
+
+# --- tests over arrays of runs --------------------------------------------------------------
+
+_NIBBLES = _U(0x0F0F0F0F0F0F0F0F)
+_SINGLE = _U(0x0F000F000F000F00)  # the rightmost digit is the highest byte of a little-endian word
+_DOUBLE = _U(0x000F000F000F000F)
+_TEN = np.arange(256) % 10 == 0
+
+
+def luhn_ok(frame: Frame, start: Places, length: Places, first: Words) -> Flags:
+    """Luhn for contiguous runs of 12 to 19 digits; ``first`` is ``frame.load(start)``."""
+    end = start + length
+    total = _lanes(frame.load(end - 8))
+    # the digits before the last eight, moved up so that the rightmost is in the highest byte
+    total += _lanes(first << ((16 - np.minimum(length, 16)) << 3).view(np.uint64))
+    long = np.flatnonzero(length > 16)
+    if len(long):
+        middle, first = frame.load(end[long] - 16), first[long]
+        shift = ((24 - length[long]) << 3).view(np.uint64)
+        total[long] += _lanes(middle) + _lanes(first << shift) - _lanes(first)
+    return _TEN.take(((total * _U(0x0001000100010001)) >> _U(48)).view(np.int64))
+
+
+def _lanes(word: Words) -> Words:
+    """Luhn sums of eight digits in four 16-bit lanes."""
+    double = (word & _DOUBLE) << _U(1)
+    carry = ((double + _U(0x0006000600060006)) >> _U(4)) & _U(0x0001000100010001)
+    return ((word & _SINGLE) >> _U(8)) + double - carry * _U(9)
+
+
+def prefixes(first: Words) -> Places:
+    """The first six digits, as a number, of words of eight digits."""
+    word = first & _NIBBLES
+    word = (word * _U(10) + (word >> _U(8))) & _U(0x00FF00FF00FF00FF)
+    word = (word * _U(100) + (word >> _U(16))) & _U(0x0000FFFF0000FFFF)
+    word = (word * _U(10000) + (word >> _U(32))) & _U(0xFFFFFFFF)
+    return (word // _U(100)).view(np.int64)
+
+
+@cache
+def issue_table() -> Bytes:
+    """``iin.length_masks`` as an array, with the published test numbers outside any range added."""
+    table = np.frombuffer(iin.length_masks(), np.uint8).copy()
+    for pan in TEST_PANS:
+        table[int(pan[:6])] |= 1 << (len(pan) - iin.SHORTEST)
+    return table
+
+
+def issued(prefix: Places, length: Places) -> Flags:
+    """Whether some issuer has numbers of this six-digit prefix and length (12 to 19)."""
+    masks = issue_table().take(prefix)
+    return ((masks >> (length - iin.SHORTEST).astype(np.uint8)) & 1).astype(np.bool_)
