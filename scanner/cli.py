@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -266,6 +268,7 @@ def main() -> None:
     from scanner.hygiene import keep_private
 
     keep_private()
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except Stopped as stopped:
@@ -288,6 +291,10 @@ def main() -> None:
     else:
         return
     sys.exit(code)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(ExitCode.SIGTERM)
 
 
 def _complain(text: str) -> None:

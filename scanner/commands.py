@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,11 @@ class ScanRequest:
 def scan(request: ScanRequest) -> ExitCode:
     outputs = _outputs(request.outputs, request.format_name)
     settings, file = _settings(request)
-    with _ledger(request.ledger, settings, request.config, create=True) as ledger:
-        return _carry_out(session.begin(ledger, settings, file), request, outputs)
+    stores = compose.resolve_stores(settings, file)
+    path = request.ledger or _ledger_path(settings, request.config)
+    session.refuse_to_write_into(stores, path)
+    with contextlib.closing(Ledger(path, create=True)) as ledger:
+        return _carry_out(session.begin(ledger, settings, stores, file), request, outputs)
 
 
 def resume(request: ScanRequest, run: str | None) -> ExitCode:
@@ -58,7 +61,7 @@ def resume(request: ScanRequest, run: str | None) -> ExitCode:
         raise UsageError("--resume goes on with the targets of its run: name none")
     outputs = _outputs(request.outputs, request.format_name)
     settings, _ = _settings(request)
-    with _ledger(request.ledger, settings, request.config, create=False) as ledger:
+    with _ledger(request.ledger, settings, request.config) as ledger:
         opened = session.resume(ledger, run)
         for name in ("jobs", "fail_on"):
             if request.overrides.get(name) is not None:
@@ -153,7 +156,7 @@ def init(path: Path) -> None:
 
 def runs(config_path: Path | None, ledger_path: Path | None) -> None:
     settings, _ = _settings(ScanRequest(config=config_path))
-    with _ledger(ledger_path, settings, config_path, create=False) as ledger:
+    with _ledger(ledger_path, settings, config_path) as ledger:
         rows = ledger.runs()
         print(f"ledger {ledger.path}", file=sys.stderr)  # noqa: T201
     head = ("RUN", "STARTED (UTC)", "STATUS", "UNITS", "NOT READ", "FINDINGS", "PANS")
@@ -186,7 +189,7 @@ def report(
 ) -> None:
     outputs = _outputs(paths, format_name)
     settings, _ = _settings(ScanRequest(config=config_path))
-    with _ledger(ledger_path, settings, config_path, create=False) as ledger:
+    with _ledger(ledger_path, settings, config_path) as ledger:
         run = assemble(ledger, ledger.run(run_name))
     if outputs:
         _write_all(run, outputs)
@@ -261,15 +264,11 @@ def _one_of(option: str, value: str, choices: Sequence[str], kind: type[str]) ->
     return kind(value)
 
 
-@contextlib.contextmanager
 def _ledger(
-    path: Path | None, settings: Settings, config_path: Path | None, *, create: bool
-) -> Iterator[Ledger]:
-    ledger = Ledger(path or _ledger_path(settings, config_path), create=create)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+    path: Path | None, settings: Settings, config_path: Path | None
+) -> contextlib.closing[Ledger]:
+    """One that is there already."""
+    return contextlib.closing(Ledger(path or _ledger_path(settings, config_path), create=False))
 
 
 def _ledger_path(settings: Settings, config_path: Path | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,13 +14,12 @@ from typing import Any
 
 import msgspec
 
-from scanner import config, hygiene, registry
+from scanner import config, hygiene, registry, scratch
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Ignore, Limits, StoreKind
 from scanner.engine import Executor, InProcess, Processes
 from scanner.errors import ConfigError, ExitCode, NothingInScope, UsageError
 from scanner.model import Store
-from scanner.scratch import scratch_folders
 from scanner.seal import Sealer
 from scanner.work import EvidenceTask, Plugins, Worker
 
@@ -88,7 +87,7 @@ def _kind_of(target: str) -> StoreKind:
 
 
 def evidence_tasks(
-    settings: Settings, stores: list[Store], now: datetime, file: str
+    settings: Settings, stores: Sequence[Store], now: datetime, file: str
 ) -> list[EvidenceTask]:
     kinds = {kind.kind: kind for kind in registry.evidence()}
     window = (now - timedelta(days=settings.window_days), now)
@@ -110,11 +109,13 @@ def make_worker(
     loaded and the process is hardened."""
     settings = msgspec.json.decode(settings_json, type=Settings)
     if not in_process:
-        hygiene.harden_worker(WORKER_MEMORY, scratch_folders())
+        hygiene.harden_worker(WORKER_MEMORY, [folder for folder, _ in scratch.places(0)])
+    budgets = msgspec.to_builtins(settings.limits)
+    del budgets["slice"]
     worker = Worker(
         plugins(settings.profile),
         Sealer(key),
-        Limits(**msgspec.to_builtins(settings.limits)),
+        Limits(**budgets),
         settings.distinct_limit,
         (lambda: None) if signals is None else signals.stopping,
     )

@@ -36,6 +36,8 @@ class LimitsTable(msgspec.Struct, forbid_unknown_fields=True):
     ratio: int = 1_000
     seconds: float = 3_600.0
     memory: int = 64 << 20
+    slice: int = 64 << 20
+    """a unit above this size whose format allows it is read in slices of this size, in parallel"""
 
 
 class StoreTable(msgspec.Struct):
@@ -192,6 +194,7 @@ def _check_ranges(settings: Settings, file: str) -> None:
         "limits.ratio": (limits.ratio, 1),
         "limits.seconds": (limits.seconds, 0.001),
         "limits.memory": (limits.memory, 1 << 20),
+        "limits.slice": (limits.slice, 1 << 16),
     }
     if settings.jobs == 0:
         raise ConfigError(file, "jobs", "1 or more", "0")

@@ -8,11 +8,15 @@ are not touched. Pebble was chosen for that; concurrent.futures and loky lose mo
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.context
+import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import BrokenExecutor, Future, TimeoutError
 from typing import Any, Protocol
 
-from scanner.errors import Reason
+from scanner.errors import CardtrailError, Reason
+
+_MAX_SOCKET_FOLDER = 60
 
 
 class TaskLost(Exception):
@@ -87,12 +91,16 @@ class Processes:
             max_workers=jobs,
             initializer=_start_worker,
             initargs=(make, arguments),
-            context=multiprocessing.get_context("forkserver"),
+            context=_context(),
         )
 
     def submit(self, task: Any) -> Future[Any]:
-        inner = self._pool.schedule(_run_task, args=(task,), timeout=self._seconds)
         outer: Future[Any] = Future()
+        try:
+            inner = self._pool.schedule(_run_task, args=(task,), timeout=self._seconds)
+        except RuntimeError:  # the pool is broken: its workers do not start
+            outer.set_exception(_no_workers())
+            return outer
         inner.add_done_callback(lambda done: _pass_on(done, outer, self._seconds))
         return outer
 
@@ -102,6 +110,19 @@ class Processes:
         else:
             self._pool.close()
         self._pool.join()
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """A fork server, which has the heavy modules loaded once and forks in milliseconds.
+
+    It listens on a socket in the temporary folder, whose path must not be long; where it is, each
+    worker is spawned.
+    """
+    if len(tempfile.gettempdir()) > _MAX_SOCKET_FOLDER:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["scanner.preload"])
+    return context
 
 
 def _pass_on(inner: Future[Any], outer: Future[Any], seconds: float) -> None:
@@ -119,5 +140,11 @@ def _pass_on(inner: Future[Any], outer: Future[Any], seconds: float) -> None:
         )
     elif isinstance(error, TimeoutError):
         outer.set_exception(TaskLost(Reason.TIMED_OUT, f"no result after {seconds:,.0f} seconds"))
+    elif isinstance(error, BrokenExecutor):
+        outer.set_exception(_no_workers())
     else:
         outer.set_exception(error)
+
+
+def _no_workers() -> CardtrailError:
+    return CardtrailError("the worker processes do not start here; --jobs 1 works without them")

@@ -109,9 +109,13 @@ class Ledger:
         self.path = path
         if not create and not path.exists():
             raise LedgerError(f"no ledger at {path}: nothing has been scanned from here yet")
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if create and not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise LedgerError(
+                f"ledger {path}: {error.strerror}; name a place you can write to with --ledger"
+            ) from None
         self._kept: dict[tuple[str, int], int] = {}
         self._db = sqlite3.connect(path, isolation_level=None, timeout=2.0)
         try:

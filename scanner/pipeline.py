@@ -29,8 +29,6 @@ from scanner.model import Access, Coverage, Evidence, Outcome, Slice, Status, St
 from scanner.tally import SealedProblem, SliceResult, add_up
 from scanner.work import EvidenceTask, ScanTask
 
-SLICE_BYTES = 64 << 20
-"""A unit above this size whose format allows it is cut into slices of this size."""
 LISTING = "(listing)"
 """Stands for the unit in the outcome of a store that could not be listed to its end."""
 _WINDOW = 64
@@ -58,6 +56,7 @@ class Job:
     seal_name: SealName
     floor: float
     distinct_limit: int
+    slice_bytes: int
 
 
 def scan(
@@ -161,7 +160,8 @@ class _Flow:
         self.end(place, Outcome(store, unit, status, reason, detail))
 
     def _end_of_first(self, unit: Unit) -> int | None:
-        return SLICE_BYTES if unit.size is not None and unit.size > SLICE_BYTES else None
+        limit = self.job.slice_bytes
+        return limit if unit.size is not None and unit.size > limit else None
 
     def _queue(self, begun: _Begun, part: Slice) -> None:
         begun.waiting += 1
@@ -171,12 +171,12 @@ class _Flow:
         """Queues the slices that are missing once the first has said that cutting is possible."""
         have = {part.index for part in begun.parts}
         first = next(part for part in begun.parts if part.index == 0)
-        size = begun.unit.size or 0
+        size, step = begun.unit.size or 0, self.job.slice_bytes
         if first.cut:
-            for index in range(1, -(-size // SLICE_BYTES)):
+            for index in range(1, -(-size // step)):
                 if index not in have:
-                    end = min(size, (index + 1) * SLICE_BYTES)
-                    self._queue(begun, Slice(index, index * SLICE_BYTES, end))
+                    part = Slice(index, index * step, min(size, (index + 1) * step))
+                    self._queue(begun, part)
         if begun.waiting == 0:
             self._finish(begun)
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from scanner import __version__, compose, key
+from scanner import __version__, compose, key, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import Reason, Unreadable, UsageError
@@ -46,14 +46,13 @@ class Session:
     """the configuration, for messages"""
 
 
-def begin(ledger: Ledger, settings: Settings, file: str) -> Session:
-    """A new run. Raises ``UsageError`` for a target, option or key that cannot be right."""
-    stores = compose.resolve_stores(settings, file)
-    _refuse_to_write_into(stores, ledger.path)
+def begin(ledger: Ledger, settings: Settings, stores: Sequence[Store], file: str) -> Session:
+    """A new run. Raises ``UsageError`` for evidence or a key that cannot be right."""
     started = now()
     run = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     configured = key.find_key(settings.key.file, settings.key.keyring)
     secret = configured or key.run_key(ledger.path, run)
+    compose.evidence_tasks(settings, stores, started, file)
     about = RunAbout(
         version=__version__,
         profile=settings.profile,
@@ -108,7 +107,9 @@ def carry_out(session: Session, listener: Listener) -> Run:
         seal_name=Sealer(session.key).name,
         floor=settings.min_confidence,
         distinct_limit=settings.distinct_limit,
+        slice_bytes=settings.limits.slice,
     )
+    scratch.sweep()
     _count_ahead(job, settings, listener)
     with signals.caught():
         executor = compose.make_executor(settings, session.key, signals)
@@ -129,7 +130,7 @@ def _finish(ledger: Ledger, row: RunRow, excluded: int) -> Run:
     return run
 
 
-def _refuse_to_write_into(stores: Sequence[Store], ledger: Path) -> None:
+def refuse_to_write_into(stores: Sequence[Store], ledger: Path) -> None:
     """A store that is scanned is never written to, not even by our own ledger."""
     for store in stores:
         folder = Path(unquote(urlsplit(store.uri).path)) if store.kind == "files" else None

@@ -181,7 +181,7 @@ def outcome(unit: Unit, total: SliceResult) -> Outcome:
     trouble = total.unreadable or (total.problems[0] if total.problems else None)
     if trouble is None:
         status, fraction = Status.SCANNED, None
-    elif total.unreadable is not None and total.bytes == 0 and not total.tallies:
+    elif total.searched == 0:
         status = Status.SKIPPED if Reason(trouble.reason).skips else Status.FAILED
         fraction = None
     else:
@@ -194,7 +194,7 @@ def outcome(unit: Unit, total: SliceResult) -> Outcome:
         status=status,
         reason=trouble.reason if trouble else None,
         detail=_detail(total) if trouble else "",
-        bytes=total.bytes,
+        bytes=total.bytes if total.searched or not trouble else 0,
         size=unit.size,
         fraction=fraction,
         version=unit.version,

@@ -92,6 +92,9 @@ class SliceResult(msgspec.Struct):
     cut: bool = False
     """the unit's format can be read in slices: the others may be scheduled"""
     bytes: int = 0
+    """of the unit, as it lies there"""
+    searched: int = 0
+    """unpacked bytes that the detectors saw"""
     newlines: int = 0
     tallies: list[Tally] = []
     crowds: list[Crowd] = []
@@ -203,6 +206,7 @@ def add_up(results: Iterable[SliceResult]) -> SliceResult:
         total.problems_more += result.problems_more
         total.unreadable = total.unreadable or result.unreadable
         total.bytes += result.bytes
+        total.searched += result.searched
         newlines += result.newlines
     total.tallies, total.crowds, total.newlines = [*tallies.values()], [*crowds.values()], newlines
     return total

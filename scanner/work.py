@@ -133,6 +133,7 @@ class Worker:
                         for match in scan.find(item.data, item.lo, item.hi, item):
                             tallies.add(detector, match, item)
                     result.newlines += item.newlines
+                    result.searched += item.hi - item.lo
                     self._stop_if_asked()
             finally:
                 result.bytes = walked.bytes_read

@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,9 +34,9 @@ class Leak(AssertionError):
 class Planted:
     """Card numbers of one test, and where they may be."""
 
-    rng: random.Random
+    rng: random.Random = field(repr=False)
     folder: Path
-    pans: list[str] = field(default_factory=list)
+    pans: list[str] = field(default_factory=list, repr=False)
     allowed: list[Path] = field(default_factory=list)
 
     def pan(self, prefix: str = "453912", length: int = 16) -> str:
@@ -75,11 +76,12 @@ def _forms(pan: str) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for everything the tool keeps or leaves behind."""
-    home = tmp_path / "home"
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of its own for everything the tool keeps or leaves behind (its path is short: sockets
+    are made below it)."""
+    home = Path(tempfile.mkdtemp(prefix="ct-", dir="/tmp"))
     for name in ("state", "runtime", "tmp", "config"):
-        (home / name).mkdir(parents=True, mode=0o700)
+        (home / name).mkdir(mode=0o700)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "runtime"))
@@ -89,7 +91,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith(("CARDTRAIL_", "AWS_"))]:
         if name != "CARDTRAIL_CORPORA":
             monkeypatch.delenv(name)
-    return home
+    yield home
+    shutil.rmtree(home)
 
 
 @pytest.fixture
@@ -97,7 +100,8 @@ def planted(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Itera
     planted = Planted(random.Random(request.node.name), tmp_path)
     request.node.stash[_PLANTED] = planted
     yield planted
-    planted.check_files(tmp_path)
+    for folder in (tmp_path, home):
+        planted.check_files(folder)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,6 +132,8 @@ class Cardtrail:
 
     planted: Planted
     cwd: Path
+    prefix: Sequence[str] = ()
+    """a command to run it with"""
 
     def __call__(
         self, *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 120
@@ -149,7 +155,7 @@ class Cardtrail:
         )
 
     def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "scanner", *map(str, arguments)]
+        return [*self.prefix, sys.executable, "-m", "scanner", *map(str, arguments)]
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}

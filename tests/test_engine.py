@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ import pytest
 
 from scanner import hygiene
 from scanner.engine import InProcess, Processes, TaskLost
-from scanner.errors import Reason
+from scanner.errors import CardtrailError, Reason
 
 KEY = "5ec2e7" * 10
 
@@ -90,6 +91,28 @@ def test_close_now_does_not_wait() -> None:
     start = time.monotonic()
     pool.close(now=True)
     assert time.monotonic() - start < 30
+
+
+def test_a_long_temporary_folder_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    pool = Processes(1, make, (KEY,), seconds=30)
+    assert pool.submit(4).result(timeout=60) == 8
+    pool.close(now=False)
+
+
+def broken(key: str) -> Callable[[Any], Any]:
+    raise RuntimeError("cannot start")
+
+
+def test_workers_that_do_not_start_are_an_error_that_says_what_to_do() -> None:
+    pool = Processes(1, broken, (KEY,), seconds=30)
+    with pytest.raises(CardtrailError, match="--jobs 1"):
+        pool.submit(1).result(timeout=60)
+    pool.close(now=True)
 
 
 def test_in_process_runs_at_once() -> None:

@@ -116,19 +116,25 @@ def test_only_confirmed_readable_pans_count_as_pans(
             None,
         ),
         (
-            SliceResult("u", 0, bytes=250, problems=[SealedProblem(Reason.TRUNCATED)]),
+            SliceResult(
+                "u", 0, bytes=250, searched=250, problems=[SealedProblem(Reason.TRUNCATED)]
+            ),
             Status.SAMPLED,
             "truncated",
             0.25,
         ),
         (
-            SliceResult("u", 0, bytes=1000, problems=[SealedProblem(Reason.ENCRYPTED, "", "a")]),
+            SliceResult(
+                "u", 0, bytes=1000, searched=9, problems=[SealedProblem(Reason.ENCRYPTED, "", "a")]
+            ),
             Status.SAMPLED,
             "encrypted",
             None,
         ),
         (
-            SliceResult("u", 0, bytes=500, unreadable=SealedProblem(Reason.UNREACHABLE)),
+            SliceResult(
+                "u", 0, bytes=500, searched=500, unreadable=SealedProblem(Reason.UNREACHABLE)
+            ),
             Status.SAMPLED,
             "endpoint-unreachable",
             0.5,
@@ -145,5 +151,7 @@ def test_outcome(
 
 def test_detail_names_the_first_problems_and_counts_the_rest() -> None:
     problems = [SealedProblem(Reason.ENCRYPTED, "", f"m{i}") for i in range(5)]
-    text = outcome(UNIT, SliceResult("u", 0, bytes=9, problems=problems, problems_more=7)).detail
+    text = outcome(
+        UNIT, SliceResult("u", 0, bytes=9, searched=9, problems=problems, problems_more=7)
+    ).detail
     assert text == "m0: encrypted; m1: encrypted; m2: encrypted; and 9 more"
