@@ -120,18 +120,19 @@ def _plain(
     counter: fieldstats.Counter,
 ) -> Iterator[Candidate]:
     yield from _long(frame, data, start, length, lo, hi)
-    start, length, chip = _strip(frame, start, length)
+    ahead = frame.load(start - 8)
+    start, length, chip = _strip(frame, start, length, ahead)
     position = start + frame.origin
     keep = np.flatnonzero((length >= 12) & (length <= 19) & (position >= lo) & (position < hi))
     if not len(keep):
         return
-    start, length, chip = start[keep], length[keep], chip[keep]
+    start, length, chip, ahead = start[keep], length[keep], chip[keep], ahead[keep]
     first = frame.load(start)
     prefix = prefixes(first)
     known = issued(prefix, length)
     good = luhn_ok(frame, start, length, first)
     hit = known & good
-    field, sign = fieldstats.places(frame, data, start, length)
+    field, sign = fieldstats.places(frame, data, start, length, ahead)
     counter.add(field, good, hit)
     behind = frame.data[start + length]
     stripe = known & ~good & _STRIPE[behind]
@@ -197,13 +198,17 @@ def _not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) 
 _LEADS = np.isin(np.arange(256), list(b"%uxABCDEFabcdef"))
 
 
-def _strip(frame: Frame, start: Places, length: Places) -> tuple[Places, Places, Flags]:
+def _strip(
+    frame: Frame, start: Places, length: Places, ahead: Words
+) -> tuple[Places, Places, Flags]:
     """Takes off digits that belong to what stands in front: ``%20``, ``\\u00a0``, ``\\x20``, and
-    tag and length of chip data (5A, 57). The last array says where that was chip data."""
+    tag and length of chip data (5A, 57). ``ahead`` is the eight bytes in front of each run. The
+    last array says where that was chip data."""
     data = frame.data
-    lead = np.flatnonzero(_LEADS[data[start - 1]])
+    chip = np.zeros(len(start), np.bool_)
+    lead = np.flatnonzero(_LEADS.take((ahead >> _U(56)).view(np.int64)))
     if len(lead):
-        at = start[lead]
+        at, size = start[lead], length[lead]
         one, two = data[at - 1], data[at - 2]
         letter = (one != 37) & (one != 117) & (one != 120)
         off = np.where(one == 37, 2, 0)
@@ -211,28 +216,25 @@ def _strip(frame: Frame, start: Places, length: Places) -> tuple[Places, Places,
         off[letter & (data[at - 5] == 92) & (data[at - 4] == 117)] = 1
         off[(one == 117) & (two == 92)] = 4
         off[(one == 120) & (two == 92)] = 2
-        off[data[at + length[lead]] == 94] = 0  # track 1 begins with %B
+        off[data[at + size] == 94] = 0  # track 1 begins with %B
+        size = size - off
+        tag = (one == 65) & (two == 53) & (data[at] == 48)  # 5A, length in bytes, PAN
+        off[tag] = 2
+        size[tag] = np.minimum(size - 2, 2 * (data[at + 1] & 15).astype(np.int64))[tag]
+        nineteen = (one == 65) & (two == 48) & (data[at - 3] == 65) & (data[at - 4] == 53)
         start, length = start.copy(), length.copy()
         start[lead] += off
-        length[lead] -= off
-    return _strip_tags(frame, start, length)
-
-
-def _strip_tags(frame: Frame, start: Places, length: Places) -> tuple[Places, Places, Flags]:
-    """Chip data in hexadecimal: tag 5A, its length in bytes, the PAN; tag 57, length, PAN, D."""
-    data = frame.data
-    chip = (data[start - 1] == 65) & (data[start - 2] == 48)  # 5A 0A: nineteen digits and an F
-    chip &= (data[start - 3] == 65) & (data[start - 4] == 53)
-    tag = (data[start - 1] == 65) & (data[start - 2] == 53) & (data[start] == 48)
-    if tag.any():
-        size = np.minimum(length - 2, 2 * (data[start + 1] & 15).astype(np.int64))
-        start, length = np.where(tag, start + 2, start), np.where(tag, size, length)
-        chip |= tag
-    tag = (data[start] == 53) & (data[start + 1] == 55) & (data[start + 2] <= 49)
-    tag &= (data[start + length] == 68) & (length >= 16) & (length <= 23)
-    if tag.any():
-        start, length = np.where(tag, start + 4, start), np.where(tag, length - 4, length)
-        chip |= tag
+        length[lead] = size
+        chip[lead] = tag | nineteen
+    lead = np.flatnonzero((data.take(start) == 53) & (length >= 16) & (length <= 23))
+    if len(lead):
+        at = start[lead]
+        tag = (data[at + 1] == 55) & (data[at + 2] <= 49) & (data[at + length[lead]] == 68)
+        lead = lead[tag]
+        start, length = start.copy(), length.copy()
+        start[lead] += 4  # 57, length in bytes, PAN, D
+        length[lead] -= 4
+        chip[lead] = True
     return start, length, chip
 
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from detectors import iin
+from detectors.layouts import USUAL
 from detectors.testpans import is_test
 from detectors.words import key_weight, text_weight
 
@@ -83,27 +84,6 @@ _PRIOR: dict[tuple[str, int], float] = {
 }
 _RARE = -0.8
 
-_USUAL_GROUPS = frozenset(
-    {
-        (4, 4, 4, 4),
-        (4, 6, 5),
-        (4, 6, 4),
-        (4, 4, 4, 4, 1),
-        (4, 4, 4, 4, 2),
-        (4, 4, 4, 4, 3),
-        (6, 13),
-        (8, 8),
-        (4, 4, 4, 3),
-        (4, 4, 4, 2),
-        (4, 4, 4, 1),
-        (4, 4, 4),
-        (4, 5, 6),
-        (4, 4, 5),
-        (4, 4, 4, 5),
-        (4, 4, 4, 6),
-        (4, 4, 4, 7),
-    }
-)
 _SEPARATOR_WEIGHT = {b" ": 1.8, b"-": 1.8, b".": 0.5, b"/": 0.0, b"_": 0.5, b"\t": -0.6, b"  ": 0.8}
 
 _KEY = re.compile(
@@ -187,9 +167,9 @@ def _layout(found: Candidate, why: list[str]) -> float:
     grouping = "-".join(map(str, found.groups))
     if found.broken:
         why.append("broken over a line end")
-        return 0.5 if found.groups in _USUAL_GROUPS else -2.5
+        return 0.5 if found.groups in USUAL else -2.5
     weight = _SEPARATOR_WEIGHT.get(found.separator, 1.2)
-    if found.groups not in _USUAL_GROUPS:
+    if found.groups not in USUAL:
         why.append(f"unusual grouping {grouping}")
         return min(weight, 0.0) - 3.5
     # the same separator and more digits beside it: a list of short numbers

@@ -25,6 +25,7 @@ from detectors.runs import Bytes, Flags, Frame, Places, Words
 _FINE = 14
 _GROUPS = 128
 _U = np.uint64
+_ONE = np.int32(1)  # of the type of the tables: numpy adds forty times faster then
 REACH = 1024
 """bytes back to the start of a line when columns are counted"""
 
@@ -52,9 +53,9 @@ class Counter:
             size = (_GROUPS << _FINE) + 1
             self._tables = tuple(np.zeros(size, np.int32) for _ in range(3))  # type: ignore[assignment]  # three
         seen, valid, issued = self._tables  # type: ignore[misc]  # set above
-        np.add.at(seen, field, 1)
-        np.add.at(valid, field[luhn], 1)
-        np.add.at(issued, field[hit], 1)
+        np.add.at(seen, field, _ONE)
+        np.add.at(valid, field[luhn], _ONE)
+        np.add.at(issued, field[hit], _ONE)
 
     def counts(self) -> Mapping[int, FieldCounts]:
         if self._tables is None:
@@ -94,14 +95,17 @@ def lookup(fields: Mapping[int, FieldCounts], field: int) -> FieldCounts | None:
 # --- the field of a number -------------------------------------------------------------------
 
 
-def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Places, Words]:
+def places(
+    frame: Frame, data: Bytes, start: Places, size: Places, ahead: Words
+) -> tuple[Places, Words]:
     """Field number and an exact 64-bit signature for each number at ``start`` in the frame.
 
-    ``data`` is the buffer the frame was taken from. Looks at most ``REACH`` bytes back.
+    ``data`` is the buffer the frame was taken from, ``ahead`` the eight bytes in front of each
+    number. Looks at most ``REACH`` bytes back.
     """
-    word = _without_digits(frame.load(start - 8))
+    word = _without_digits(ahead)
     before = _last_byte(word)
-    quoted = np.isin(before, (34, 39))
+    quoted = (before == 34) | (before == 39)
     if quoted.any():
         before = np.where(quoted, _last_byte(word << _U(8)), before)
     spaced = np.flatnonzero(before == 32)
@@ -110,7 +114,7 @@ def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Plac
         further = _last_byte(word[spaced] << np.where(quoted[spaced], _U(16), _U(8)))
         inner = _last_byte(word[spaced] << np.where(quoted[spaced], _U(24), _U(16)))
         further = np.where(further == 34, inner, further)
-        take = np.isin(further, (44, 58, 61))
+        take = (further == 44) | (further == 58) | (further == 61)
         before[spaced[take]] = further[take]
     keyed = np.flatnonzero(_KEYED[before])
     if len(keyed):

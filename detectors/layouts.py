@@ -50,7 +50,45 @@ def _word(text: bytes) -> int:
 
 
 _SEPARATOR_WORDS = np.array(sorted(_word(text) for text in SEPARATORS), np.uint64)
+_LEADS = np.isin(np.arange(256), [text[0] for text in (*SEPARATORS, *LINE_ENDS)])
+_LINE_LEADS = np.isin(np.arange(256), [text[0] for text in LINE_ENDS])
 _LINE_WORDS = np.array(sorted(_word(text) for text in LINE_ENDS), np.uint64)
+
+
+def _among(words: Words, sorted_words: Words) -> Flags:
+    found: Flags = sorted_words.take(np.searchsorted(sorted_words, words), mode="clip") == words
+    return found
+
+
+USUAL: frozenset[tuple[int, ...]] = frozenset(
+    {
+        (4, 4, 4, 4),
+        (4, 6, 5),
+        (4, 6, 4),
+        (4, 4, 4),
+        (4, 4, 4, 1),
+        (4, 4, 4, 2),
+        (4, 4, 4, 3),
+        (4, 4, 5),
+        (4, 4, 4, 5),
+        (4, 4, 4, 6),
+        (4, 4, 4, 7),
+        (4, 4, 4, 4, 1),
+        (4, 4, 4, 4, 2),
+        (4, 4, 4, 4, 3),
+        (4, 5, 6),
+        (6, 13),
+        (8, 8),
+    }
+)
+"""groupings that are printed on cards or typed by people"""
+
+
+def _code(groups: tuple[int, ...]) -> int:
+    return sum(size << (5 * place) for place, size in enumerate(groups))
+
+
+_USUAL_CODES = np.array(sorted(_code(groups) for groups in USUAL))
 
 
 class Grouped(NamedTuple):
@@ -76,10 +114,30 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
         return [], near
     escaped = near[_ESCAPES[frame.data[gap_at[near]]]]
     near = near[gap[near] <= _GAP]
+    near = near[_worth_following(frame, near, tokens, gap_at, gap, rest)]
     out: list[Grouped] = []
     if len(near):
         _chains(frame, tokens.start[near], tokens.length[near], rest[near], gap[near], out)
     return out, tokens.start[escaped]
+
+
+def _worth_following(
+    frame: Frame, near: Places, tokens: Tokens, gap_at: Places, gap: Places, rest: Words
+) -> Flags:
+    """Whether the first gap can be one. In a log nearly every line ends in a number and the next
+    begins with a year: over a line end only what makes a whole number, or begins as one does."""
+    lead = frame.data.take(gap_at[near])
+    flags: Flags = _LEADS.take(lead)
+    line = np.flatnonzero(flags & _LINE_LEADS.take(lead))
+    if len(line):
+        rows = near[line]
+        ahead = trailing_zeros(~(rest[rows] >> gap[rows].view(np.uint64)))
+        size = tokens.length[rows]
+        whole = (size + ahead >= SHORTEST) & (size + ahead <= LONGEST)
+        begun = (size == 4) & (ahead >= 4) & (ahead <= 6)
+        one = frame.data.take(gap_at[rows] + gap[rows] - 1) != 10
+        flags[line] = whole | begun | one
+    return flags
 
 
 def _chains(
@@ -94,8 +152,8 @@ def _chains(
     for _ in range(MAX_GROUPS - 1):
         # zeros of a map that has run out look like a long gap
         word = frame.load(at) & ((_U(1) << (np.minimum(gap, 7) << 3).view(np.uint64)) - _U(1))
-        line = np.isin(word, _LINE_WORDS)
-        same = (word == separator) | (separator == 0) & np.isin(word, _SEPARATOR_WORDS)
+        line = _among(word, _LINE_WORDS)
+        same = (word == separator) | (separator == 0) & _among(word, _SEPARATOR_WORDS)
         good = np.flatnonzero((gap <= _GAP) & (same | (line & ~broken)))
         if not len(good):
             return
@@ -135,6 +193,9 @@ def _collect(
     broken: Flags,
     out: list[Grouped],
 ) -> None:
+    fits = fits[_sensible([s[fits] for s in sizes], broken[fits])]
+    if not len(fits):
+        return
     start, end, total = start[fits], at[fits], total[fits]
     sizes, gaps = [s[fits] for s in sizes], [g[fits] for g in gaps]
     # where digit number j from the left stands: start + j + the gaps before it
@@ -158,6 +219,20 @@ def _collect(
         out.append(
             Grouped(start[good], end[good], total[good], digits[good], groups, broken[fits][good])
         )
+
+
+def _sensible(sizes: list[Places], broken: Flags) -> Flags:
+    """The usual groupings; and others, unless a group is shorter than three digits (dates, times)
+    or several groups go over a line end (the end of one record and the start of the next)."""
+    code = np.zeros(len(broken), np.int64)
+    short = np.zeros(len(broken), np.bool_)
+    for place, size in enumerate(sizes):
+        code |= size << (5 * place)
+        short |= size < 3
+    usual = _USUAL_CODES.take(np.searchsorted(_USUAL_CODES, code), mode="clip") == code
+    other = ~broken if len(sizes) > 2 else np.ones(len(broken), np.bool_)
+    flags: Flags = usual | (other & ~short)
+    return flags
 
 
 _DOUBLED = np.array([0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0], np.uint8)

@@ -7,6 +7,7 @@ its parts, and the *text* around it. Weights are natural log-odds.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 
@@ -71,72 +72,94 @@ def key_weight(name: str) -> float:
     return -0.3
 
 
-_FOR = {
-    3.5: (
-        r"credit ?cards?|debit ?cards?|card ?(?:no|num|number|nr|#)|cc ?(?:no|num|number|#)|pan"
-        r"|primary account number|card ?holder(?: name)?|name on card|cvv2?|cvc2?|cid|csc"
-        r"|security code|kreditkarten?(?:nummer)?|kartennummer|karteninhaber|pr[uü]fnummer"
-        r"|carte (?:bancaire|bleue|de cr[eé]dit)|num[eé]ro de (?:la )?carte"
-        r"|tarjetas?(?: de (?:cr[eé]dito|d[eé]bito))?|n[uú]mero de (?:la )?tarjeta"
-        r"|cart[aã]o(?: de (?:cr[eé]dito|d[eé]bito))?|carta di credito|numero (?:della )?carta"
-        r"|creditcard|kaartnummer|kortnummer|kredittkort|kreditkort|numer karty|karta p[lł]atnicza"
-        r"|kredi kart[iı]|kart numaras[iı]|luottokortti|bankk[aá]rtya"
-        r"|номер карты|банковск\w+ карт\w+"
-        r"|बैंक कार्ड|بطاقة|رقم البطاقة|כרטיס אשראי"
-    ),
-    2.5: (
-        r"cards?|cc|visa|master ?card|amex|american express|maestro|discover|diners(?: club)?|jcb"
-        r"|union ?pay|ru ?pay|troy|verve|dankort|bancontact|hipercard|elo|mada|uzcard|humo|napas"
-        r"|expir(?:y|es|ation)(?: date)?|exp(?:[ ._-]?date)?|valid (?:thru|until|to)|valid_thru"
-        r"|gültig bis|date d'expiration|vencimiento|validade|scadenza|срок действия"
-        r"|karte|kort|kaart|karta|kartu|kártya|карт[аыуе]"
-    ),
-    1.0: (
-        r"payments?|pay|paid|charged?|billing|checkout|bank|atm|chip|swipe|pos|terminal|merchant"
-        r"|cardholder_name|authori[sz]ation|zahlung|paiement|pago|pagamento|оплата"
-    ),
+_STRONG = """
+    credit card/credit cards/debit card/debit cards/creditcard/card no/card num/card number/card nr
+    card numbers/cc no/cc num/cc number/pan/primary account number/cardholder/card holder
+    name on card/cvv/cvv2/cvc/cvc2/cid/csc/security code/kreditkarte/kreditkarten/kreditkartennummer
+    kartennummer/karteninhaber/prüfnummer/pruefnummer/carte bancaire/carte bleue/carte de crédit
+    carte de credit/numéro de carte/numero de carte/tarjeta/tarjetas/tarjeta de crédito
+    número de tarjeta/numero de tarjeta/cartão/cartao/cartão de crédito/carta di credito
+    numero carta/numero della carta/kaartnummer/kortnummer/kredittkort/kreditkort/numer karty
+    karta płatnicza/kredi kartı/kart numarası/luottokortti/bankkártya/номер карты
+    банковская карта/банковской карты/банковскую карту/बैंक कार्ड/بطاقة/رقم البطاقة/כרטיס אשראי
+"""
+_MIDDLE = """
+    card/cards/cc/visa/mastercard/master card/amex/american express/maestro/discover/diners
+    diners club/jcb/unionpay/union pay/rupay/troy/verve/dankort/bancontact/hipercard/elo/mada
+    uzcard/humo/napas/expiry/expires/expiration/expiration date/expiry date/exp/exp date/valid thru
+    valid until/gültig bis/date d'expiration/vencimiento/validade/scadenza/срок действия
+    karte/kort/kaart/karta/kartu/kártya/kortti/carte/карта/карты/карту/карте/картой
+"""
+_WEAK = """
+    payment/payments/pay/paid/charge/charged/billing/checkout/bank/atm/chip/swipe/pos/terminal
+    merchant/authorisation/authorization/authorised/authorized/zahlung/paiement/pago/pagamento/оплата
+"""
+_OTHER = """
+    order/orders/order id/order no/order number/trace/trace id/request/request id/session/session id
+    span/span id/tracking/tracking id/tracking no/tracking number/imei/imsi/iccid/serial/serial no
+    serial number/uuid/guid/sku/ean/isbn/upc/gtin/barcode/invoice/lsn/blk/block/blocks/offset/seq
+    sequence/build/revision/iban/parcel/shipment/waybill/correlation/device id/message id/job/thread
+    epoch/timestamp/usec/nsec/micros/millis/nanos/hash/checksum/digest/latitude/longitude
+    coordinate/coordinates/transaction/transaction id/txn/txn id/ref/reference/ref no
+    reference number/ticket/batch/account balance/phone/telephone/fax/vin/meter/pointer/snowflake
+    cursor/nonce/bestellung/bestellnummer/auftrag/sendungsnummer/commande/pedido/ordine/заказ
+"""
+
+
+def _phrases() -> dict[str, float]:
+    out: dict[str, float] = {}
+    for text, weight in ((_STRONG, 3.5), (_MIDDLE, 2.5), (_WEAK, 1.0), (_OTHER, -3.0)):
+        for phrase in re.split(r"[/\n]", text):
+            if phrase.strip():
+                out[" ".join(_WORD.findall(phrase.casefold()))] = weight
+    return out
+
+
+_WORD = re.compile(r"[^\W\d_]+2?")
+_PHRASES = _phrases()
+_UNSPACED = {
+    word: weight
+    for words, weight in (("信用卡 卡号 卡號 银行卡 カード 카드", 3.5), ("订单 注文 주문", -3.0))
+    for word in words.split()
 }
-_AGAINST = {
-    -3.0: (
-        r"order(?: ?(?:id|no|number))?|trace(?: ?id)?|request(?: ?id)?|session(?: ?id)?"
-        r"|span(?: ?id)?"
-        r"|tracking(?: ?(?:id|no|number))?|imei|imsi|iccid|serial(?: ?(?:no|number))?"
-        r"|uuid|guid|sku|ean"
-        r"|isbn|upc|gtin|barcode|invoice|lsn|blk|blocks?|offset|seq(?:uence)?|build|revision"
-        r"|iban|parcel|shipment|waybill|correlation|device ?id|message ?id|job|thread|epoch"
-        r"|timestamp|usec|nsec|micros|millis|nanos|hash|checksum|digest|latitude|longitude|coordinates?"
-        r"|transaction(?: ?id)?|txn(?: ?id)?|ref(?:erence)?(?: ?(?:no|number))?|ticket|batch"
-        r"|account balance|phone|telephone|fax|vin|meter|pointer|snowflake|cursor|nonce"
-        r"|bestellung|bestellnummer|auftrag|sendungsnummer|commande|pedido|ordine|заказ"
-    ),
-}
-# scripts that put no space between words
-_UNSPACED = {3.5: r"信用卡|卡号|卡號|银行卡|カード|카드", -3.0: r"订单|注文|주문"}
-_TEXT = re.compile(
-    r"(?<![^\W\d_])(?:"
-    + "|".join(f"({pattern})" for pattern in (*_FOR.values(), *_AGAINST.values()))
-    + r")(?![^\W\d_])|"
-    + "|".join(f"({pattern})" for pattern in _UNSPACED.values()),
-    re.IGNORECASE,
-)
-_WEIGHTS = (0.0, *_FOR, *_AGAINST, *_UNSPACED)
 
 
 def text_weight(before: str, after: str) -> tuple[float, str, str]:
     """What the words around a number say; and the strongest word for it and against it.
 
     A word counts less the further away it stands; only the strongest for and the strongest
-    against count, since words repeat each other. Words behind the number count half.
+    against count, since words repeat each other. Words behind the number count for less.
     """
     best = worst = 0.0
     good = bad = ""
-    for text, back in ((before, True), (after, False)):
-        for match in _TEXT.finditer(text):
-            weight = _WEIGHTS[match.lastindex or 0]
-            distance = len(text) - match.end() if back else match.start()
+    for text, back in ((before.casefold(), True), (after.casefold(), False)):
+        for phrase, start, end in _known(text):
+            distance = len(text) - end if back else start
+            weight = _PHRASES.get(phrase) or _UNSPACED[phrase]
             weight *= (1.0 if back else 0.6) * (1.0 if distance <= 24 else 24 / distance)
             if weight > best:
-                best, good = weight, match[0]
+                best, good = weight, phrase
             elif weight < worst:
-                worst, bad = weight, match[0]
-    return best + worst, good.casefold(), bad.casefold()
+                worst, bad = weight, phrase
+    return best + worst, good, bad
+
+
+def _known(text: str) -> Iterator[tuple[str, int, int]]:
+    """Known phrases of one to three words: phrase, start, end."""
+    one = two = ""
+    starts = (0, 0)
+    for match in _WORD.finditer(text):
+        word, (start, end) = match[0], match.span()
+        for phrase, begin in (
+            (word, start),
+            (f"{one} {word}", starts[1]),
+            (f"{two} {one} {word}", starts[0]),
+        ):
+            if phrase in _PHRASES:
+                yield phrase, begin, end
+        two, one, starts = one, word, (starts[1], start)
+    if not text.isascii():
+        for word in _UNSPACED:
+            at = text.find(word)
+            if at >= 0:
+                yield word, at, at + len(word)
