@@ -41,26 +41,26 @@ class CsvReport:
 
     def write(self, run: Run, out: TextIO) -> None:
         """A header line and the rows: stores, findings, outcomes, each in the order of the run."""
-        table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(COLUMNS)
         units: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for outcome in run.outcomes:
             units[outcome.store][0] += 1
             units[outcome.store][1] += outcome.status is Status.SCANNED
         for report in run.stores:
-            table.writerow(_cells(_store(report, *units[report.store.uri])))
+            table.writerow(_line(_store(report, *units[report.store.uri])))
         for found in run.findings:
-            table.writerow(_cells(_finding(found)))
+            table.writerow(_line(_finding(found)))
         for outcome in run.outcomes:
             if outcome.status is not Status.SCANNED:
-                table.writerow(_cells(_outcome(outcome)))
+                table.writerow(_line(_outcome(outcome)))
 
 
 REPORT = CsvReport()
 
 
-def _cells(row: dict[str, Cell]) -> dict[str, str]:
-    return {key: cell(value) for key, value in row.items()}
+def _line(row: dict[str, Cell]) -> list[str]:
+    return [cell(row[column]) if column in row else "" for column in COLUMNS]
 
 
 def cell(value: Cell) -> str:

@@ -157,7 +157,7 @@ def _kinds(findings: Sequence[Finding]) -> tuple[Kind, ...]:
         kind = kinds.get(key)
         if kind is None:
             kind = kinds[key] = Kind(*key, severity=found.severity)
-        kind.severity = min(kind.severity, found.severity, key=lambda s: s.rank)
+        kind.severity = figures.worst(kind.severity, found.severity)
         kind.findings += 1
         kind.count += found.count
         kind.requirements.update(found.requirements)
@@ -168,7 +168,9 @@ def _kinds(findings: Sequence[Finding]) -> tuple[Kind, ...]:
             seen[key].add(found.fingerprint)
     for key, kind in kinds.items():
         kind.distinct += len(seen[key])
-    worst = sorted(kinds.values(), key=lambda k: (k.severity.rank, not k.confirmed, k.entity))
+    worst = sorted(
+        kinds.values(), key=lambda k: (figures.RANK[k.severity], not k.confirmed, k.entity)
+    )
     return tuple(worst)
 
 
@@ -179,10 +181,12 @@ def _places(findings: Sequence[Finding]) -> list[Place]:
         place = places.get((found.unit, column))
         if place is None:
             place = places[found.unit, column] = Place(found.unit, column, found.severity)
-        place.severity = min(place.severity, found.severity, key=lambda s: s.rank)
+        place.severity = figures.worst(place.severity, found.severity)
         place.distinct += found.distinct
         place.count += found.count
-    return sorted(places.values(), key=lambda p: (p.severity.rank, -p.distinct, -p.count, p.unit))
+    return sorted(
+        places.values(), key=lambda p: (figures.RANK[p.severity], -p.distinct, -p.count, p.unit)
+    )
 
 
 # --- what lies there ----------------------------------------------------------------------------

@@ -4,18 +4,22 @@ A hundred thousand table rows take most of a minute to open; as columns of indic
 dictionaries they take a fraction of a second, and a column sorts by its indices. Every text is
 made printable here, since the script shows it as it comes.
 
-Shape of a column: ``{"d": [text ...], "i": [index ...]}`` (sorted dictionary and indices into it)
-or ``{"v": [value ...]}``. ``places`` holds, for a finding, its places as
-``[line, column, offset, page, row, member, sheet, field]`` with trailing nulls cut; the last three
-are indices into ``names``.
+Shape of a column: ``{"d": text, "i": [index ...]}``, a sorted dictionary and indices into it, or
+``{"v": [value ...]}``, or ``{"l": text}``. A ``text`` is lines joined by line ends, which no
+printable text holds: one long string is read much faster than many short ones, and a line is
+only looked at when its row is shown. A line of ``places`` holds the places of a finding separated
+by ``;``, each as ``line,column,offset,page,row,member,sheet,field`` with what is empty at the end
+cut; the last three are numbers of lines of ``names``. The offset is left out where a line or row
+says it better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reports import words
+from reports.figures import RANK
 from scanner.model import Finding, Location, Outcome, Severity, Status
 from scanner.text import printable
 
@@ -34,8 +38,8 @@ def findings(rows: Sequence[Finding]) -> dict[str, Any]:
     return {
         "n": len(rows),
         "severity": {
-            "d": severities,
-            "i": [f.severity.rank for f in rows],
+            "d": "\n".join(severities),
+            "i": [RANK[f.severity] for f in rows],
         },
         "entity": _column(words.entity(f.entity) for f in rows),
         "masked": _column(f.masked or "" for f in rows),
@@ -49,9 +53,9 @@ def findings(rows: Sequence[Finding]) -> dict[str, Any]:
         "requirements": _column(", ".join(f.requirements) for f in rows),
         "why": _column("; ".join(f.why) for f in rows),
         "detector": _column(f.detector for f in rows),
-        "fingerprint": {"v": [printable(f.fingerprint or "") for f in rows]},
-        "places": {"v": _places(rows, names)},
-        "names": names.texts,
+        "fingerprint": {"l": "\n".join(printable(f.fingerprint or "") for f in rows)},
+        "places": {"l": "\n".join(_places(rows, names))},
+        "names": "\n".join(names.texts),
     }
 
 
@@ -61,7 +65,7 @@ def outcomes(rows: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "n": len(rows),
         "status": {
-            "d": [words.STATUSES[s] for s in order],
+            "d": "\n".join(words.STATUSES[s] for s in order),
             "i": [order.index(o.status) for o in rows],
         },
         "reason": _column(words.reason(o.reason) for o in rows),
@@ -74,10 +78,12 @@ def outcomes(rows: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _column(texts: Iterable[str]) -> Column:
-    values = [printable(text) for text in texts]
-    ordered = sorted(set(values))
-    index = {text: i for i, text in enumerate(ordered)}
-    return {"d": ordered, "i": [index[text] for text in values]}
+    values = list(texts)
+    shown = {text: printable(text) for text in set(values)}
+    ordered = sorted(set(shown.values()))
+    place = {text: i for i, text in enumerate(ordered)}
+    index = {text: place[as_shown] for text, as_shown in shown.items()}
+    return {"d": "\n".join(ordered), "i": [index[text] for text in values]}
 
 
 class _Names:
@@ -96,21 +102,20 @@ class _Names:
         return self._index[text]
 
 
-def _places(rows: Sequence[Finding], names: _Names) -> list[list[list[int | None]]]:
+def _places(rows: Sequence[Finding], names: _Names) -> Iterator[str]:
     budget = MORE_PLACES
-    column = []
     for found in rows:
         places = list(found.locations[:15]) or ([found.location] if found.location else [])
         if len(places) - 1 > budget:
             places = places[: budget + 1]
         budget -= max(0, len(places) - 1)
-        column.append([_place(place, names) for place in places])
-    return column
+        yield ";".join(_place(place, names) for place in places)
 
 
-def _place(place: Location, names: _Names) -> list[int | None]:
-    parts = [place.line, place.column, place.offset, place.page, place.row]
+def _place(place: Location, names: _Names) -> str:
+    offset = place.offset if place.line is None and place.row is None else None
+    parts = [place.line, place.column, offset, place.page, place.row]
     parts += [names.number(text) for text in (place.member, place.sheet, place.field)]
     while parts and parts[-1] is None:
         parts.pop()
-    return parts
+    return ",".join("" if part is None else str(part) for part in parts)

@@ -41,20 +41,52 @@
   };
 
   // --- columns ----------------------------------------------------------------------------------
+  for (const table of Object.values(data)) {
+    for (const column of Object.values(table)) {
+      if (typeof column.d === "string") column.d = column.d.split("\n");
+      if (typeof column.l === "string") column.l = column.l.split("\n");
+    }
+  }
+  const names = data.findings.names.split("\n");
   const text = (column, row) => column.d[column.i[row]];
   const PLACE = ["line", "column", "offset", "page", "row", "member", "sheet", "field"];
-  const placeText = (place) => {
+  const SAID = ["member", "page", "sheet", "row", "field", "line", "column"];
+  const places = (row) => (data.findings.places.l[row] || "").split(";").filter(Boolean).map((place) => {
     const at = {};
-    place.forEach((value, i) => { at[PLACE[i]] = i > 4 && value !== null ? data.findings.names[value] : value; });
-    const said = ["member", "page", "sheet", "row", "field", "line", "column"]
-      .filter((key) => at[key] !== null && at[key] !== undefined).map((key) => key + " " + at[key]);
-    if (at.offset != null && at.line == null && at.row == null) said.push("byte " + at.offset);
+    place.split(",").forEach((part, i) => { if (part) at[PLACE[i]] = i > 4 ? names[part] : part; });
+    return at;
+  });
+  const placeText = (at) => {
+    const said = SAID.filter((key) => key in at).map((key) => key + " " + at[key]);
+    if ("offset" in at) said.push("byte " + at.offset);
     return said.join(", ");
   };
   const rowText = (column, wanted) => {
     // which entries of a column's dictionary hold the text, looked up once for each entry
     const hits = column.d.map((entry) => entry.toLowerCase().includes(wanted));
     return (row) => hits[column.i[row]];
+  };
+  const ranks = (column) => {
+    // small numbers in the order of the values; unknown comes first
+    if (column.i) return { of: column.i, most: column.d.length };
+    if (!column.ranks) {
+      const values = column.v.map((value) => (value === null ? -1 : value));
+      const order = Float64Array.from(new Set(values)).sort();
+      const rank = new Map(Array.from(order, (value, i) => [value, i]));
+      column.ranks = { of: Int32Array.from(values, (value) => rank.get(value)), most: order.length };
+    }
+    return column.ranks;
+  };
+  const sorted = (rows, column, down) => {
+    // counting sort: stable, and a hundred thousand rows take milliseconds
+    const { of, most } = ranks(column);
+    const place = (row) => (down ? most - 1 - of[row] : of[row]);
+    const starts = new Int32Array(most + 1);
+    for (const row of rows) starts[place(row) + 1] += 1;
+    for (let i = 1; i <= most; i++) starts[i] += starts[i - 1];
+    const out = new Int32Array(rows.length);
+    for (const row of rows) out[starts[place(row)]++] = row;
+    return out;
   };
 
   // --- a table ----------------------------------------------------------------------------------
@@ -149,12 +181,7 @@
       const rows = [];
       for (let row = 0; row < this.columns.n; row++) if (tests.every((test) => test(row))) rows.push(row);
       const [key, down] = this.sorting();
-      if (key) {
-        const by = this.columns[key].i || this.columns[key].v.map((value) => (value === null ? -1 : value));
-        const sign = down ? -1 : 1;
-        rows.sort((a, b) => sign * (by[a] - by[b]) || a - b);
-      }
-      return rows;
+      return key ? sorted(rows, this.columns[key], down) : rows;
     }
 
     show() {
@@ -168,7 +195,7 @@
         if (th.dataset.key === key) th.setAttribute("aria-sort", down ? "descending" : "ascending");
         else th.removeAttribute("aria-sort");
       }
-      this.body.replaceChildren(...shown.map((row) => {
+      this.body.replaceChildren(...Array.from(shown, (row) => {
         const tr = document.createElement("tr");
         tr.append(...this.draw(row));
         return tr;
@@ -188,8 +215,8 @@
   const td = (className, ...children) => el("td", className, ...children);
   const where = (row) => {
     const cell = td("", name(text(f.unit, row)));
-    const places = f.places.v[row];
-    const said = (places.length && placeText(places[0])) || "details";
+    const [first] = places(row);
+    const said = (first && placeText(first)) || "details";
     const details = el("details", "", el("summary", "", said + " · ", name(text(f.store, row))));
     details.addEventListener("toggle", () => {
       if (details.open && details.childNodes.length === 1) details.append(findingDetails(row));
@@ -200,15 +227,15 @@
   const findingDetails = (row) => {
     const list = el("dl", "details");
     const add = (term, ...children) => list.append(el("dt", "", term), el("dd", "", ...children));
-    if (f.fingerprint.v[row]) add("Fingerprint", el("span", "mono", f.fingerprint.v[row]));
+    if (f.fingerprint.l[row]) add("Fingerprint", el("span", "mono", f.fingerprint.l[row]));
     else add("Values", "More distinct values than are listed one by one: this line counts the rest.");
     add("Detector", text(f.detector, row));
     if (text(f.brands, row)) add("Brand", text(f.brands, row));
     if (text(f.why, row)) add("Why", text(f.why, row));
-    const places = f.places.v[row];
-    if (places.length) {
-      add(f.count.v[row] <= places.length ? "Places" : "First places",
-        el("ul", "", ...places.map((place) => el("li", "", placeText(place) || "not told"))));
+    const known = places(row);
+    if (known.length) {
+      add(f.count.v[row] <= known.length ? "Places" : "First places",
+        el("ul", "", ...known.map((place) => el("li", "", placeText(place) || "not told"))));
     }
     return list;
   };
@@ -224,18 +251,19 @@
   ];
   const findingTotal = (rows) => {
     const levels = f.severity.d.map(() => 0);
-    const stores = new Set();
+    const stores = new Array(f.store.d.length).fill(0);
     let times = 0;
     for (const row of rows) {
       levels[f.severity.i[row]] += 1;
-      stores.add(f.store.i[row]);
+      stores[f.store.i[row]] = 1;
       times += f.count.v[row];
     }
     const by = f.severity.d.map((level, i) => levels[i] && `${n(levels[i])} ${level}`).filter(Boolean);
     const of = rows.length === f.n ? "" : ` of ${n(f.n)}`;
     if (!rows.length) return `None${of} findings.`;
+    const count = stores.reduce((sum, one) => sum + one, 0);
     return `${n(rows.length)}${of} finding${f.n === 1 ? "" : "s"} (${by.join(", ")}), `
-      + `${n(times)} occurrence${times === 1 ? "" : "s"}, in ${n(stores.size)} store${stores.size === 1 ? "" : "s"}.`;
+      + `${n(times)} occurrence${times === 1 ? "" : "s"}, in ${n(count)} store${count === 1 ? "" : "s"}.`;
   };
   const findingTests = (state) => {
     const tests = [];
@@ -251,11 +279,12 @@
   const findingSearch = (wanted) => [
     ...["unit", "store", "masked", "entity", "state", "brands", "requirements", "why"]
       .map((key) => rowText(f[key], wanted)),
-    (row) => f.fingerprint.v[row].startsWith(wanted),
+    (row) => f.fingerprint.l[row].startsWith(wanted),
     (() => {
-      const hits = f.names.map((entry) => entry.toLowerCase().includes(wanted));
+      const hits = names.map((entry) => entry.toLowerCase().includes(wanted));
       if (!hits.includes(true)) return () => false;
-      return (row) => f.places.v[row].some((place) => place.slice(5).some((i) => i !== null && hits[i]));
+      return (row) => f.places.l[row].split(";")
+        .some((place) => place.split(",").slice(5).some((part) => part && hits[part]));
     })(),
   ];
 

@@ -68,4 +68,8 @@ def column(table: dict[str, Any], name: str) -> list[Any]:
     found = table[name]
     if "v" in found:
         return list(found["v"])
-    return [found["d"][i] for i in found["i"]]
+    if "l" in found:
+        lines: list[Any] = found["l"].split("\n")[: table["n"]]
+        return lines
+    entries = found["d"].split("\n")
+    return [entries[i] for i in found["i"]]
