@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from detectors.base import FieldCounts
 from detectors.runs import Bytes, Flags, Frame, Places, Words
@@ -42,36 +43,58 @@ _DELIMITERS = (b",", b"\t", b";", b"|")
 
 
 class Counter:
-    """Counts by field. The tables take memory only where something was counted."""
+    """Counts by field. The tables are made only when there is much to count."""
 
     def __init__(self) -> None:
-        self._tables: tuple[Places, Places, Places] | None = None
+        self._tables: list[npt.NDArray[np.int32]] = []
+        self._pending: list[Places] = []
+        self._waiting = 0
 
     def add(self, field: Places, luhn: Flags, hit: Flags) -> None:
         """``field`` of each number; which satisfy Luhn; which of these are issued too."""
-        if self._tables is None:
-            size = (_GROUPS << _FINE) + 1
-            self._tables = tuple(np.zeros(size, np.int32) for _ in range(3))  # type: ignore[assignment]  # three
-        seen, valid, issued = self._tables  # type: ignore[misc]  # set above
+        if not self._tables:
+            self._pending.append((field << 2) | (luhn.astype(np.int64) << 1) | hit)
+            self._waiting += len(field)
+            if self._waiting > _PENDING:
+                self._tables = [np.zeros((_GROUPS << _FINE) + 1, np.int32) for _ in range(3)]
+                pending, self._pending = np.concatenate(self._pending), []
+                self.add(
+                    pending >> 2, (pending & 2).astype(np.bool_), (pending & 1).astype(np.bool_)
+                )
+            return
+        seen, valid, issued = self._tables
         np.add.at(seen, field, _ONE)
         np.add.at(valid, field[luhn], _ONE)
         np.add.at(issued, field[hit], _ONE)
 
     def counts(self) -> Mapping[int, FieldCounts]:
-        if self._tables is None:
+        """Counts by field number."""
+        if self._tables:
+            seen, valid, issued = self._tables
+            fields = np.flatnonzero(seen)
+            return _as_counts(fields, seen[fields], valid[fields], issued[fields])
+        if not self._pending:
             return {}
-        seen, valid, issued = self._tables
-        fields = np.flatnonzero(seen)
-        return {
-            field: FieldCounts(s, v, i, {length(field): s})
-            for field, s, v, i in zip(
-                fields.tolist(),
-                seen[fields].tolist(),
-                valid[fields].tolist(),
-                issued[fields].tolist(),
-                strict=True,
-            )
-        }
+        pending = np.concatenate(self._pending)
+        fields, which = np.unique(pending >> 2, return_inverse=True)
+        seen, valid, issued = (
+            np.bincount(which, weights=flags, minlength=len(fields)).astype(np.int32)
+            for flags in (np.ones(len(which)), (pending >> 1) & 1, pending & 1)
+        )
+        return _as_counts(fields, seen, valid, issued)
+
+
+_PENDING = 16384
+
+
+def _as_counts(
+    fields: Places,
+    seen: npt.NDArray[np.int32],
+    valid: npt.NDArray[np.int32],
+    issued: npt.NDArray[np.int32],
+) -> dict[int, FieldCounts]:
+    rows = zip(fields.tolist(), seen.tolist(), valid.tolist(), issued.tolist(), strict=True)
+    return {f: FieldCounts(s, v, i, {length(f): s}) for f, s, v, i in rows}
 
 
 def length(field: int) -> int:

@@ -131,10 +131,13 @@ def _worth_following(
     line = np.flatnonzero(flags & _LINE_LEADS.take(lead))
     if len(line):
         rows = near[line]
-        ahead = trailing_zeros(~(rest[rows] >> gap[rows].view(np.uint64)))
+        left = rest[rows] >> gap[rows].view(np.uint64)
+        ahead = trailing_zeros(~left)
         size = tokens.length[rows]
         whole = (size + ahead >= SHORTEST) & (size + ahead <= LONGEST)
-        begun = (size == 4) & (ahead >= 4) & (ahead <= 6)
+        left = left >> (ahead & 63).view(np.uint64)
+        third = left >> (trailing_zeros(left) & 63).view(np.uint64)
+        begun = (size == 4) & (ahead >= 4) & (ahead <= 6) & (third & _U(15) == 15)
         one = frame.data.take(gap_at[rows] + gap[rows] - 1) != 10
         flags[line] = whole | begun | one
     return flags
