@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -82,8 +83,19 @@ def _of_bucket(error: Unreadable) -> Unreadable:
 
 def _session(options: Mapping[str, Any]) -> Session:
     import boto3.session
+    import botocore.session
 
-    return boto3.session.Session(profile_name=options.get("profile"))
+    core = botocore.session.Session(profile=options.get("profile"))
+    # descriptions of the services, a tenth of a second to load: once in a process is enough
+    core.register_component("data_loader", _service_descriptions())
+    return boto3.session.Session(botocore_session=core)
+
+
+@cache
+def _service_descriptions() -> Any:
+    import botocore.session
+
+    return botocore.session.Session().get_component("data_loader")
 
 
 def client_config(anonymous: bool = False) -> Config:

@@ -150,7 +150,7 @@ def _by_policy(controls: Controls, scope: Scope) -> tuple[list[Opening], str]:
     found: dict[int, list[str]] = {}
     for actions, scopes, what in (
         (s3_policy.READ_ACTIONS, scope.objects, _READ),
-        (s3_policy.LIST_ACTIONS, (scope.arn,), "list their names"),
+        (s3_policy.LIST_ACTIONS, (scope.arn,), "list the names of objects"),
         (s3_policy.WRITE_ACTIONS, (scope.arn, *scope.objects), "write or change access"),
     ):
         for statement in s3_policy.public(statements, actions, scopes):
