@@ -71,11 +71,11 @@ class FieldCounts:
     """
 
     seen: int = 0
-    """numbers of a plausible length"""
+    """numbers that begin with a known issuer prefix and have a length of that issuer"""
     luhn: int = 0
     """of these, how many satisfy Luhn"""
     issued: int = 0
-    """of these, how many also begin with a known issuer prefix of that length"""
+    """the same as ``seen``, for detectors that count other numbers too"""
     lengths: dict[int, int] = field(default_factory=dict)
 
     def add(self, other: FieldCounts) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 from detectors import encodings, fieldstats
 from detectors.base import AFTER, BEFORE
 from detectors.evidence import AHEAD, BACK, Candidate
+from detectors.iin import brands
 from detectors.layouts import Grouped, grouped
-from detectors.luhn import check_digit
+from detectors.luhn import check_digit, valid
 from detectors.runs import (
     PIECE,
     Bytes,
@@ -120,40 +121,43 @@ def _plain(
     counter: fieldstats.Counter,
 ) -> Iterator[Candidate]:
     yield from _long(frame, data, start, length, lo, hi)
-    ahead = frame.load(start - 8)
-    start, length, chip = _strip(frame, start, length, ahead)
+    before, behind = frame.data.take(start - 1), frame.data.take(start + length)
+    yield from _scientific(frame, data, start, length, before, behind, lo, hi)
+    start, length, chip = _strip(frame, start, length, before, behind)
     position = start + frame.origin
-    keep = np.flatnonzero((length >= 12) & (length <= 19) & (position >= lo) & (position < hi))
+    keep = ((length >= 12) & (length <= 19) & (position >= lo) & (position < hi)).nonzero()[0]
     if not len(keep):
         return
-    start, length, chip, ahead = start[keep], length[keep], chip[keep], ahead[keep]
+    start, length = start[keep], length[keep]
     first = frame.load(start)
     prefix = prefixes(first)
-    known = issued(prefix, length)
+    known = issued(prefix, length).nonzero()[0]
+    if not len(known):
+        return
+    start, length, prefix, first = start[known], length[known], prefix[known], first[known]
     good = luhn_ok(frame, start, length, first)
-    hit = known & good
-    field, sign = fieldstats.places(frame, data, start, length, ahead)
-    counter.add(field, good, hit)
-    behind = frame.data[start + length]
-    stripe = known & ~good & _STRIPE[behind]
-    zero = frame.data[start + length - 1] == 48
-    other = known & ~good & ((zero & (length == 16)) | _may_lack_luhn(prefix))
-    take = np.flatnonzero(hit | stripe | other)
+    field, sign = fieldstats.places(frame, data, start, length)
+    counter.add(field, good)
+    stripe = _STRIPE.take(frame.data.take(start + length))
+    zero = (frame.data.take(start + length - 1) == 48) & (length == 16)
+    other = ~good & (zero | stripe | _may_lack_luhn(prefix))
+    take = (good | other).nonzero()[0]
     if len(take) > _FEW:
         take = take[_not_ids(sign, take, good, zero, other)]
     for row in take.tolist():
         at, size = int(start[row]) + frame.origin, int(length[row])
-        found = _candidate(data, at, at + size, "emv" if chip[row] else "plain")
+        layout = "emv" if chip[keep[known[row]]] else "plain"
+        found = _candidate(data, at, at + size, layout)
         found.field = int(field[row])
         found.luhn = bool(good[row])
-        if other[row] and zero[row] and size == 16 and not stripe[row]:
+        if zero[row] and not good[row] and not stripe[row]:
             found.layout = "lost-digit"
             found.digits = found.digits[:15] + check_digit(found.digits[:15])
         yield found
-    yield from _scientific(frame, data, start, length, behind)
 
 
 _FEW = 8
+_LEADS = np.isin(np.arange(256), list(b"%uxABCDEFabcdef"))
 _STRIPE = np.isin(np.arange(256), list(b"^=D"))
 
 
@@ -195,28 +199,25 @@ def _not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) 
     return keep
 
 
-_LEADS = np.isin(np.arange(256), list(b"%uxABCDEFabcdef"))
-
-
 def _strip(
-    frame: Frame, start: Places, length: Places, ahead: Words
+    frame: Frame, start: Places, length: Places, before: Bytes, behind: Bytes
 ) -> tuple[Places, Places, Flags]:
     """Takes off digits that belong to what stands in front: ``%20``, ``\\u00a0``, ``\\x20``, and
-    tag and length of chip data (5A, 57). ``ahead`` is the eight bytes in front of each run. The
-    last array says where that was chip data."""
+    tag and length of chip data (5A, 57). ``before`` and ``behind`` are the bytes around each run.
+    The last array says where that was chip data."""
     data = frame.data
     chip = np.zeros(len(start), np.bool_)
-    lead = np.flatnonzero(_LEADS.take((ahead >> _U(56)).view(np.int64)))
+    lead = _LEADS.take(before).nonzero()[0]
     if len(lead):
-        at, size = start[lead], length[lead]
-        one, two = data[at - 1], data[at - 2]
+        at, size, one = start[lead], length[lead], before[lead]
+        two = data[at - 2]
         letter = (one != 37) & (one != 117) & (one != 120)
         off = np.where(one == 37, 2, 0)
         off[letter & (two == 37)] = 1
         off[letter & (data[at - 5] == 92) & (data[at - 4] == 117)] = 1
         off[(one == 117) & (two == 92)] = 4
         off[(one == 120) & (two == 92)] = 2
-        off[data[at + size] == 94] = 0  # track 1 begins with %B
+        off[behind[lead] == 94] = 0  # track 1 begins with %B
         size = size - off
         tag = (one == 65) & (two == 53) & (data[at] == 48)  # 5A, length in bytes, PAN
         off[tag] = 2
@@ -226,10 +227,10 @@ def _strip(
         start[lead] += off
         length[lead] = size
         chip[lead] = tag | nineteen
-    lead = np.flatnonzero((data.take(start) == 53) & (length >= 16) & (length <= 23))
+    lead = ((behind == 68) & (length >= 16) & (length <= 23)).nonzero()[0]
     if len(lead):
         at = start[lead]
-        tag = (data[at + 1] == 55) & (data[at + 2] <= 49) & (data[at + length[lead]] == 68)
+        tag = (data[at] == 53) & (data[at + 1] == 55) & (data[at + 2] <= 49)
         lead = lead[tag]
         start, length = start.copy(), length.copy()
         start[lead] += 4  # 57, length in bytes, PAN, D
@@ -265,27 +266,33 @@ _SCIENTIFIC = re.compile(rb"(?<![0-9.])([1-9])\.([0-9]{12,18})[eE]\+?(1[1-8])(?!
 
 
 def _scientific(
-    frame: Frame, data: Bytes, start: Places, length: Places, behind: Bytes
+    frame: Frame,
+    data: Bytes,
+    start: Places,
+    length: Places,
+    before: Bytes,
+    behind: Bytes,
+    lo: int,
+    hi: int,
 ) -> Iterator[Candidate]:
     """``4.11111111111111E+15``: the first fifteen digits fix the sixteenth."""
-    marks = (frame.data[start - 1] == 46) & ((behind == 69) | (behind == 101))
+    marks = ((before == 46) & ((behind == 69) | (behind == 101))).nonzero()[0]
     for at, size in zip(
-        (start[marks] + frame.origin).tolist(), length[marks].tolist(), strict=True
+        (start[marks] + frame.origin - 2).tolist(), length[marks].tolist(), strict=True
     ):
-        if at < 2:
+        if not max(0, lo) <= at < hi:
             continue
-        match = _SCIENTIFIC.match(data[at - 2 : at + size + 6].tobytes())
+        match = _SCIENTIFIC.match(data[at : at + size + 8].tobytes())
         if match is None:
             continue
-        body, digits = (match[1] + match[2]).decode("ascii"), int(match[3]) + 1
-        if len(body) == digits - 1:
-            body += check_digit(body)
-        elif len(body) != digits:
+        known, digits = (match[1] + match[2]).decode("ascii"), int(match[3]) + 1
+        if not digits - 1 <= len(known) <= digits:
             continue
-        found = _candidate(data, at - 2, at - 2 + match.end(), "scientific")
-        found.digits = body
-        found.luhn = len(match[1] + match[2]) == digits
-        yield found
+        found = _candidate(data, at, at + match.end(), "scientific")
+        found.luhn = len(known) == digits and valid(known)
+        found.digits = known if len(known) == digits else known + check_digit(known)
+        if brands(found.digits) and (found.luhn or len(known) < digits):
+            yield found
 
 
 # --- in groups, escaped, encoded ----------------------------------------------------------------

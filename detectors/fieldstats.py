@@ -8,7 +8,7 @@ Luhn, of cards nearly all do, so some twenty values settle which a field holds.
 ``Counter`` keeps counts in tables of fixed size that add up exactly, in any order: bounded memory,
 and the same sums wherever a stream was cut. ``shift`` turns counts into evidence.
 
-A field number is ``1 + (group << 14 | fine)``. A group is the length and the kind of character in
+A field number is ``1 + (group << 13 | fine)``. A group is the length and the kind of character in
 front; where a field is too rare to say anything, ``lookup`` falls back on its group.
 """
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from detectors.base import FieldCounts
 from detectors.runs import Bytes, Flags, Frame, Places, Words
 
-_FINE = 14
+_FINE = 13
 _GROUPS = 128
 _U = np.uint64
 _ONE = np.int32(1)  # of the type of the tables: numpy adds forty times faster then
@@ -50,51 +50,41 @@ class Counter:
         self._pending: list[Places] = []
         self._waiting = 0
 
-    def add(self, field: Places, luhn: Flags, hit: Flags) -> None:
-        """``field`` of each number; which satisfy Luhn; which of these are issued too."""
+    def add(self, field: Places, luhn: Flags) -> None:
+        """``field`` of each number of an issued prefix and length; which satisfy Luhn."""
         if not self._tables:
-            self._pending.append((field << 2) | (luhn.astype(np.int64) << 1) | hit)
+            self._pending.append((field << 1) | luhn)
             self._waiting += len(field)
             if self._waiting > _PENDING:
-                self._tables = [np.zeros((_GROUPS << _FINE) + 1, np.int32) for _ in range(3)]
+                self._tables = [np.zeros((_GROUPS << _FINE) + 1, np.int32) for _ in range(2)]
                 pending, self._pending = np.concatenate(self._pending), []
-                self.add(
-                    pending >> 2, (pending & 2).astype(np.bool_), (pending & 1).astype(np.bool_)
-                )
+                self.add(pending >> 1, (pending & 1).astype(np.bool_))
             return
-        seen, valid, issued = self._tables
-        np.add.at(seen, field, _ONE)
-        np.add.at(valid, field[luhn], _ONE)
-        np.add.at(issued, field[hit], _ONE)
+        np.add.at(self._tables[0], field, _ONE)
+        np.add.at(self._tables[1], field[luhn], _ONE)
 
     def counts(self) -> Mapping[int, FieldCounts]:
         """Counts by field number."""
         if self._tables:
-            seen, valid, issued = self._tables
+            seen, valid = self._tables
             fields = np.flatnonzero(seen)
-            return _as_counts(fields, seen[fields], valid[fields], issued[fields])
+            return _as_counts(fields, seen[fields], valid[fields])
         if not self._pending:
             return {}
         pending = np.concatenate(self._pending)
-        fields, which = np.unique(pending >> 2, return_inverse=True)
-        seen, valid, issued = (
-            np.bincount(which, weights=flags, minlength=len(fields)).astype(np.int32)
-            for flags in (np.ones(len(which)), (pending >> 1) & 1, pending & 1)
-        )
-        return _as_counts(fields, seen, valid, issued)
+        fields, which = np.unique(pending >> 1, return_inverse=True)
+        valid = np.bincount(which, weights=pending & 1).astype(np.int32)
+        return _as_counts(fields, np.bincount(which).astype(np.int32), valid)
 
 
-_PENDING = 16384
+_PENDING = 65536
 
 
 def _as_counts(
-    fields: Places,
-    seen: npt.NDArray[np.int32],
-    valid: npt.NDArray[np.int32],
-    issued: npt.NDArray[np.int32],
+    fields: Places, seen: npt.NDArray[np.int32], valid: npt.NDArray[np.int32]
 ) -> dict[int, FieldCounts]:
-    rows = zip(fields.tolist(), seen.tolist(), valid.tolist(), issued.tolist(), strict=True)
-    return {f: FieldCounts(s, v, i, {length(f): s}) for f, s, v, i in rows}
+    rows = zip(fields.tolist(), seen.tolist(), valid.tolist(), strict=True)
+    return {field: FieldCounts(s, v, s, {length(field): s}) for field, s, v in rows}
 
 
 def length(field: int) -> int:
@@ -118,15 +108,12 @@ def lookup(fields: Mapping[int, FieldCounts], field: int) -> FieldCounts | None:
 # --- the field of a number -------------------------------------------------------------------
 
 
-def places(
-    frame: Frame, data: Bytes, start: Places, size: Places, ahead: Words
-) -> tuple[Places, Words]:
+def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Places, Words]:
     """Field number and an exact 64-bit signature for each number at ``start`` in the frame.
 
-    ``data`` is the buffer the frame was taken from, ``ahead`` the eight bytes in front of each
-    number. Looks at most ``REACH`` bytes back.
+    ``data`` is the buffer the frame was taken from. Looks at most ``REACH`` bytes back.
     """
-    word = _without_digits(ahead)
+    word = _without_digits(frame.load(start - 8))
     before = _last_byte(word)
     quoted = (before == 34) | (before == 39)
     if quoted.any():
@@ -142,14 +129,15 @@ def places(
     keyed = np.flatnonzero(_KEYED[before])
     if len(keyed):
         word[keyed] = _key_only(word[keyed])
-    for delimiter in _DELIMITERS:
-        columns = np.flatnonzero(before == delimiter[0])
-        if len(columns):
+    if len(keyed) < len(before):
+        for delimiter in _DELIMITERS:
+            columns = np.flatnonzero(before == delimiter[0])
+            if not len(columns):
+                continue
             position = start[columns] + frame.origin
-            number = _column(data, position, delimiter[0], frame.origin)
+            number = _column(data, position, delimiter[0])
             word[columns] = number.view(np.uint64) + _U(delimiter[0] << 32)
-    lines = np.flatnonzero((before == 10) | (before == 0) | (before == 13))
-    word[lines] = _U(10)
+        word[(before == 10) | (before == 0) | (before == 13)] = _U(10)
     group = ((size - 12) << 4) + _KINDS[before]
     word = (word ^ (size.view(np.uint64) << _U(58))) * _U(0x9E3779B97F4A7C15)
     fine = ((word ^ (word >> _U(29))) * _U(0xBF58476D1CE4E5B9)) >> _U(64 - _FINE)
@@ -184,7 +172,7 @@ def _key_only(word: Words) -> Words:
     return word & ~((ends >> _U(7)) * _U(0xFF))
 
 
-def _column(data: Bytes, position: Places, delimiter: int, origin: int) -> Places:
+def _column(data: Bytes, position: Places, delimiter: int) -> Places:
     """How many delimiters stand between the start of the line and each position; where the line
     starts further back than ``REACH``, since the last bracket; else 1 << 20."""
     first = max(0, int(position[0]) - REACH)
@@ -227,31 +215,24 @@ def shift(counts: FieldCounts | None) -> float:
     if counts is None or counts.seen < 2:
         return 0.0
     n, good = counts.seen, min(counts.luhn, counts.seen)
-    chance = _passing_by_chance(counts)
     logs = []
     for share, prior in zip(_SHARES, _PRIOR, strict=True):
         p = share * _CARD_LUHN + (1 - share) * 0.1
         logs.append(math.log(prior) + good * math.log(p) + (n - good) * math.log(1 - p))
     top = max(logs)
     weights = [math.exp(value - top) for value in logs]
-    return _odds(weights, chance) - _odds(_PRIOR, chance)
+    return _odds(weights) - _odds(_PRIOR)
 
 
-def _odds(weights: Iterable[float], chance: float) -> float:
+def _odds(weights: Iterable[float]) -> float:
     cards = others = 1e-9
     for share, weight in zip(_SHARES, weights, strict=True):
         cards += weight * share
-        others += weight * (1 - share) * chance
+        others += weight * (1 - share) * 0.1
     return math.log(cards / others)
-
-
-def _passing_by_chance(counts: FieldCounts) -> float:
-    """Share of random numbers of this field that are issued and satisfy Luhn: what was seen, for
-    ids that begin with one digit throughout, mixed with the usual 0.04."""
-    return (counts.issued + 2.0) / (counts.seen + 50.0) if counts.luhn * 4 < counts.seen else 0.04
 
 
 def is_ids(seen: Places, valid: Places) -> Flags:
     """Which of several fields hold ids beyond doubt: enough seen, Luhn share like chance."""
     share = 0.1 * seen
-    return (seen >= 64) & (valid <= share + 2.5 * np.sqrt(0.9 * share) + 1)
+    return (seen >= 96) & (valid <= share + 3.5 * np.sqrt(0.9 * share) + 1)
