@@ -208,10 +208,23 @@ def _at_once(data: bytes, notes: Notes) -> Iterator[Event] | None:
 
 def _decoded(raws: list[msgspec.Raw], notes: Notes) -> Iterator[Event]:
     for raw in raws:
-        try:
-            yield _EVENT.decode(raw)
-        except _UNDECODABLE:
+        event = _leniently(raw)
+        if event is None:
             notes.unparsed += 1
+        else:
+            yield event
+
+
+def _leniently(raw: msgspec.Raw) -> Event | None:
+    """A record; bytes that are not UTF-8 must not hide it."""
+    try:
+        return _EVENT.decode(raw)
+    except _UNDECODABLE:
+        pass
+    try:
+        return _EVENT.decode(bytes(raw).decode("utf-8", "replace"))
+    except _UNDECODABLE:
+        return None
 
 
 def _from(record: Mapping[str, Any]) -> Event:
@@ -223,7 +236,7 @@ def _from(record: Mapping[str, Any]) -> Event:
 _BETWEEN = re.compile(r'(?:[\s,\[\]}]|\{\s*"Records"\s*:\s*\[)*')
 # where a record may begin after one that could not be understood; inside a string there is
 # neither a bare quote nor a line end
-_START = re.compile(r'\n|\{\s*"eventVersion"')
+_START = re.compile(r'\n|\{\s*"event(?:Version|ID|Time|Source|Name)"')
 _HOPELESS = 100
 """faults without a single record, after which a file is not one of CloudTrail"""
 

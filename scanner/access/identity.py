@@ -39,7 +39,7 @@ def caller(identity: Any) -> Caller | None:
     principal_id, arn = _text(identity, "principalId"), _text(identity, "arn")
     if account == "ANONYMOUS_PRINCIPAL" or principal_id in {"ANONYMOUS_PRINCIPAL", "Anonymous"}:
         return Caller(ANONYMOUS, anonymous=True)
-    if kind == "AWSAccount" and not account and not principal_id:
+    if kind == "AWSAccount" and not identity.get("accountId") and not principal_id:
         return Caller(ANONYMOUS, anonymous=True)
     if kind == "AWSService" or (not kind and _text(identity, "invokedBy")):
         service = _text(identity, "invokedBy")

@@ -278,9 +278,9 @@ def test_a_pattern_covers_another_only_if_it_matches_all_of_it(one: str, other: 
 # --- outside data ---------------------------------------------------------------------------------
 
 # Six differ from their labels. 07 and 27: ForAllValues and IfExists are true when the key is
-# missing, so they are public after all. The next three label a foreign account, a service that could
-# be confused, and an address that is not on a list: none of them is the public. The last: everyone
-# can come by way of a service, so kms:ViaService ties nobody.
+# missing, so they are public after all. The next three label a foreign account, a service that
+# could be confused, and an address that is not on a list: none of them is the public. The last:
+# everyone can come by way of a service, so kms:ViaService ties nobody.
 _DIFFERENT = {
     "statement07",
     "statement27",
