@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reports import figures, words
+from reports import figures, requirements, words
 from reports.figures import ReadTotals
 from scanner.model import (
     Access,
@@ -44,6 +44,10 @@ class Kind:
     """True when values past the limit are in ``distinct``: the same one may count in two units"""
     count: int = 0
     requirements: set[str] = field(default_factory=set)
+
+    @property
+    def cited(self) -> list[str]:
+        return sorted(self.requirements, key=requirements.order)
 
 
 @dataclass(slots=True)

@@ -62,8 +62,8 @@ def _store(it: Exposure, findings: Sequence[Finding], only: dict[str, str]) -> I
     yield from _said(it.report.sentence)
     if it.contents:
         yield from _said(f"In it: {'; '.join(it.contents)}.")
-    yield from _said(f"Could read: {'; '.join(it.could)}.")
-    yield from _said(f"Did read: {'; '.join(it.did)}.")
+    yield from _said(f"Could read: {'. '.join(it.could)}.")
+    yield from _said(f"Did read: {', '.join(it.did)}.")
     yield from _said(f"Can anyone tell? {it.tell}")
     for reads in it.readers[:WORST]:
         for flag in reads.flags[:1]:

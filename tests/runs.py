@@ -67,10 +67,7 @@ def finding(
     brand, stars = (("visa", 6), ("mastercard", 6), ("amex", 5))[seed % 3]
     shown = entity in {"CREDIT_CARD", "TRACK_1", "TRACK_2"} and not rest
     first = location or Location(line=12 + seed * 7, column=5 + seed % 40, offset=1234 + seed * 311)
-    more = tuple(
-        replace(first, line=(first.line or 1) + 3 * i, offset=(first.offset or 0) + 977 * i)
-        for i in range(min(count, 15))
-    )
+    more = tuple(_later(first, i) for i in range(min(count, 15)))
     return Finding(
         store=store,
         unit=unit,
@@ -88,6 +85,16 @@ def finding(
         locations=() if rest else more,
         requirements=requirements,
         why=why,
+    )
+
+
+def _later(place: Location, i: int) -> Location:
+    """The ``i``-th place after ``place``; what does not apply to it still does not."""
+    return replace(
+        place,
+        line=None if place.line is None else place.line + 3 * i,
+        row=None if place.row is None else place.row + 3 * i,
+        offset=None if place.offset is None else place.offset + 977 * i,
     )
 
 

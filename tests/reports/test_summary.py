@@ -18,7 +18,7 @@ def test_sample() -> None:
     for expected in (
         "Card data lies unprotected in 4 of 5 stores",
         "UNPROTECTED  s3://acme-dumps",
-        "Could read: Anyone: it is open to the public; 4 principals.",
+        "Could read: Anyone: it is open to the public. 4 principals.",
         "Did read: Cannot tell.",
         "Can anyone tell? No: there is no record of reads.",
         "/var/log/shop/pos.log:75:14",
