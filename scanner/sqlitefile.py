@@ -34,8 +34,9 @@ _STEPS = 20_000
 """Virtual machine steps between looks at the clock"""
 
 
-FAULTS = (sqlite3.Error, MemoryError)
-"""What reading a hostile or damaged database raises; ``unreadable`` says what it means."""
+FAULTS = (sqlite3.Error, MemoryError, UnicodeDecodeError)
+"""What reading a hostile or damaged database raises; ``unreadable`` says what it means. The last
+comes from the error message, when it quotes the damage."""
 
 
 @dataclass(frozen=True, slots=True)

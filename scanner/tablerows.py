@@ -131,14 +131,14 @@ def sqlite_rows(
                 yield row, line
                 last = rowid
             return
-        except ValueError:
-            yield Problem(Reason.UNSUPPORTED, "SQL cannot spell the name of the table or a column")
-            return
         except FAULTS as error:
             fault = unreadable(error)
             if fault.reason is not Reason.BUDGET_MEMORY or table.rowid is None:
                 yield Problem(fault.reason, fault.detail)
                 return
+        except ValueError:
+            yield Problem(Reason.UNSUPPORTED, "SQL cannot spell the name of the table or a column")
+            return
         try:
             last = database.next_rowid(table, last)
         except FAULTS as error:
