@@ -128,7 +128,8 @@ def _plain(
     keep = ((length >= 12) & (length <= 19) & (position >= lo) & (position < hi)).nonzero()[0]
     if not len(keep):
         return
-    start, length = start[keep], length[keep]
+    if len(keep) < len(start):
+        start, length, chip = start[keep], length[keep], chip[keep]
     first = frame.load(start)
     prefix = prefixes(first)
     known = issued(prefix, length).nonzero()[0]
@@ -146,7 +147,7 @@ def _plain(
         take = take[_not_ids(sign, take, good, zero, other)]
     for row in take.tolist():
         at, size = int(start[row]) + frame.origin, int(length[row])
-        layout = "emv" if chip[keep[known[row]]] else "plain"
+        layout = "emv" if chip[known[row]] else "plain"
         found = _candidate(data, at, at + size, layout)
         found.field = int(field[row])
         found.luhn = bool(good[row])

@@ -57,11 +57,12 @@ def signs(data: Bytes) -> Signs:
     script: list[int] = []
     for begin in range(0, len(data), PIECE):
         piece = data[begin : begin + PIECE + _MARGIN]
-        nul = nul or bool((piece == 0).any())
         quads.extend((_base64_digits(piece) + begin).tolist())
-        if int(piece.max()) >= 0x80:
-            high = True
-            script.extend((_script_digits(piece) + begin).tolist())
+        if int(piece.view(np.int8).min()) <= 0:  # one look for both NUL and high bytes
+            nul = nul or bool((piece == 0).any())
+            if int(piece.max()) >= 0x80:
+                high = True
+                script.extend((_script_digits(piece) + begin).tolist())
     return Signs(nul, high, _leaders(quads, 4), _leaders(script, 64))
 
 

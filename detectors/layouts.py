@@ -41,8 +41,13 @@ LINE_ENDS: tuple[bytes, ...] = (
     b" =\n",
     b" =\r\n",
 )
-_ESCAPES = np.isin(np.arange(256), list(b"%&\\=#"))
-"""first byte of a gap that has to be decoded first: URL, HTML, JSON escapes, quoted-printable"""
+_PLAIN, _LINE, _ESCAPE = 1, 2, 3
+_KIND = np.zeros(256, np.uint8)
+"""what the first byte of a gap may begin: a separator; a separator or line end; an escape of a
+URL, HTML, JSON or quoted-printable, which has to be decoded first"""
+_KIND[[text[0] for text in SEPARATORS]] = _PLAIN
+_KIND[[text[0] for text in LINE_ENDS]] = _LINE
+_KIND[list(b"%&\\=#")] = _ESCAPE
 
 
 def _word(text: bytes) -> int:
@@ -50,8 +55,6 @@ def _word(text: bytes) -> int:
 
 
 _SEPARATOR_WORDS = np.array(sorted(_word(text) for text in SEPARATORS), np.uint64)
-_LEADS = np.isin(np.arange(256), [text[0] for text in (*SEPARATORS, *LINE_ENDS)])
-_LINE_LEADS = np.isin(np.arange(256), [text[0] for text in LINE_ENDS])
 _LINE_WORDS = np.array(sorted(_word(text) for text in LINE_ENDS), np.uint64)
 
 
@@ -106,40 +109,39 @@ class Grouped(NamedTuple):
 def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     """Issued candidates in groups, by number of groups; and the starts of runs followed by an
     escape, whose surroundings have to be decoded before anything can be said."""
-    gap_at = tokens.start + tokens.length
-    rest = np.where(tokens.length < 64, tokens.map >> (tokens.length & 63).view(np.uint64), _U(0))
-    gap = trailing_zeros(rest)
-    near = np.flatnonzero((tokens.length <= 10) & (gap <= 9))
+    size = tokens.length
+    kind = _KIND.take(frame.data.take(tokens.start + size))
+    near = (kind * (size <= 10)).nonzero()[0]
     if not len(near):
         return [], near
-    escaped = near[_ESCAPES[frame.data[gap_at[near]]]]
-    near = near[gap[near] <= _GAP]
-    near = near[_worth_following(frame, near, tokens, gap_at, gap, rest)]
-    out: list[Grouped] = []
-    if len(near):
-        _chains(frame, tokens.start[near], tokens.length[near], rest[near], gap[near], out)
-    return out, tokens.start[escaped]
-
-
-def _worth_following(
-    frame: Frame, near: Places, tokens: Tokens, gap_at: Places, gap: Places, rest: Words
-) -> Flags:
-    """Whether the first gap can be one. In a log nearly every line ends in a number and the next
-    begins with a year: over a line end only what makes a whole number, or begins as one does."""
-    lead = frame.data.take(gap_at[near])
-    flags: Flags = _LEADS.take(lead)
-    line = np.flatnonzero(flags & _LINE_LEADS.take(lead))
+    start, size, kind = tokens.start[near], size[near], kind[near]
+    rest = tokens.map[near] >> size.view(np.uint64)
+    gap = trailing_zeros(rest)
+    escaped = (kind == _ESCAPE) & (gap <= 9)
+    second = rest >> (gap & 63).view(np.uint64)
+    # the second group has four digits, too
+    keep = (gap <= _GAP) & (second & _U(15) == 15)
+    line = (keep & (kind >= _LINE)).nonzero()[0]
     if len(line):
-        rows = near[line]
-        left = rest[rows] >> gap[rows].view(np.uint64)
-        ahead = trailing_zeros(~left)
-        size = tokens.length[rows]
-        whole = (size + ahead >= SHORTEST) & (size + ahead <= LONGEST)
-        left = left >> (ahead & 63).view(np.uint64)
-        third = left >> (trailing_zeros(left) & 63).view(np.uint64)
-        begun = (size == 4) & (ahead >= 4) & (ahead <= 6) & (third & _U(15) == 15)
-        one = frame.data.take(gap_at[rows] + gap[rows] - 1) != 10
-        flags[line] = whole | begun | one
+        keep[line] = _over_line(frame, start[line], size[line], gap[line], second[line])
+    row = keep.nonzero()[0]
+    out: list[Grouped] = []
+    if len(row):
+        _chains(frame, start[row], size[row], rest[row], gap[row], out)
+    return out, start[escaped]
+
+
+def _over_line(frame: Frame, start: Places, size: Places, gap: Places, second: Words) -> Flags:
+    """Whether a gap that may be a line end can be one inside a number. In a log nearly every line
+    ends in a number and the next begins with a year: over a line end only what makes a whole
+    number, or begins as one in fours does."""
+    ahead = trailing_zeros(~second)
+    whole = (size + ahead >= SHORTEST) & (size + ahead <= LONGEST)
+    left = second >> (ahead & 63).view(np.uint64)
+    third = left >> (trailing_zeros(left) & 63).view(np.uint64)
+    begun = (size == 4) & (ahead >= 4) & (ahead <= 6) & (third & _U(15) == 15)
+    one_line = frame.data.take(start + size + gap - 1) != 10
+    flags: Flags = whole | begun | one_line
     return flags
 
 
