@@ -86,6 +86,8 @@ class Walked:
             else:
                 yield from self._member(item, join(path, item.name), depth + 1)
             if self._budget.spent is not None:
+                if isinstance(item, Chunk):
+                    continue  # what came before the fault; the problem follows
                 return
             late = self._budget.late()
             if late is not None:

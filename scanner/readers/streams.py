@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
-from scanner.contracts import Limits, Source
+from scanner.contracts import Buffer, Limits, Source
 from scanner.errors import Reason, Unreadable
 
 PACKED = 1 << 18
@@ -25,7 +25,7 @@ class Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def decompress(self, data: Buffer, max_length: int = -1) -> bytes: ...
 
 
 Machine: TypeAlias = tuple[Callable[[], Decompressor], tuple[type[Exception], ...]]
@@ -59,8 +59,8 @@ class Unpacked(io.RawIOBase):
         self._file, self._again, self._size = file, again, size
         self._new, self._faults = machine
         self._machine, self._given = self._new(), 0
-        self._input = b""
-        self._ended = False
+        self._input = memoryview(b"")
+        self._ended = self._fed = self._slow = False
 
     def readable(self) -> bool:
         return True
@@ -82,27 +82,35 @@ class Unpacked(io.RawIOBase):
             self._next()
             return b""
         if machine.needs_input and not self._input:
-            self._input = self._file.read(PACKED) or b""
+            self._input = memoryview(self._file.read(PACKED) or b"")
             if not self._input:
                 self._ended = True
                 if self._given == self._size:
                     return b""
                 raise Unreadable(Reason.TRUNCATED, "the compressed stream ends before its end")
-        given, self._input = self._input, b""
+        size = 1 if self._slow else len(self._input)
+        given, self._input = self._input[:size], self._input[size:]
         try:
-            return machine.decompress(given, most)
+            data = machine.decompress(given, most)
         except MemoryError:
             self._ended = True
             raise Unreadable(Reason.BUDGET_MEMORY, "its dictionary is too large") from None
         except self._faults as fault:
-            self._ended = True
             if "emory usage limit" in str(fault):
+                self._ended = True
                 raise Unreadable(Reason.BUDGET_MEMORY, "its dictionary is too large") from None
+            if not self._fed and not self._slow:
+                # the damage is in the first piece: again, byte by byte, for all that is before it
+                self._machine, self._input, self._slow = self._new(), given, True
+                return b""
+            self._ended = True
             raise Unreadable(Reason.CORRUPT, "the compressed stream is damaged") from None
+        self._fed = True
+        return data
 
     def _next(self) -> None:
         """One more stream, padding, or the end."""
-        rest = self._machine.unused_data
+        rest = self._machine.unused_data + bytes(self._input)
         self._ended = True
         if self._again is None:
             return
@@ -117,7 +125,8 @@ class Unpacked(io.RawIOBase):
             raise Unreadable(
                 Reason.CORRUPT, "behind the compressed stream are other bytes, which were not read"
             )
-        self._machine, self._input, self._ended = self._new(), rest, False
+        self._machine, self._input = self._new(), memoryview(rest)
+        self._ended = self._fed = self._slow = False
 
 
 class Part(io.RawIOBase):
