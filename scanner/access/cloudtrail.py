@@ -125,6 +125,8 @@ class _Collector:
         inside = self._window[0] <= when <= self._window[1]
         if inside:
             self._files.saw(when, is_data(event))
+        else:
+            self._files.outside.add(when)
         if event.source == "cloudtrail.amazonaws.com":
             if inside:
                 self._files.control(event, when)

@@ -66,6 +66,25 @@ class Switch:
 
 
 @dataclass(slots=True)
+class Span:
+    """Number and reach of some records."""
+
+    records: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, when: datetime) -> None:
+        self.records += 1
+        self.first = when if self.first is None else min(self.first, when)
+        self.last = when if self.last is None else max(self.last, when)
+
+    def __str__(self) -> str:
+        if self.first is None or self.last is None:
+            return ""
+        return f"{self.records:,} records from {_when(self.first)} to {_when(self.last)}"
+
+
+@dataclass(slots=True)
 class Files:
     """What the files said as a whole, within the window."""
 
@@ -74,6 +93,8 @@ class Files:
     broke_off: str = ""
     data: int = 0
     management: int = 0
+    outside: Span = field(default_factory=Span)
+    """of the records before and after the window"""
     first: datetime | None = None
     last: datetime | None = None
     switches: set[Switch] = field(default_factory=set)
@@ -138,6 +159,8 @@ def judge(
     if not files.data + files.management:
         state = Coverage.NONE
         lead = "no CloudTrail record of the window was found"
+        if files.outside.records:
+            lead += f"; {files.outside} lie outside it"
     elif told is not None and not told.reads:
         state = Coverage.NONE
         lead = told.gaps[0]

@@ -149,7 +149,10 @@ def from_obstore(error: Exception) -> Unreadable:
         return unreadable("PreconditionFailed", 412)
     if isinstance(error, FileNotFoundError):
         return unreadable("", 404)
-    if isinstance(error, obs.PermissionDeniedError | obs.UnauthenticatedError):
+    if isinstance(error, obs.UnauthenticatedError):
+        # raised by our provider of credentials, in obstore's clothes
+        return Unreadable(Reason.CREDENTIALS, "the AWS credentials could not be renewed")
+    if isinstance(error, obs.PermissionDeniedError):
         return unreadable("", 403)
     if "redirect" in text.lower():
         return unreadable("PermanentRedirect", 301)

@@ -79,16 +79,16 @@ def _before_parse(
         _listed(contents, space, encoded) for contents in root.iterfind(f"{space}Contents")
     ]
     # what is left is small, and botocore parses it as it always does
-    for contents in root.findall(f"{space}Contents"):
-        root.remove(contents)
-    response_dict["body"] = ElementTree.tostring(root)
+    rest = ElementTree.Element(root.tag)
+    rest.extend(child for child in root if child.tag != f"{space}Contents")
+    response_dict["body"] = ElementTree.tostring(rest)
 
 
 def _listed(contents: ElementTree.Element, space: str, encoded: bool) -> Listed:
     # child texts by name, since findtext for each would walk the children each time
     texts = {child.tag[len(space) :]: child for child in contents}
     key = _text(texts, "Key") or ""
-    if encoded:
+    if encoded and ("%" in key or "+" in key):
         key = unquote_plus(key, errors="surrogateescape")
     size = _text(texts, "Size") or ""
     etag = (_text(texts, "ETag") or "").removeprefix('"').removesuffix('"')

@@ -223,7 +223,7 @@ def _records(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(_records(), st.randoms(), st.integers(1, 4))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_order_repetition_and_files_never_change_a_count(
     records: list[dict[str, Any]], random: Any, parts: int
 ) -> None:
@@ -249,7 +249,7 @@ _ANYTHING = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(event())), _ANYTHING, max_size=4), st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_wrong_types_never_stop_the_counting(wrong: dict[str, Any], inside: bool) -> None:
     bad = {**event(who=user("other")), **wrong}
     if inside:

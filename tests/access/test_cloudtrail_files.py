@@ -205,7 +205,7 @@ def test_a_line_without_an_end_takes_no_memory(lead: bytes) -> None:
         max_size=12,
     )
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_no_bytes_raise_or_go_uncounted(pieces: list[bytes]) -> None:
     found, notes = read(b"\n".join(pieces))
     assert notes.files + notes.other == 1
@@ -213,7 +213,7 @@ def test_no_bytes_raise_or_go_uncounted(pieces: list[bytes]) -> None:
 
 
 @given(st.integers(0, 10_000), st.sampled_from([delivered, lambda *r: text({"Records": r})]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_any_prefix_of_a_file_gives_a_prefix_of_the_records(
     cut: int, form: Callable[..., bytes]
 ) -> None:

@@ -52,7 +52,11 @@ def test_nobody_read_it_is_said_only_then() -> None:
     ("records", "coverage", "words"),
     [
         ([], Coverage.NONE, "no CloudTrail record of the window was found"),
-        ([event(minute=-600)], Coverage.NONE, "no CloudTrail record of the window"),
+        (
+            [event(minute=-600), event(minute=900)],
+            Coverage.NONE,
+            "2 records from 2026-02-28 14:00 UTC to 2026-03-01 15:00 UTC lie outside it",
+        ),
         (heartbeat(), Coverage.NONE, "6 CloudTrail records, none of them a data event"),
         ([event(bucket="other")], Coverage.UNKNOWN, "no data event names this store"),
         ([event("PutObject")], Coverage.UNKNOWN, "writes only"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.access.tally import Distinct, People, Seen, hash64
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 60), max_size=200), st.randoms())
 def test_distinct_is_exact_while_it_can_be_and_never_depends_on_order(
     values: list[int], random: object
@@ -30,6 +31,7 @@ def test_an_estimate_is_near() -> None:
     assert abs(distinct.count() - 100_000) < 10_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=200))
 def test_seen_tells_the_first_time_across_batches(values: list[int]) -> None:
     seen, model = Seen(batch=5), set()

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.contracts import Source
@@ -281,6 +281,7 @@ _OPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(size=st.integers(0, 300), ops=_OPS, whole=st.sampled_from([0, 50, 1000]))
 def test_the_file_behaves_like_bytes(
     size: int, ops: list[tuple[str, int, int]], whole: int
@@ -324,6 +325,7 @@ def test_the_file_behaves_like_bytes(
         assert len(asked) <= 1
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_obstore_is_asked_only_for_keys_it_takes_as_they_are(key: str) -> None:
     import obstore

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -419,3 +420,39 @@ def test_nothing_secret_is_logged(server: Server, caplog: pytest.LogCaptureFixtu
     text = caplog.text + repr(caught.value) + repr(store._connection)
     for secret in ("testing-secret", "testing-token", "content of"):
         assert secret not in text
+
+
+def test_credentials_that_cannot_be_renewed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renew() -> None:
+        raise RuntimeError("the text of a provider, testing-secret")
+
+    monkeypatch.setattr(s3_client, "_credentials", lambda session: renew)
+    store = connect(server)
+    with pytest.raises(Unreadable) as caught:
+        read(store, "a", 1)
+    assert caught.value.reason is Reason.CREDENTIALS
+    assert "provider" not in caught.value.detail
+
+
+def test_the_region_of_the_bucket_is_learned_from_its_answer(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_client, "is_aws", lambda endpoint: True)
+    monkeypatch.setattr(s3_client, "_probe", lambda connection, prefix: "eu-central-1")
+    connection = s3_client.connect("bucket", "", {"endpoint": server.endpoint})
+    assert connection.region == "eu-central-1"
+    assert connection.client.meta.region_name == "eu-central-1"
+
+
+def test_the_private_authority_of_boto_is_that_of_obstore_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("a certificate")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    session = connect(server)._connection.session
+    assert s3_client._root_certificate(session) == {"root_certificate": b"a certificate"}
+    bundle.unlink()
+    assert s3_client._root_certificate(session) == {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.stores import s3_policy
@@ -212,6 +212,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_JSON)
 def test_any_document_is_a_policy_or_a_named_error(document: Any) -> None:
     try:
@@ -237,6 +238,7 @@ _SMALL = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_SMALL, st.randoms())
 def test_the_order_of_statements_does_not_count(statements: list[Any], random: Any) -> None:
     mixed = list(statements)
@@ -244,6 +246,7 @@ def test_the_order_of_statements_does_not_count(statements: list[Any], random: A
     assert is_public(*statements) is is_public(*mixed)
 
 
+@settings(deadline=None)
 @given(_SMALL)
 def test_a_deny_never_opens_and_an_open_allow_needs_a_deny(statements: list[Any]) -> None:
     if not is_public(*statements):
@@ -256,6 +259,7 @@ _PATTERN = st.text(alphabet="ab*?", max_size=5)
 _TEXTS = ["".join(letters) for n in range(6) for letters in product("ab", repeat=n)]
 
 
+@settings(deadline=None)
 @given(_PATTERN, _PATTERN)
 def test_patterns_meet_when_a_text_matches_both(one: str, other: str) -> None:
     both = any(s3_policy._covers(one, text) and s3_policy._covers(other, text) for text in _TEXTS)
@@ -267,6 +271,7 @@ def test_patterns_meet_when_a_text_matches_both(one: str, other: str) -> None:
         assert both
 
 
+@settings(deadline=None)
 @given(_PATTERN, _PATTERN)
 def test_a_pattern_covers_another_only_if_it_matches_all_of_it(one: str, other: str) -> None:
     if s3_policy._covers(one, other):
