@@ -107,7 +107,11 @@ class Exposure:
         return _EXPECTED[self.report.store.expected]
 
 
-_EXPECTED = {True: "Cards expected", False: "Cards not expected", None: "Not stated"}
+_EXPECTED = {
+    True: "Cards expected",
+    False: "Cards not expected",
+    None: "Not stated whether cards are expected",
+}
 
 
 def exposure(
@@ -130,7 +134,7 @@ def exposure(
         units=len(outcomes),
         not_read=not_read,
         public=public,
-        could=_could(access, public),
+        could=_could(report, public),
         grants=grants[:PRINCIPALS],
         more_grants=max(0, len(grants) - PRINCIPALS),
         coverage=figures.evidence_coverage(access),
@@ -233,8 +237,14 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
 # --- access -------------------------------------------------------------------------------------
 
 
-def _could(access: Access, public: bool) -> tuple[str, ...]:
-    said = ["Anyone: it is open to the public"] if public else []
+LOCAL = frozenset({"files", "sqlite"})
+"""Kinds of store that lie on a machine: the public is whoever has an account on it."""
+
+
+def _could(report: StoreReport, public: bool) -> tuple[str, ...]:
+    access = report.access
+    anyone = "Any account of the machine" if report.store.kind in LOCAL else "Anyone: it is public"
+    said = [anyone] if public else []
     count = figures.could_read_count(access)
     if count is not None:
         said.append(words.plural(count, "principal"))
@@ -271,8 +281,8 @@ def tell(access: Access) -> str:
         Coverage.COMPLETE: "Yes: reads were recorded for the whole window.",
         Coverage.PARTIAL: "In part: the record of reads has gaps in the window.",
         Coverage.NONE: "No: reads were not recorded."
-        if access.evidence
-        else "No: there is no record of reads.",
+        if any(e.source != "none" for e in access.evidence)
+        else "No: there is no record of reads to look at.",
         Coverage.UNKNOWN: "Unknown: how far the record of reads goes could not be found out.",
     }[figures.evidence_coverage(access)]
 
@@ -288,7 +298,11 @@ def _steps(
     if report.verdict is Verdict.UNPROTECTED:
         sad = any(k.entity in words.SAD and k.confirmed for k in kinds)
         if public:
-            steps.append("Close public access today.")
+            steps.append(
+                "Take read access away from all other accounts of the machine."
+                if report.store.kind in LOCAL
+                else "Close public access today."
+            )
         if sad:
             steps.append(
                 "Delete the sensitive authentication data securely: it may not be kept after"

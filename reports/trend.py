@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports import words
+from reports.figures import utc
 from scanner.model import Run, RunSummary, Status, Verdict
 
 RUNS = 12
@@ -69,6 +70,8 @@ def _bars(series: Sequence[RunSummary]) -> tuple[Bar, ...]:
     room = HEIGHT - _TOP - _BOTTOM
     step = WIDTH / len(series)
     width = min(_BAR * 2, step * 0.62)
+    # runs of one day are told apart by the hour
+    label = "%H:%M" if len({words.day(s.started) for s in series}) == 1 else "%d %b"
     bars = []
     for i, summary in enumerate(series):
         height = room * summary.distinct_pans / most
@@ -83,7 +86,7 @@ def _bars(series: Sequence[RunSummary]) -> tuple[Bar, ...]:
                 height=round(height, 1),
                 middle=round(middle, 1),
                 label=words.number(summary.distinct_pans),
-                day=f"{summary.started:%d %b}",
+                day=utc(summary.started).strftime(label),
                 current=i == len(series) - 1,
             )
         )

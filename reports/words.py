@@ -162,11 +162,10 @@ def entity(name: str) -> str:
     """An entity in words; one that is not known here is its own name, made readable."""
     if name in _ENTITIES:
         return _ENTITIES[name]
-    if name.startswith("SECRET_"):
-        return f"Secret: {entity(name.removeprefix('SECRET_')).lower()}"
-    words = [w.upper() if w in _ACRONYMS else w for w in name.lower().split("_")]
-    text = " ".join(words)
-    return text[:1].upper() + text[1:]
+    secret = name.startswith("SECRET_")
+    parts = name.removeprefix("SECRET_").lower().split("_")
+    text = " ".join(part.upper() if part in _ACRONYMS else part for part in parts)
+    return f"Secret: {text}" if secret else text[:1].upper() + text[1:]
 
 
 def brand(name: str) -> str:

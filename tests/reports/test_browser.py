@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ pytestmark = [
 
 
 def opened(run: Run, folder: Path, fragment: str = "") -> Page:
+    return Page(dumped(run, folder, fragment))
+
+
+def dumped(run: Run, folder: Path, fragment: str = "") -> str:
     """The page after its script has run. Fails on any message of the console."""
     assert BROWSER is not None
     file = folder / "report.html"
@@ -51,7 +56,15 @@ def opened(run: Run, folder: Path, fragment: str = "") -> Page:
         check=True,
     )
     assert "CONSOLE" not in done.stderr, done.stderr
-    return Page(done.stdout)
+    return done.stdout
+
+
+def rows(html: str, table: str) -> list[str]:
+    """The text of each row of a table, without the details that open on a click."""
+    body = html[html.index(f'id="{table}"') :].partition("<tbody>")[2].partition("</tbody>")[0]
+    body = re.sub(r'<dl class="details">.*?</dl>', "", body, flags=re.DOTALL)
+    texts = (re.sub(r"<[^>]*>", " ", row) for row in body.split("</tr>")[:-1])
+    return [" ".join(unescape(text).split()) for text in texts]
 
 
 def total(page: Page) -> str:
@@ -90,3 +103,12 @@ def test_hostile_names_run_nothing(tmp_path: Path) -> None:
     assert "<script>alert(1)</script>" in page.text()
     assert len(page.all("script")) == 2
     assert not page.all("img")
+
+
+def test_the_script_draws_what_the_page_says_without_it(tmp_path: Path) -> None:
+    run = runs.sample()
+    static, scripted = draw(REPORT, run), dumped(run, tmp_path)
+    for table, many in (("findings-table", 25), ("not-read-table", 6)):
+        said = rows(static, table)
+        assert len(said) == many
+        assert rows(scripted, table)[:many] == said

@@ -18,9 +18,9 @@ def test_sample() -> None:
     for expected in (
         "Card data lies unprotected in 4 of 5 stores",
         "UNPROTECTED  s3://acme-dumps",
-        "Could read: Anyone: it is open to the public. 4 principals.",
+        "Could read: Anyone: it is public. 4 principals.",
         "Did read: Cannot tell.",
-        "Can anyone tell? No: there is no record of reads.",
+        "Can anyone tell? No: there is no record of reads to look at.",
         "/var/log/shop/pos.log:75:14",
         "sqlite:///srv/payments.db/sessions (row 7, field cvv2)",
         "s3://acme-exports/crm/backup.zip!old/cards.b64:4:18",
