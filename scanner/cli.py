@@ -80,7 +80,7 @@ Excludes = Annotated[
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TARGET]...",
+        metavar="TARGET",
         help="Paths, s3://bucket/prefix, sqlite:///file.db. Without any: the stores of "
         "cardtrail.toml.",
         show_default=False,
@@ -210,7 +210,7 @@ def plan(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(metavar="[FILE]")] = Path("cardtrail.toml"),
+    path: Annotated[Path, typer.Argument(metavar="FILE")] = Path("cardtrail.toml"),
 ) -> None:
     """Write a commented cardtrail.toml to start from. Never replaces a file."""
     from scanner import commands

@@ -17,29 +17,29 @@ from scanner.contracts import EvidenceKind, Reader, Report, StoreKind
 
 @cache
 def stores() -> tuple[StoreKind, ...]:
-    return tuple(_find("scanner.stores", "STORE"))
+    return tuple(_find("scanner.stores", "STORE", "cardtrail.stores"))
 
 
 @cache
 def readers() -> tuple[Reader, ...]:
     """In the order they are asked: a reader with a lower ``priority`` first (default 50)."""
-    found = _find("scanner.readers", "READER")
+    found = _find("scanner.readers", "READER", "cardtrail.readers")
     return tuple(sorted(found, key=lambda reader: getattr(reader, "priority", 50)))
 
 
 @cache
 def evidence() -> tuple[EvidenceKind, ...]:
-    return tuple(_find("scanner.access", "EVIDENCE"))
+    return tuple(_find("scanner.access", "EVIDENCE", "cardtrail.evidence"))
 
 
 @cache
 def reports() -> tuple[Report, ...]:
-    return tuple(_find("reports", "REPORT"))
+    return tuple(_find("reports", "REPORT", "cardtrail.reports"))
 
 
-def _find(package: str, constant: str) -> list[Any]:
-    """Every ``constant`` of the modules of ``package``, then of the entry-point group named
-    ``cardtrail.<constant in lower case>``; by module name, so the order is always the same."""
+def _find(package: str, constant: str, group: str) -> list[Any]:
+    """Every ``constant`` of the modules of ``package``, then of the entry points of ``group``;
+    by name, so the order is always the same."""
     parent = importlib.import_module(package)
     found: list[Any] = []
     for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda info: info.name):
@@ -47,6 +47,6 @@ def _find(package: str, constant: str) -> list[Any]:
         if hasattr(module, constant):
             value = getattr(module, constant)
             found.extend(value if isinstance(value, tuple) else (value,))
-    group = entry_points(group=f"cardtrail.{constant.lower()}")
-    found.extend(point.load() for point in sorted(group, key=lambda point: point.name))
+    offered = sorted(entry_points(group=group), key=lambda point: point.name)
+    found.extend(point.load() for point in offered)
     return found

@@ -1,0 +1,95 @@
+"""The made-up company end to end: what was planted is what is found, and who read it is known."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import s3_server
+from tests.conftest import ROOT, Cardtrail, Planted
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import company
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture
+def scanned(cardtrail: Cardtrail, planted: Planted) -> tuple[Any, company.Truth, Path]:
+    import boto3
+
+    truth, today = company.Truth(), company.today()
+    data = planted.allow(cardtrail.cwd / "data")
+    company.fill_logs(data / "logs", today, truth)
+    company.fill_payments(data / "payments.db", truth)
+    (cardtrail.cwd / "cardtrail.toml").write_text(company.CONFIG)
+    with s3_server.environment() as endpoint:
+        session = boto3.Session("testing", "testing", region_name="us-east-1")
+        clients = [session.client(name, endpoint_url=endpoint) for name in ("s3", "cloudtrail")]
+        company.fill_buckets(*clients, today, truth)
+    planted.pans += [pan for pans in truth.pans.values() for pan in pans]
+    result = cardtrail("scan", "-o", "run.json", "-o", "r.html", env=s3_server.variables())
+    assert result.code == 1, result.err
+    return json.loads((cardtrail.cwd / "run.json").read_text()), truth, cardtrail.cwd
+
+
+def test_the_company(scanned: tuple[Any, company.Truth, Path]) -> None:
+    run, truth, _ = scanned
+    stores = {store["uri"].rpartition("/")[2]: store for store in run["stores"]}
+    for name, store in stores.items():
+        assert store["distinct_pans"] == len(truth.pans.get(name, ())), name
+    confirmed = [
+        f for f in run["findings"] if f["state"] in ("clear", "encoded") and f["confidence"] >= 0.8
+    ]
+    masks = sorted(f"{p[:6]}{'*' * (len(p) - 10)}{p[-4:]}" for s in truth.pans.values() for p in s)
+    assert sorted(f["masked"] for f in confirmed) == masks
+    possible = [f for f in run["findings"] if 0.3 <= f["confidence"] < 0.8]
+    assert possible == [], "order ids and masked numbers are not cards"
+    assert len([f for f in run["findings"] if f["state"] == "test"]) == 3
+    assert run["run"]["status"] == "complete"
+
+    verdicts = {name: store["verdict"] for name, store in stores.items()}
+    assert verdicts == {
+        company.EXPORTS: "unprotected",
+        company.ARCHIVE: "unprotected",
+        company.ASSETS: "no-card-data",
+        "payments.db": "unprotected",
+        "logs": "unprotected",
+    }
+
+
+def test_protection_and_access(scanned: tuple[Any, company.Truth, Path]) -> None:
+    run, truth, _ = scanned
+    stores = {store["uri"].rpartition("/")[2]: store for store in run["stores"]}
+
+    def fact(store: str, control: str) -> str:
+        return next(f["state"] for f in stores[store]["protection"] if f["control"] == control)
+
+    assert fact(company.EXPORTS, "public-access") == "yes"
+    assert fact(company.ARCHIVE, "public-access") == "no"
+    assert fact(company.ARCHIVE, "default-encryption") == "yes"
+    assert fact(company.ARCHIVE, "versioning") == "yes"
+
+    for bucket in (company.EXPORTS, company.ARCHIVE):
+        access = stores[bucket]["access"]
+        wanted = sum(n for (name, _), n in truth.reads.items() if name == bucket)
+        assert access["answer"] == "read"
+        assert access["did_read"]["reads"] == wanted
+        assert access["did_read"]["principals"] == len(
+            [principal for name, principal in truth.reads if name == bucket]
+        )
+    anonymous = [
+        flag["rule"]
+        for reader in stores[company.EXPORTS]["access"]["did_read"]["list"]
+        for flag in reader["flags"]
+    ]
+    assert "anonymous" in anonymous
+    for store in (company.ASSETS, "payments.db", "logs"):
+        access = stores[store]["access"]
+        assert access["answer"] == "cannot-tell"
+        assert access["did_read"]["reads"] is None
