@@ -32,12 +32,16 @@ def all_detectors() -> tuple[Detector, ...]:
     import importlib
     import importlib.metadata
     import pkgutil
+    from importlib.util import find_spec
 
     found: list[Detector] = []
-    for module in pkgutil.iter_modules(__path__):
-        loaded = importlib.import_module(f"{__name__}.{module.name}")
-        if hasattr(loaded, "DETECTOR"):
-            found.append(loaded.DETECTOR)
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        spec = find_spec(module.name)
+        # only plug-ins are imported: the modules they are made of need numpy
+        get_source = getattr(spec and spec.loader, "get_source", None)
+        source = get_source(module.name) if get_source else None
+        if source is None or "\nDETECTOR = " in source:
+            found.append(importlib.import_module(module.name).DETECTOR)
     found += [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
     names = [detector.name for detector in found]
     for name in names:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from detectors import encodings, fieldstats
+from detectors import encodings, fieldcount
 from detectors.base import AFTER, BEFORE
 from detectors.evidence import AHEAD, BACK, Candidate
 from detectors.iin import brands
@@ -40,7 +40,7 @@ class Finder:
     """Candidates of one slice, and the field counts that go with them."""
 
     def __init__(self) -> None:
-        self.counter = fieldstats.Counter()
+        self.counter = fieldcount.Counter()
         self._ascii = Prefilter()
         self._narrow: Prefilter | None = None
         self._ebcdic: Prefilter | None = None
@@ -118,7 +118,7 @@ def _plain(
     length: Places,
     lo: int,
     hi: int,
-    counter: fieldstats.Counter,
+    counter: fieldcount.Counter,
 ) -> Iterator[Candidate]:
     yield from _long(frame, data, start, length, lo, hi)
     before, behind = frame.data.take(start - 1), frame.data.take(start + length)
@@ -137,7 +137,7 @@ def _plain(
         return
     start, length, prefix, first = start[known], length[known], prefix[known], first[known]
     good = luhn_ok(frame, start, length, first)
-    field, sign = fieldstats.places(frame, data, start, length)
+    field, sign = fieldcount.places(frame, data, start, length)
     counter.add(field, good)
     stripe = _STRIPE.take(frame.data.take(start + length))
     zero = (frame.data.take(start + length - 1) == 48) & (length == 16)
@@ -195,7 +195,7 @@ def _not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) 
     seen = np.bincount(index, minlength=len(names))
     valid = np.bincount(index, weights=good[same], minlength=len(names))
     zeros = np.bincount(index, weights=zero[same], minlength=len(names))
-    ids = fieldstats.is_ids(seen, valid)
+    ids = fieldcount.is_ids(seen, valid)
     keep: Flags = ~ids[which] | (other[take] & zero[take] & (2 * zeros > seen)[which])
     return keep
 

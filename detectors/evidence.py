@@ -8,11 +8,11 @@ hand and checked against labelled data: ``tools/accuracy.py`` prints the reliabi
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
 from detectors import iin
+from detectors.fieldstats import sigmoid
 from detectors.layouts import USUAL
 from detectors.testpans import is_test
 from detectors.words import key_weight, text_weight
@@ -101,15 +101,6 @@ _HEXISH = re.compile(rb"[0-9a-fA-F\-]*\Z")
 _HEXISH_AHEAD = re.compile(rb"[0-9a-fA-F\-]*")
 _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}[ \-]?(?:[0-9A-Z]{4}[ \-]?){0,6}[0-9A-Z]{0,4}\Z")
 _PATHISH = re.compile(rb"[^\s\"'<>,;(){}\[\]|]*\Z")
-
-
-def sigmoid(value: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, value))))
-
-
-def logit(score: float) -> float:
-    score = min(max(score, 1e-9), 1 - 1e-9)
-    return math.log(score / (1 - score))
 
 
 def name_of(found: Candidate, column: str | None) -> str | None:

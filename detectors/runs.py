@@ -145,7 +145,8 @@ class Prefilter:
         at = hot[: PIECE // 4].nonzero()[0]
         if not len(at):
             return None
-        return at * 4 + (np.bitwise_count(starts[at] - np.uint32(1)) >> 3)
+        places: Places = at * 4 + (np.bitwise_count(starts[at] - np.uint32(1)) >> 3)
+        return places
 
     def _is_digit(self, byte: int) -> bool:
         return (int(byte) - self._over) & 255 > 245
@@ -204,14 +205,16 @@ def luhn_ok(frame: Frame, start: Places, length: Places, first: Words) -> Flags:
         middle, first = frame.load(end[long] - 16), first[long]
         shift = ((24 - length[long]) << 3).view(np.uint64)
         total[long] += _lanes(middle) + _lanes(first << shift) - _lanes(first)
-    return _TEN.take(((total * _U(0x0001000100010001)) >> _U(48)).view(np.int64))
+    ok: Flags = _TEN.take(((total * _U(0x0001000100010001)) >> _U(48)).view(np.int64))
+    return ok
 
 
 def _lanes(word: Words) -> Words:
     """Luhn sums of eight digits in four 16-bit lanes."""
     double = (word & _DOUBLE) << _U(1)
     carry = ((double + _U(0x0006000600060006)) >> _U(4)) & _U(0x0001000100010001)
-    return ((word & _SINGLE) >> _U(8)) + double - carry * _U(9)
+    lanes: Words = ((word & _SINGLE) >> _U(8)) + double - carry * _U(9)
+    return lanes
 
 
 def prefixes(first: Words) -> Places:

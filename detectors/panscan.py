@@ -1,0 +1,112 @@
+"""One pass of the card detector: candidates judged, tracks recognised, overlaps decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from detectors import iin, track
+from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints, State
+from detectors.candidates import Finder
+from detectors.evidence import Candidate, judge, name_of
+from detectors.testpans import is_test
+from detectors.words import key_weight
+
+_KEEP = 0.01
+"""what is less likely than this before its field is known is dropped at once"""
+_ENCODED = {"utf-16-le": 2, "utf-16-be": 2, "ebcdic": 1, "hex": 2, "base64": 4 / 3, "escaped": 1}
+"""layouts that hide the digits, with buffer bytes a character"""
+
+
+class PanScan:
+    """One pass over one slice."""
+
+    def __init__(self) -> None:
+        self._finder = Finder()
+
+    def fields(self) -> Mapping[int, FieldCounts]:
+        return self._finder.counter.counts()
+
+    def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
+        array = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+        matches: list[Match] = []
+        for found in self._finder.candidates(array, lo, min(hi, len(array))):
+            matches.extend(_matches(found, hints))
+        return _without_overlaps(matches)
+
+
+def _matches(found: Candidate, hints: Hints) -> list[Match]:
+    """The PAN, and the track around it, if they are likely enough."""
+    stripe = track.around(found.before, found.after)
+    column = None if isinstance(hints, NoHints) else hints.field_name(found.start)
+    if not found.luhn and stripe is None:
+        name = name_of(found, column)
+        if name is None or key_weight(name) < 4:
+            return []
+    score, why = judge(found, column)
+    if found.layout in ("lost-digit", "scientific") and not found.luhn:
+        score = 0.9 if column else 0.6
+        why = ("a number stored as a float: the last digit follows from the others", *why)
+    out = []
+    if stripe is not None:
+        score = max(score, stripe.sure) if found.luhn else stripe.sure * 0.9
+        why = (f"inside {stripe.entity.replace('_', ' ').lower()} data", *why)
+        scale = _ENCODED.get(found.layout, 1)
+        out.append(
+            Match(
+                "pan",
+                stripe.entity,
+                found.start - int(stripe.ahead * scale),
+                found.end + int(stripe.behind * scale),
+                stripe.sure,
+                _state(found),
+                iin.brands(found.digits),
+                ("a PAN, expiry and service code in the order of a magnetic stripe",),
+                found.layout,
+            )
+        )
+    if score >= _KEEP:
+        out.append(
+            Match(
+                "pan",
+                "CREDIT_CARD",
+                found.start,
+                found.end,
+                score,
+                _state(found),
+                iin.brands(found.digits),
+                why,
+                found.layout,
+                found.field if stripe is None else 0,
+            )
+        )
+    return out
+
+
+def _state(found: Candidate) -> State:
+    if is_test(found.digits):
+        return State.TEST
+    return State.ENCODED if found.layout in _ENCODED else State.CLEAR
+
+
+def _without_overlaps(matches: list[Match]) -> list[Match]:
+    """Of card numbers that overlap, the likeliest; none of those inside the rest of a track."""
+    tracks = [m for m in matches if m.entity != "CREDIT_CARD"]
+    cards = sorted(
+        (m for m in matches if m.entity == "CREDIT_CARD"),
+        key=lambda m: (-m.score, m.start, m.start - m.end),
+    )
+    kept: list[Match] = []
+    taken: dict[int, list[tuple[int, int]]] = {}
+    for match in cards:
+        cells = range(match.start >> 7, (match.end >> 7) + 1)
+        if any(a < match.end and match.start < b for c in cells for a, b in taken.get(c, ())):
+            continue
+        if any(t.start + 4 < match.start < t.end for t in tracks):
+            continue
+        kept.append(match)
+        for cell in cells:
+            taken.setdefault(cell, []).append((match.start, match.end))
+    unique = {(m.start, m.end, m.entity): m for m in tracks}
+    return sorted([*kept, *unique.values()], key=lambda m: (m.start, m.end, m.entity))
