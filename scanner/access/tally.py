@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 def hash64(text: str) -> int:
@@ -51,42 +47,48 @@ class Distinct:
 
 
 class Seen:
-    """The ids of events counted so far, eight bytes each, up to ``limit``."""
+    """The ids of events counted so far, at 16 to 32 bytes each, up to ``limit`` (128 MiB).
 
-    def __init__(self, limit: int = 30_000_000, batch: int = 200_000) -> None:
-        self._limit, self._batch = limit, batch
-        self._fresh: set[int] = set()
-        self._old: NDArray[np.uint64] | None = None
+    A table with open addressing: a set of Python's would take six times the memory.
+    """
+
+    __slots__ = ("_count", "_limit", "_table", "full")
+
+    def __init__(self, limit: int = 8_000_000) -> None:
+        self._limit, self._count = limit, 0
+        self._table = array("Q", bytes(8 * 1024))
         self.full = False
         """True once an id had to be let go, so that a repetition may count twice"""
 
     def first_time(self, hashed: int) -> bool:
-        if hashed in self._fresh:
+        hashed = hashed or 1  # 0 is an empty place
+        place = _place(self._table, hashed)
+        if self._table[place] == hashed:
             return False
-        old = self._old
-        if old is not None:
-            place = int(old.searchsorted(old.dtype.type(hashed)))
-            if place < len(old) and int(old[place]) == hashed:
-                return False
-        self._fresh.add(hashed)
-        if len(self._fresh) >= self._batch:
-            self._merge()
+        if self._count >= self._limit:
+            self.full = True
+            return True
+        self._table[place] = hashed
+        self._count += 1
+        if 2 * self._count > len(self._table):
+            self._grow()
         return True
 
-    def _merge(self) -> None:
-        import numpy as np
+    def _grow(self) -> None:
+        larger = array("Q", bytes(16 * len(self._table)))
+        for hashed in self._table:
+            if hashed:
+                larger[_place(larger, hashed)] = hashed
+        self._table = larger
 
-        fresh = np.fromiter(self._fresh, dtype=np.uint64, count=len(self._fresh))
-        self._fresh.clear()
-        if self._old is None:
-            fresh.sort()
-            self._old = fresh
-        elif len(self._old) + len(fresh) > self._limit:
-            self.full = True
-        else:
-            merged = np.concatenate((self._old, fresh))
-            merged.sort(kind="stable")  # two sorted runs are merged in linear time
-            self._old = merged
+
+def _place(table: array[int], hashed: int) -> int:
+    """Where ``hashed`` stands, or the empty place where it would."""
+    last = len(table) - 1  # a power of two less one
+    place = hashed & last
+    while table[place] not in (0, hashed):
+        place = (place + 1) & last
+    return place
 
 
 @dataclass(slots=True)

@@ -32,21 +32,28 @@ def test_an_estimate_is_near() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 30), max_size=200))
-def test_seen_tells_the_first_time_across_batches(values: list[int]) -> None:
-    seen, model = Seen(batch=5), set()
-    for value in values:
-        hashed = hash64(str(value))
-        assert seen.first_time(hashed) is (value not in model)
-        model.add(value)
+@given(st.lists(st.integers(0, 1 << 64 - 1) | st.integers(0, 30), max_size=200))
+def test_seen_tells_the_first_time(hashes: list[int]) -> None:
+    seen, model = Seen(), set()
+    for hashed in hashes:
+        assert seen.first_time(hashed) is ((hashed or 1) not in model)
+        model.add(hashed or 1)
     assert not seen.full
 
 
+def test_seen_remembers_as_it_grows() -> None:
+    seen = Seen()
+    ids = [hash64(str(i)) for i in range(20_000)]
+    assert all(seen.first_time(each) for each in ids)
+    assert not any(seen.first_time(each) for each in ids)
+
+
 def test_seen_says_when_it_had_to_let_go() -> None:
-    seen = Seen(limit=20, batch=10)
-    for i in range(100):
-        seen.first_time(hash64(str(i)))
-    assert seen.full
+    seen = Seen(limit=20)
+    for i in range(20):
+        assert seen.first_time(hash64(str(i)))
+    assert not seen.full and not seen.first_time(hash64("3"))
+    assert seen.first_time(hash64("more")) and seen.full
 
 
 def test_people_past_the_limit_share_an_entry() -> None:
