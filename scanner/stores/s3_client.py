@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -85,6 +86,9 @@ def _session(options: Mapping[str, Any]) -> Session:
     import boto3.session
     import botocore.session
 
+    for name, level in (("botocore", logging.WARNING), ("urllib3", logging.ERROR)):
+        # below these levels they log addresses and answers, and keys in them can be card numbers
+        logging.getLogger(name).setLevel(level)
     core = botocore.session.Session(profile=options.get("profile"))
     # descriptions of the services, a tenth of a second to load: once in a process is enough
     core.register_component("data_loader", _service_descriptions())

@@ -179,8 +179,17 @@ def _taken(answer: Mapping[str, Any], path: tuple[str, ...]) -> Answer:
 
 def _account_block(connection: Connection, asker: _Asker) -> Answer:
     """The account's block; known only when the bucket is of the account of our credentials."""
+    from botocore.exceptions import BotoCoreError
+
     if connection.anonymous:
         return Answer(unknown="asked without credentials")
+    try:
+        return _ask_account(connection, asker)
+    except BotoCoreError as error:  # a client could not be made
+        return Answer(unknown=s3_errors.from_boto(error).detail)
+
+
+def _ask_account(connection: Connection, asker: _Asker) -> Answer:
     from scanner.stores.s3_client import client_config
 
     session, config = connection.session, client_config()

@@ -187,6 +187,8 @@ def _statements(policy: Answer) -> tuple[tuple[Statement, ...], str]:
         return s3_policy.parse(policy.value), ""
     except BadPolicy as error:
         return (), f"the bucket policy could not be understood ({error})"
+    except RecursionError:
+        return (), "the bucket policy could not be understood (nested too deep)"
 
 
 def _by_acl(controls: Controls) -> tuple[list[Opening], str]:
@@ -361,11 +363,11 @@ def principal_kind(kind: str, name: str) -> str:
         return other.get(kind, "other")
     if re.fullmatch(r"\d{12}", name) or name.endswith(":root"):
         return "account"
+    if name.startswith("arn:aws:iam::cloudfront:"):  # an origin access identity
+        return "service"
     resource = name.rpartition(":")[2]
     if resource.startswith("assumed-role/"):
         return "role-session"
-    if "/cloudfront/" in resource:
-        return "service"
     return resource.partition("/")[0] if resource.startswith(("user/", "role/")) else "other"
 
 

@@ -43,6 +43,8 @@ ALL_ON = dict.fromkeys(
 DENIED = Answer(unknown="AccessDenied: these credentials lack s3:Something")
 EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 
+NESTED = json.dumps(OPEN).replace('"s3:GetObject"', "[" * 600 + "]" * 600)
+
 # a bucket as AWS makes them by default, but without the blocks
 PRIVATE = Controls(
     aws=True,
@@ -92,6 +94,7 @@ OPEN_ACL = replace(PRIVATE, ownership=Answer("ObjectWriter"), acl=acl(EVERYONE, 
         (replace(PRIVATE, account_block=DENIED, bucket_block=DENIED), Tri.NO, "not known"),
         (replace(PRIVATE, policy=DENIED), Tri.UNKNOWN, "the bucket policy is not known"),
         (replace(PRIVATE, policy=Answer("{")), Tri.UNKNOWN, "could not be understood"),
+        (replace(PRIVATE, policy=Answer(NESTED)), Tri.UNKNOWN, "could not be understood"),
         (replace(PRIVATE, policy=DENIED, bucket_block=Answer(ALL_ON)), Tri.NO, ""),
         (
             replace(PRIVATE, policy_status=Answer(True)),
@@ -242,7 +245,7 @@ def test_a_grant_says_which_statement_decided() -> None:
         ("AWS", "123456789012", "account"),
         ("AWS", "arn:aws:iam::123456789012:root", "account"),
         ("AWS", "arn:aws:sts::123456789012:assumed-role/r/s", "role-session"),
-        ("AWS", "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1", "user"),
+        ("AWS", "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1", "service"),
         ("AWS", "AIDAEXAMPLE", "other"),
         ("Federated", "accounts.google.com", "federated"),
         ("CanonicalUser", "79a5", "canonical-user"),

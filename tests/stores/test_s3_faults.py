@@ -410,15 +410,19 @@ def test_one_object_that_always_times_out_does_not_cost_the_others(server: Serve
 
 
 def test_nothing_secret_is_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     server.objects["a"] = b"content of the object"
+    server.objects["key//by-boto"] = b"x"
     server.rules.append(lambda m, key, _: (403, error("AccessDenied")) if key == "no" else None)
     store = connect(server)
     read(store, "a", 21)
+    read(store, "key//by-boto", 1)
+    units(store)
+    store.facts()
     with pytest.raises(Unreadable) as caught:
         read(store, "no", 1)
     text = caplog.text + repr(caught.value) + repr(store._connection)
-    for secret in ("testing-secret", "testing-token", "content of"):
+    for secret in ("testing-secret", "testing-token", "content of", "by-boto"):
         assert secret not in text
 
 
