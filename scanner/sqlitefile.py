@@ -19,6 +19,7 @@ from pathlib import Path
 
 from scanner.contracts import Limits, Source
 from scanner.errors import Reason, Unreadable
+from scanner.model import Problem
 from scanner.scratch import Scratch
 
 MAGIC = b"SQLite format 3\0"
@@ -50,7 +51,10 @@ class Table:
 
 
 class Database:
-    """A copy of a database, open. Raises ``Unreadable`` when there is no database in it."""
+    """A copy of a database, open. ``problem`` is what can be said against all of it.
+
+    Raises ``Unreadable`` when there is no database in it.
+    """
 
     def __init__(self, source: Source, limits: Limits) -> None:
         self._limits = limits
@@ -63,6 +67,8 @@ class Database:
             )
             try:
                 self._harden()
+                self.problem = self._truncated(path)
+                self._connection.set_authorizer(_authorize)
                 self.tables = tuple(self._tables())
             except FAULTS as error:
                 self._connection.close()
@@ -85,7 +91,18 @@ class Database:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # recovers the copy
         connection.execute("PRAGMA query_only = ON")
-        connection.set_authorizer(_authorize)
+
+    def _truncated(self, path: Path) -> Problem | None:
+        """SQLite takes what is missing at the end of a file for zeros. What lies in a WAL is not
+        in the file yet, so then nothing can be said."""
+        wal = Path(f"{path}-wal")
+        pages, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "page_size")
+        )
+        if path.stat().st_size >= pages * size or (wal.exists() and wal.stat().st_size):
+            return None
+        return Problem(Reason.TRUNCATED, "the database file ends before its last page")
 
     def _tables(self) -> Iterator[Table]:
         """Every b-tree of rows, the schema and SQLite's own tables too, since statistics and

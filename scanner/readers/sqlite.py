@@ -23,6 +23,8 @@ class Sqlite:
         self, source: Source, part: Slice, limits: Limits
     ) -> Iterator[Chunk | Member | Problem]:
         with closing(Database(source, limits)) as database:
+            if database.problem is not None:
+                yield database.problem
             for table in database.tables:
                 rows = sqlite_rows(database, table, f"{table.name}!")
                 for item in chunks(rows, table.columns, table.name):

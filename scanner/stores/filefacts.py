@@ -116,7 +116,7 @@ def facts(modes: Modes, device: int) -> tuple[Fact, ...]:
             Tri.UNKNOWN,
             "a file system does not tell of snapshots and backups of it",
         ),
-        Fact("logging", Tri.UNKNOWN, "whether reads are audited (auditd) was not looked at"),
+        Fact("access-logging", Tri.UNKNOWN, "whether reads are audited (auditd) was not looked at"),
     )
 
 

@@ -126,7 +126,7 @@ class OpenSqlite:
         database = self._opened()
         for table in database.tables:
             if table.name == unit.key:
-                return Records(partial(_read, database, table))
+                return Records(partial(_read, database, table), check=lambda: database.problem)
         raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
 
     def facts(self) -> tuple[Fact, ...]:

@@ -53,7 +53,7 @@ def zip_of(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
-@given(data=content.filter(lambda data: see(data).content == {None: data}))
+@given(data=content.map(lambda data: b"text " + data))
 @settings(max_examples=25, deadline=None)
 def test_what_was_packed_comes_out(suffix: str, data: bytes) -> None:
     packed = PACKERS[suffix](data)

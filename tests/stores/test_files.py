@@ -532,7 +532,7 @@ def test_every_fact_that_is_unknown_says_why(tmp_path: Path) -> None:
         "public-access",
         "default-encryption",
         "versioning",
-        "logging",
+        "access-logging",
     }
     assert all(fact.detail for fact in facts)
 
