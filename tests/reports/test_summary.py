@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from reports.summary import full_place, lines
-from scanner.model import Location, Run, Status
+from scanner.model import Location, Outcome, Run, Status
 from tests import runs
 
 
@@ -72,7 +72,7 @@ def test_places(store: str, unit: str, only: dict[str, str], place: str) -> None
 
 def test_unread_units_are_said_even_when_nothing_was_found() -> None:
     run = runs.empty()
-    outcomes = (*run.outcomes, runs.Outcome(runs.SITE, "x", Status.FAILED, "access-denied"))
+    outcomes = (*run.outcomes, Outcome(runs.SITE, "x", Status.FAILED, "access-denied"))
     said = "\n".join(lines(runs.make_run(run.stores, (), outcomes)))
     assert "1 unit of 3 could not be read in full" in said or "Not read in full: 1 unit" in said
     assert "Access was denied: s3://acme-site/x" in said
