@@ -7,7 +7,6 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from scanner import formats
 from scanner.contracts import Chunk, Limits, Member, Source
@@ -46,8 +45,8 @@ class Signatures:
 
 def _encrypted_database(head: bytes, name: str) -> bool:
     """SQLCipher and its like leave no header, only the name to go by."""
-    suffix = PurePosixPath(name).suffix.lower()
-    return suffix in (".db", ".db3", ".sqlite", ".sqlite3") and formats.looks_random(head)
+    named = name.lower().endswith((".db", ".db3", ".sqlite", ".sqlite3"))
+    return named and formats.looks_random(head)
 
 
 def _readable(head: bytes, name: str) -> formats.Format | None:

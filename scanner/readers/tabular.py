@@ -11,7 +11,6 @@ import csv
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from scanner.contracts import Buffer, Chunk, Limits, Member, Source
 from scanner.model import Problem, Slice
@@ -30,8 +29,8 @@ class Csv:
     priority = 90
 
     def claims(self, head: bytes, name: str) -> bool:
-        suffix = PurePosixPath(name).suffix.lower()
-        return suffix in (".csv", ".tsv", ".tab", ".psv") and b"\0" not in head[:512]
+        named = name.lower().endswith((".csv", ".tsv", ".tab", ".psv"))
+        return named and b"\0" not in head[:512]
 
     def read(
         self, source: Source, part: Slice, limits: Limits
@@ -52,10 +51,9 @@ class Json:
     priority = 90
 
     def claims(self, head: bytes, name: str) -> bool:
-        suffix = PurePosixPath(name).suffix.lower()
-        start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:2]
-        named = suffix in (".json", ".jsonl", ".ndjson") and start[:1] in (b"{", b"[")
-        return named or start == b'{"'
+        start = head[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:2]
+        named = name.lower().endswith((".json", ".jsonl", ".ndjson"))
+        return start == b'{"' or (named and start[:1] in (b"{", b"["))
 
     def read(
         self, source: Source, part: Slice, limits: Limits

@@ -20,6 +20,7 @@ from scanner.readers.streams import Part, binary, skip
 _BLOCK = 512
 _HEADER = 1 << 20
 _ZERO = bytes(_BLOCK)
+_ASCII = bytes(range(128))
 _FILE_TYPES = frozenset(b"\007S")
 _LONG_NAME, _LONG_LINK = ord("L"), ord("K")
 _PAX, _PAX_GLOBAL, _PAX_SUN = ord("x"), ord("g"), ord("X")
@@ -121,9 +122,11 @@ def _parse(block: bytes) -> _Header | None:
     if len(block) < _BLOCK:
         return None
     stated = _number(block[148:156])
+    if not stated:
+        return None
     rest = block[:148] + b" " * 8 + block[156:]
     total = sum(rest)
-    if stated not in (total, total - 256 * sum(byte > 127 for byte in rest)):
+    if stated not in (total, total - 256 * len(rest.translate(None, _ASCII))):
         return None
     size = _number(block[124:136])
     if size is None or size < 0 or size > 1 << 62:

@@ -58,6 +58,8 @@ class Zip:
             return
         most = limits.entries + 1
         starts = array("Q", sorted(e.start for e in islice(directory.entries(), most)))
+        if starts and all(e.flags & _ENCRYPTED for e in islice(directory.entries(), most)):
+            raise Unreadable(Reason.ENCRYPTED, "a password protects each of its entries")
         twice: set[int] = set()
         office = False
         for entry in islice(directory.entries(), most):

@@ -240,6 +240,13 @@ def test_an_encrypted_entry_is_told_and_the_rest_read() -> None:
     assert seen.problems == [("locked", "encrypted")]
 
 
+def test_an_archive_of_which_nothing_can_be_read() -> None:
+    packed = bytearray(zip_of({"locked": b"secret"}))
+    packed[packed.index(b"PK\1\2") + 8] |= 1
+    assert see(bytes(packed)).raised == "encrypted"
+    assert see(tar_of({"in.zip": bytes(packed)})).problems == [("in.zip", "encrypted")]
+
+
 def test_a_method_that_is_not_known() -> None:
     packed = bytearray(zip_of({"a": b"text " * 50}))
     place = packed.index(b"PK\1\2")
