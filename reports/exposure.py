@@ -246,11 +246,13 @@ def _could(report: StoreReport, public: bool) -> tuple[str, ...]:
     anyone = "Any account of the machine" if report.store.kind in LOCAL else "Anyone: it is public"
     said = [anyone] if public else []
     count = figures.could_read_count(access)
+    known = sum(grant.kind != "public" for grant in access.could_read)
     if count is not None:
         said.append(words.plural(count, "principal"))
-    elif access.could_read:
-        known = words.plural(len(access.could_read), "principal")
-        said.append(f"At least {known}; the list is not known to be whole")
+    elif known:
+        said.append(
+            f"At least {words.plural(known, 'principal')}; the list is not known to be whole"
+        )
     else:
         said.append("Cannot tell who else" if public else "Cannot tell")
     return tuple(said)
@@ -322,6 +324,8 @@ def _steps(
             steps.append("Replace unkeyed hashes by keyed ones, away from truncations (3.5.1.1).")
         if report.access.answer == "cannot-tell":
             steps.append("Have reads recorded from now on (10.2.1.1).")
+        elif figures.evidence_coverage(report.access) is not Coverage.COMPLETE:
+            steps.append("Close the gaps in the record of reads (10.2.1.1).")
         if report.store.owner is None:
             steps.append("Name an owner.")
     if report.verdict is Verdict.UNKNOWN and any(not k.confirmed for k in kinds):
