@@ -107,9 +107,12 @@ class Objects:
             self._pool = None
 
     def get(
-        self, key: str, etag: str | None, start: int, end: int, whole: bool
+        self, key: str, etag: str | None, start: int, end: int, whole: bool, patient: bool
     ) -> tuple[Buffer, str | None]:
-        """Bytes ``[start, end)`` of an object and its ETag; ``whole`` asks without a range."""
+        """Bytes ``[start, end)`` of an object and its ETag; ``whole`` asks without a range,
+        ``patient`` waits for an endpoint that went away."""
+        if not patient:
+            return self._get_once(key, etag, start, end, whole)
         wait = 0.5
         while True:
             self._outage.check()
@@ -168,10 +171,10 @@ class Objects:
             self._asked_for_store = True
         return self._store
 
-    def _ahead(self, fetch: Callable[[int, int], Buffer], start: int, end: int) -> Future[Buffer]:
+    def _ahead(self, fetch: Callable[..., Buffer], start: int, end: int) -> Future[Buffer]:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="s3-read-ahead")
-        return self._pool.submit(fetch, start, end)
+        return self._pool.submit(fetch, start, end, patient=False)
 
 
 def _unquoted(etag: str | None) -> str | None:
@@ -184,8 +187,8 @@ class _Pinned:
     def __init__(self, objects: Objects, key: str, etag: str | None) -> None:
         self._objects, self._key, self._etag = objects, key, etag
 
-    def fetch(self, start: int, end: int, whole: bool = False) -> Buffer:
-        data, etag = self._objects.get(self._key, self._etag, start, end, whole)
+    def fetch(self, start: int, end: int, whole: bool = False, patient: bool = True) -> Buffer:
+        data, etag = self._objects.get(self._key, self._etag, start, end, whole, patient)
         if self._etag is None:
             self._etag = etag
         elif etag is not None and etag != self._etag:
@@ -207,7 +210,7 @@ class ObjectFile(io.RawIOBase):
         self,
         fetch: Callable[..., Buffer],
         size: int,
-        ahead: Callable[[Callable[[int, int], Buffer], int, int], Future[Buffer]],
+        ahead: Callable[[Callable[..., Buffer], int, int], Future[Buffer]],
     ) -> None:
         self._fetch, self._size, self._ahead = fetch, size, ahead
         self._position = 0
@@ -255,14 +258,15 @@ class ObjectFile(io.RawIOBase):
         last_start, last = self._block
         straight_on = position == last_start + len(last)
         length = min(2 * len(last), LARGEST) if straight_on and len(last) else FIRST
-        if self._next is not None and self._next[0] <= position < self._next[1]:
+        data: Buffer | None = None
+        if self._next is not None:
             start, end, future = self._next
             self._next = None
-            data = future.result()
-        else:
-            if self._next is not None:
-                self._next[2].cancel()
-                self._next = None
+            if start <= position < end:
+                data = _unless_failed(future)
+            else:
+                future.cancel()
+        if data is None:
             whole = self._size <= WHOLE
             start = 0 if whole else position
             end = self._size if whole else min(start + length, self._size)
@@ -274,3 +278,11 @@ class ObjectFile(io.RawIOBase):
             following = min(end + min(2 * (end - start), LARGEST), self._size)
             self._next = (end, following, self._ahead(self._fetch, end, following))
         return self._block
+
+
+def _unless_failed(future: Future[Buffer]) -> Buffer | None:
+    """What was read ahead; if that failed, the block is asked for again, with patience."""
+    try:
+        return future.result()
+    except Unreadable:
+        return None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.contracts import Source
+from scanner.contracts import Buffer, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Outcome, Status, Unit
 from scanner.stores import s3_client, s3_listing, s3_object
@@ -294,13 +294,21 @@ def test_the_file_behaves_like_bytes(
         assert 0 <= start < end <= size
         return body[start:end]
 
+    def ahead(fetch: Callable[..., Buffer], start: int, end: int) -> s3_object.Future[Buffer]:
+        if start % 3 == 0:  # reading ahead may fail
+            return pool.submit(fail)
+        return pool.submit(fetch, start, end)
+
+    def fail() -> Buffer:
+        raise Unreadable(Reason.UNREACHABLE)
+
     patch = pytest.MonkeyPatch()
     patch.setattr(s3_object, "WHOLE", whole)
     patch.setattr(s3_object, "FIRST", 16)
     patch.setattr(s3_object, "LARGEST", 64)
     with patch.context():
         pool = s3_object.ThreadPoolExecutor(1)
-        file = io.BufferedReader(s3_object.ObjectFile(fetch, size, pool.submit), 8)
+        file = io.BufferedReader(s3_object.ObjectFile(fetch, size, ahead), 8)
         model = io.BytesIO(body)
         for name, amount, whence in ops:
             if name == "seek":
