@@ -55,13 +55,19 @@ STORE = Sqlite()
 
 
 def path_of(target: str) -> Path:
-    """``sqlite:///abs.db``, and ``sqlite://./rel.db`` for a path from here. Raises
-    ``UsageError``."""
+    """``sqlite:///var/a.db`` is absolute. Where there is no such file it may also be meant as
+    SQLAlchemy means it, relative to here; ``sqlite:////var/a.db`` is absolute to everyone.
+
+    Raises ``UsageError``.
+    """
     raw = re.sub(r"[?#].*", "", target.removeprefix(_SCHEME))
     name = os.fsdecode(unquote_to_bytes(raw))
-    if not name.startswith(("/", "./", "../")) or "\0" in name:
+    if not name.startswith(("/", "./", "../")) or not name.strip("/") or "\0" in name:
         raise UsageError(f"{target}: expected sqlite:///path/file.db")
-    path = Path(name)
+    here = name[1:] if name.startswith("/") and not name.startswith("//") else ""
+    path = Path(f"/{name.lstrip('/')}") if name.startswith("/") else Path(name)
+    if here and not os.path.lexists(path) and os.path.lexists(here):
+        path = Path(here)
     return path.resolve() if ".." in path.parts else Path.cwd() / path
 
 

@@ -88,6 +88,14 @@ def test_a_target_that_cannot_be(target: str) -> None:
         STORE.resolve(target, {})
 
 
+def test_the_spellings_of_one_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(folder / "a.db", "CREATE TABLE t(a)").close()
+    monkeypatch.chdir(folder)
+    spellings = (f"sqlite://{folder}/a.db", f"sqlite:///{folder}/a.db", "sqlite:///a.db")
+    uris = {STORE.resolve(target, {}).uri for target in (*spellings, "sqlite://./a.db")}
+    assert uris == {f"sqlite://{folder}/a.db"}
+
+
 def test_a_uri_leads_back(folder: Path) -> None:
     path = folder / "a %#?ü.db"
     make(path, "CREATE TABLE t(a)").close()
