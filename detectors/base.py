@@ -77,6 +77,8 @@ class FieldCounts:
     issued: int = 0
     """the same as ``seen``, for detectors that count other numbers too"""
     lengths: dict[int, int] = field(default_factory=dict)
+    weight: float = 1.0
+    """how far they speak for the field in question: less than 1 when they are those of several"""
 
     def add(self, other: FieldCounts) -> None:
         self.seen += other.seen

@@ -58,17 +58,25 @@ class Finder:
         if seen.high:
             yield from self._mainframe(data, lo, hi)
 
-    def _text(self, prefilter: Prefilter, data: Bytes, lo: int, hi: int) -> Iterator[Candidate]:
+    def _text(
+        self,
+        prefilter: Prefilter,
+        data: Bytes,
+        lo: int,
+        hi: int,
+        counter: fieldcount.Counter | None = None,
+    ) -> Iterator[Candidate]:
         """Numbers in ASCII digits. ``data`` may be a narrowed copy."""
+        counter = counter or self.counter
         for frame in prefilter.frames(data):
             runs = tokens(frame)
             long = np.flatnonzero(runs.length >= 12)
             if len(long):
                 start, length = runs.start[long], runs.length[long]
-                yield from _plain(frame, data, start, length, lo, hi, self.counter)
+                yield from _plain(frame, data, start, length, lo, hi, counter)
             groups, escaped = grouped(frame, runs)
             for some in groups:
-                yield from _grouped(frame, data, some, lo, hi)
+                yield from _grouped(frame, data, some, lo, hi, counter)
             last = -(1 << 30)
             for at in (escaped + frame.origin).tolist():
                 if at > last + _ESCAPE_STEP:
@@ -84,12 +92,17 @@ class Finder:
                 self._narrow = self._narrow or Prefilter()
                 text = encodings.narrow(part, name, phase)
                 base = first + phase
-                inner = self._text(self._narrow, text, -((base - begin) // 2), -((base - end) // 2))
+                # what is UTF-16-LE looks like UTF-16-BE from the byte before on: count it once
+                counter = self.counter if name == "utf-16-le" else fieldcount.Counter()
+                inner = self._text(
+                    self._narrow, text, -((base - begin) // 2), -((base - end) // 2), counter
+                )
                 for found in inner:
                     if found.layout in ("plain", "grouped", "broken"):
                         found.start = base + 2 * found.start
                         found.end = base + 2 * found.end
                         found.layout = name
+                        _wide_context(data, found, name)
                         yield found
 
     def _mainframe(self, data: Bytes, lo: int, hi: int) -> Iterator[Candidate]:
@@ -106,6 +119,14 @@ class Finder:
                     found.end += first
                     found.layout = "ebcdic"
                     yield found
+
+
+def _wide_context(data: Bytes, found: Candidate, encoding: str) -> None:
+    """The text around a number in UTF-16, letters of every script included."""
+    before = data[max(found.start % 2, found.start - 2 * BACK) : found.start].tobytes()
+    after = data[found.end : found.end + 2 * AHEAD].tobytes()
+    found.before = before.decode(encoding, "replace").encode("utf-8", "replace")[-BACK:]
+    found.after = after.decode(encoding, "replace").encode("utf-8", "replace")[:AHEAD]
 
 
 # --- in one piece --------------------------------------------------------------------------------
@@ -299,12 +320,22 @@ def _scientific(
 # --- in groups, escaped, encoded ----------------------------------------------------------------
 
 
-def _grouped(frame: Frame, data: Bytes, some: Grouped, lo: int, hi: int) -> Iterator[Candidate]:
+def _grouped(
+    frame: Frame, data: Bytes, some: Grouped, lo: int, hi: int, counter: fieldcount.Counter
+) -> Iterator[Candidate]:
     position = some.start + frame.origin
-    rows = np.flatnonzero((position >= lo) & (position < hi))
-    if len(rows) > 4 * _FEW:
-        rows = rows[~_amid_numbers(frame, some.start[rows], some.end[rows])]
-    for row in rows.tolist():
+    rows = ((position >= lo) & (position < hi)).nonzero()[0]
+    if not len(rows):
+        return
+    start, good = some.start[rows], some.luhn[rows]
+    field, sign = fieldcount.places(frame, data, start, some.length[rows], _GROUPED)
+    counter.add(field, good)
+    take = good.nonzero()[0]
+    if len(take) > _FEW:
+        none = np.zeros(len(good), np.bool_)
+        take = take[_not_ids(sign, take, good, none, none)]
+    for index in take.tolist():
+        row = int(rows[index])
         start, end = int(position[row]), int(some.end[row]) + frame.origin
         broken = bool(some.broken[row])
         found = _candidate(data, start, end, "broken" if broken else "grouped")
@@ -312,14 +343,12 @@ def _grouped(frame: Frame, data: Bytes, some: Grouped, lo: int, hi: int) -> Iter
         found.broken = broken
         gaps = re.findall(rb"[^0-9]+", data[start:end].tobytes())
         found.separator = next((gap for gap in gaps if b"\n" not in gap), b"")
+        found.field = int(field[index])
         yield found
 
 
-def _amid_numbers(frame: Frame, start: Places, end: Places) -> Flags:
-    """Which groups have more digits on both sides: somewhere in a long row of numbers."""
-    data = frame.data
-    inside: Flags = ((data[start - 2] - np.uint8(48)) < 10) & ((data[end + 1] - np.uint8(48)) < 10)
-    return inside
+_GROUPED = 0x5A5A
+"""keeps the fields of grouped numbers apart from those of numbers in one piece"""
 
 
 _ESCAPE_STEP = 64

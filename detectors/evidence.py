@@ -84,7 +84,7 @@ _PRIOR: dict[tuple[str, int], float] = {
 }
 _RARE = -0.8
 
-_SEPARATOR_WEIGHT = {b" ": 1.8, b"-": 1.8, b".": 0.5, b"/": 0.0, b"_": 0.5, b"\t": -0.6, b"  ": 0.8}
+_SEPARATOR_WEIGHT = {b" ": 0.5, b"-": 1.5, b".": 0.2, b"/": 0.0, b"_": 0.5, b"\t": -0.6, b"  ": 0.3}
 
 _KEY = re.compile(
     r"(?:[\"'`]?(?P<key>[^\W\d_][\w.\-]{0,40})[\"'`\]]?\s{0,3}(?:=>|:=|[=:])\s{0,3}[\"'`\[({]{0,3}"
@@ -92,8 +92,8 @@ _KEY = re.compile(
     r"|\b(?P<glued>[^\W\d_]{2,24})[_\-#:]?)\Z"
 )
 _EXPIRY = re.compile(
-    rb"(?<![0-9])(?:(?:0[1-9]|1[0-2])[/\-.| ,;:]{0,3}(?:20)?[2-4][0-9]"
-    rb"|(?:20)?[2-4][0-9][/\-.| ,;:]{1,3}(?:0[1-9]|1[0-2]))(?![0-9])"
+    rb"(?<![0-9/\-.])(?:(?:0?[1-9]|1[0-2]) ?[/\-|] ?(?:20)?[2-4][0-9]"
+    rb"|(?:20)?[2-4][0-9] ?[/\-|] ?(?:0[1-9]|1[0-2]))(?![0-9/\-.:])"
 )
 _ESCAPED = re.compile(rb"(?:\\[nrtfb]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})\Z")
 _ESCAPED_AHEAD = re.compile(rb"\\[nrtfbu\"']|%[0-9A-Fa-f]{2}|&[a-z#]")
@@ -129,6 +129,9 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
         value -= 4.5
         why.append("the check digit does not fit")
     value += _layout(found, why)
+    if found.layout in ("base64", "hex") and not found.before and not found.after:
+        value += 2.5
+        why.append("encoded by itself")
     before, after = _texts(found)
     key = _key(before)
     name = column or key
@@ -146,7 +149,9 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
         why.append(f"“{good}” stands near")
     if bad and named < 1:
         why.append(f"“{bad}” stands near")
-    if _EXPIRY.search(found.after[:40]) or _EXPIRY.search(found.before[-40:]):
+    if _EXPIRY.search(found.after[:40].split(b"\n")[0]) or _EXPIRY.search(
+        found.before[-40:].split(b"\n")[-1]
+    ):
         value += 1.5
         why.append("an expiry date stands beside it")
     return sigmoid(value), tuple(why)

@@ -80,10 +80,13 @@ def _as_counts(
 # --- the field of a number -------------------------------------------------------------------
 
 
-def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Places, Words]:
+def places(
+    frame: Frame, data: Bytes, start: Places, size: Places, salt: int = 0
+) -> tuple[Places, Words]:
     """Field number and an exact 64-bit signature for each number at ``start`` in the frame.
 
-    ``data`` is the buffer the frame was taken from. Looks at most ``REACH`` bytes back.
+    ``data`` is the buffer the frame was taken from. Looks at most ``REACH`` bytes back. Another
+    ``salt`` gives other fields for the same places.
     """
     word = _without_digits(frame.load(start - 8))
     before = _last_byte(word)
@@ -102,6 +105,8 @@ def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Plac
     if len(keyed):
         word[keyed] = _key_only(word[keyed])
     if len(keyed) < len(before):
+        others = (~_KEYED[before]).nonzero()[0]
+        word[others] = _from_line_start(word[others])
         for delimiter in _DELIMITERS:
             columns = np.flatnonzero(before == delimiter[0])
             if not len(columns):
@@ -110,8 +115,8 @@ def places(frame: Frame, data: Bytes, start: Places, size: Places) -> tuple[Plac
             number = _column(data, position, delimiter[0])
             word[columns] = number.view(np.uint64) + _U(delimiter[0] << 32)
         word[(before == 10) | (before == 0) | (before == 13)] = _U(10)
-    group = ((size - 12) << 4) + _KINDS[before]
-    word = (word ^ (size.view(np.uint64) << _U(58))) * _U(0x9E3779B97F4A7C15)
+    group = ((size - 12) << 4) + (14 if salt else _KINDS[before])
+    word = (word ^ (size.view(np.uint64) << _U(58)) ^ _U(salt)) * _U(0x9E3779B97F4A7C15)
     fine = ((word ^ (word >> _U(29))) * _U(0xBF58476D1CE4E5B9)) >> _U(64 - FINE)
     return 1 + ((group << FINE) | fine.view(np.int64)), word
 
@@ -135,12 +140,27 @@ def _key_only(word: Words) -> Words:
     """Clears what stands in front of the key: all up to the last of ``space , { & ( ?`` that is
     not one of the last three bytes (these are the quote, colon and space behind the key)."""
     ends = np.zeros_like(word)
-    for char in b" ,{&?":
-        x = word ^ _U(char * 0x0101010101010101)
-        ends |= ~(((x & _LOW7) + _LOW7) | x | _LOW7)
-    ends &= _U(0x0000008080808080)
+    for char in b"\n ,{&?":
+        ends |= _equal(word, char)
+    return _after(word, ends & _U(0x0000008080808080))
+
+
+def _from_line_start(word: Words) -> Words:
+    """Clears what stands on the line before."""
+    return _after(word, _equal(word, 10))
+
+
+def _equal(word: Words, char: int) -> Words:
+    """0x80 in every byte that equals ``char``."""
+    x = word ^ _U(char * 0x0101010101010101)
+    flags: Words = ~(((x & _LOW7) + _LOW7) | x | _LOW7)
+    return flags
+
+
+def _after(word: Words, ends: Words) -> Words:
+    """Clears all bytes up to the last one marked with 0x80."""
     for step in (8, 16, 32):
-        ends |= ends >> _U(step)
+        ends = ends | (ends >> _U(step))
     return word & ~((ends >> _U(7)) * _U(0xFF))
 
 

@@ -36,7 +36,10 @@ def lookup(fields: Mapping[int, FieldCounts], field: int) -> FieldCounts | None:
     for other, counts in fields.items():
         if other and (other - 1) >> FINE == group:
             total.add(counts)
-    return total if total.seen >= 50 else own
+    if total.seen < 50:
+        return own
+    total.weight = 0.35  # a group is many fields in one
+    return total
 
 
 def sigmoid(value: float) -> float:
@@ -56,7 +59,8 @@ def settle(
     score = sigmoid(logit(score) + value)
     if counts is None or abs(value) < 0.5:
         return score, why
-    share = f"{counts.luhn} of {counts.seen} numbers in this field have a good check digit"
+    place = "in this field" if counts.weight == 1.0 else "of this kind"
+    share = f"{counts.luhn} of {counts.seen} numbers {place} have a good check digit"
     return score, (share + (", as cards do" if value > 0 else ", as chance would"), *why)
 
 
@@ -78,14 +82,17 @@ def shift(counts: FieldCounts | None) -> float:
     """
     if counts is None or counts.seen < 2:
         return 0.0
-    n, good = counts.seen, min(counts.luhn, counts.seen)
+    # without the number itself: that it passes is known already
+    good = max(0, min(counts.luhn, counts.seen) - 1)
+    n = counts.seen - 1
     logs = []
     for share, prior in zip(_SHARES, _PRIOR, strict=True):
         p = share * _CARD_LUHN + (1 - share) * 0.1
         logs.append(math.log(prior) + good * math.log(p) + (n - good) * math.log(1 - p))
     top = max(logs)
     weights = [math.exp(value - top) for value in logs]
-    return _odds(weights) - _odds(_PRIOR)
+    value = counts.weight * (_odds(weights) - _odds(_PRIOR))
+    return value * min(1.0, n / 4) if value > 0 else value  # two in a row may be chance
 
 
 def _odds(weights: Iterable[float]) -> float:

@@ -95,13 +95,13 @@ _USUAL_CODES = np.array(sorted(_code(groups) for groups in USUAL))
 
 
 class Grouped(NamedTuple):
-    """Candidates of one frame. ``digits`` has 19 columns, right-aligned, zeros in front;
-    ``groups`` has the group lengths, zeros behind; ``broken`` says that a gap is a line end."""
+    """Issued numbers of one frame. ``groups`` has the group lengths, zeros behind; ``broken`` says
+    that a gap is a line end."""
 
     start: Places
     end: Places
     length: Places
-    digits: Bytes
+    luhn: Flags
     groups: Bytes
     broken: Flags
 
@@ -111,7 +111,7 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     escape, whose surroundings have to be decoded before anything can be said."""
     size = tokens.length
     kind = _KIND.take(frame.data.take(tokens.start + size))
-    near = (kind * (size <= 10)).nonzero()[0]
+    near = (kind * (size <= 15)).nonzero()[0]
     if not len(near):
         return [], near
     start, size, kind = tokens.start[near], size[near], kind[near]
@@ -120,7 +120,7 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     escaped = (kind == _ESCAPE) & (gap <= 9)
     second = rest >> (gap & 63).view(np.uint64)
     # the second group has four digits, too
-    keep = (gap <= _GAP) & (second & _U(15) == 15)
+    keep = (gap <= _GAP) & (second & _U(15) == 15) & ((size <= 8) | (kind == _LINE))
     line = (keep & (kind >= _LINE)).nonzero()[0]
     if len(line):
         keep[line] = _over_line(frame, start[line], size[line], gap[line], second[line])
@@ -140,7 +140,7 @@ def _over_line(frame: Frame, start: Places, size: Places, gap: Places, second: W
     left = second >> (ahead & 63).view(np.uint64)
     third = left >> (trailing_zeros(left) & 63).view(np.uint64)
     begun = (size == 4) & (ahead >= 4) & (ahead <= 6) & (third & _U(15) == 15)
-    one_line = frame.data.take(start + size + gap - 1) != 10
+    one_line = (frame.data.take(start + size + gap - 1) != 10) & (size <= 8)
     flags: Flags = whole | begun | one_line
     return flags
 
@@ -216,13 +216,20 @@ def _collect(
     row = np.arange(len(fits))
     for column in range(6):
         prefix = prefix * 10 + digits[row, LONGEST - total + column]
-    good = np.flatnonzero(issued(prefix, total) & luhn_rows(digits))
+    good = np.flatnonzero(issued(prefix, total))
     if len(good):
         groups = np.zeros((len(good), MAX_GROUPS), np.uint8)
         for column, size in enumerate(sizes):
             groups[:, column] = size[good]
         out.append(
-            Grouped(start[good], end[good], total[good], digits[good], groups, broken[fits][good])
+            Grouped(
+                start[good],
+                end[good],
+                total[good],
+                luhn_rows(digits[good]),
+                groups,
+                broken[fits][good],
+            )
         )
 
 

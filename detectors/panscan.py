@@ -45,6 +45,8 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
         if name is None or key_weight(name) < 4:
             return []
     score, why = judge(found, column)
+    # digits inside a longer token: the field it stands under says nothing
+    torn = found.before[-1:].isalnum() or found.after[:1].isalnum()
     if found.layout in ("lost-digit", "scientific") and not found.luhn:
         score = 0.9 if column else 0.6
         why = ("a number stored as a float: the last digit follows from the others", *why)
@@ -78,7 +80,7 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
                 iin.brands(found.digits),
                 why,
                 found.layout,
-                found.field if stripe is None else 0,
+                found.field if stripe is None and not torn else 0,
             )
         )
     return out
@@ -95,7 +97,7 @@ def _without_overlaps(matches: list[Match]) -> list[Match]:
     tracks = [m for m in matches if m.entity != "CREDIT_CARD"]
     cards = sorted(
         (m for m in matches if m.entity == "CREDIT_CARD"),
-        key=lambda m: (-m.score, m.start, m.start - m.end),
+        key=lambda m: (-m.score, m.start - m.end, -m.start),
     )
     kept: list[Match] = []
     taken: dict[int, list[tuple[int, int]]] = {}

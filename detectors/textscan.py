@@ -36,7 +36,7 @@ def numbers(text: bytes) -> Iterator[Piece]:
             piece = _piece(text, [(start, end)], False, b"")
             if piece:
                 yield piece
-        if 4 <= end - start <= 10:
+        if 4 <= end - start <= 15:
             yield from _groups(text, runs, index)
 
 

@@ -67,6 +67,8 @@ def key_weight(name: str) -> float:
         return 6.0 if number or pairs & _CARD_PARTS else 4.5
     if against:
         return -6.0
+    if len(name) == 1 and name not in "n":
+        return -1.0
     if parts <= {"number", "num", "no", "nr", "n", "value", "data", "text"}:
         return 0.0
     return -0.3
@@ -102,6 +104,7 @@ _OTHER = """
     epoch/timestamp/usec/nsec/micros/millis/nanos/hash/checksum/digest/latitude/longitude
     coordinate/coordinates/transaction/transaction id/txn/txn id/ref/reference/ref no
     reference number/ticket/batch/account balance/phone/telephone/fax/vin/meter/pointer/snowflake
+    req/size/sizes/scores/ports/years/rows/port/size/range/lot/zip/tweet/user id
     cursor/nonce/bestellung/bestellnummer/auftrag/sendungsnummer/commande/pedido/ordine/заказ
 """
 
@@ -127,21 +130,36 @@ _UNSPACED = {
 def text_weight(before: str, after: str) -> tuple[float, str, str]:
     """What the words around a number say; and the strongest word for it and against it.
 
-    A word counts less the further away it stands; only the strongest for and the strongest
-    against count, since words repeat each other. Words behind the number count for less.
+    A word counts less the further away it stands, and less on another line; only the strongest for
+    and the strongest against count, since words repeat each other. A word for it on its own line
+    makes words against it on other lines irrelevant.
     """
-    best = worst = 0.0
-    good = bad = ""
+    best = worst = elsewhere = 0.0
+    good = bad = other = ""
     for text, back in ((before.casefold(), True), (after.casefold(), False)):
         for phrase, start, end in _known(text):
             distance = len(text) - end if back else start
             weight = _PHRASES.get(phrase) or _UNSPACED[phrase]
-            weight *= (1.0 if back else 0.6) * (1.0 if distance <= 24 else 24 / distance)
+            weight *= _nearness(distance, back)
+            same_line = "\n" not in (text[end:] if back else text[:start])
+            if not same_line:
+                weight *= 0.5 if back else 0.25
             if weight > best:
                 best, good = weight, phrase
-            elif weight < worst:
+            elif weight < worst and same_line:
                 worst, bad = weight, phrase
+            elif weight < elsewhere:
+                elsewhere, other = weight, phrase
+    if elsewhere < worst and best < 2.0:
+        worst, bad = elsewhere, other
     return best + worst, good, bad
+
+
+def _nearness(distance: int, back: bool) -> float:
+    """2 for a word right in front, 1 up to 24 characters, then less and less; behind, 0.6."""
+    if back and distance <= 4:
+        return 2.0
+    return (1.0 if back else 0.6) * (1.0 if distance <= 24 else 24 / distance)
 
 
 def _known(text: str) -> Iterator[tuple[str, int, int]]:

@@ -39,12 +39,19 @@ class Document:
 
 
 def card(brand: str, rng: random.Random, length: int | None = None) -> str:
-    """A made-up number of a brand, with a good check digit."""
-    rule = rng.choice([r for r in iin.RULES if r.brand == brand])
-    size = length if length in rule.lengths else rng.choice(rule.lengths)
-    prefix = str(rng.randrange(int(rule.low), int(rule.high) + 1))
-    body = prefix + "".join(rng.choices("0123456789", k=size - 1 - len(prefix)))
-    return body + luhn.check_digit(body)
+    """A made-up number of a brand, with a good check digit.
+
+    Not one whose first groups are a good number by themselves: in groups nobody could tell which
+    of the two is meant.
+    """
+    while True:
+        rule = rng.choice([r for r in iin.RULES if r.brand == brand])
+        size = length if length in rule.lengths else rng.choice(rule.lengths)
+        prefix = str(rng.randrange(int(rule.low), int(rule.high) + 1))
+        body = prefix + "".join(rng.choices("0123456789", k=size - 1 - len(prefix)))
+        pan = body + luhn.check_digit(body)
+        if not any(luhn.valid(pan[:n]) and iin.brands(pan[:n]) for n in (12, 16) if n < size):
+            return pan
 
 
 def groups(pan: str) -> list[str]:
@@ -268,9 +275,13 @@ def noise_line(rng: random.Random) -> str:
 
 
 def document(
-    seed: int, noise: int, layouts: dict[str, Callable[[str, random.Random], str]] | None = None
+    seed: int,
+    noise: int,
+    layouts: dict[str, Callable[[str, random.Random], str]] | None = None,
+    codec: str = "utf-8",
 ) -> Document:
-    """Every layout with every brand once, each amid ``noise`` lines of look-alikes."""
+    """Every layout with every brand once, each amid ``noise`` lines of look-alikes; in words that
+    can be written in ``codec``, though the document is UTF-8."""
     rng = random.Random(seed)
     chosen = LAYOUTS if layouts is None else layouts
     plan = [(layout, brand) for layout in chosen for brand in iin.BRANDS]
@@ -281,7 +292,10 @@ def document(
     for layout, brand in plan:
         pan = card(brand, rng)
         lines = [noise_line(rng) for _ in range(noise)]
-        lines.insert(rng.randrange(noise + 1), chosen[layout](pan, rng))
+        line = chosen[layout](pan, rng)
+        while "?" in line.replace("?", "").encode(codec, "replace").decode(codec):
+            line = chosen[layout](pan, rng)
+        lines.insert(rng.randrange(noise + 1), line)
         text = ("\n".join(lines) + "\n").encode()
         start, end = text.index(b"\x01"), text.index(b"\x02") - 1
         parts.append(text.replace(b"\x01", b"").replace(b"\x02", b""))
@@ -293,8 +307,9 @@ def document(
 
 def encoded(seed: int, noise: int, name: str) -> Document:
     """Every brand, plain and grouped, in a document that is encoded as a whole."""
-    plain = document(seed, noise, {k: LAYOUTS[k] for k in ("plain", "space", "dash", "card=")})
     codec = WHOLE[name]
+    some = {key: LAYOUTS[key] for key in ("plain", "space", "dash", "card=")}
+    plain = document(seed, noise, some, codec)
     out = Document(f"{name}, seed {seed}", b"")
     text = plain.data.decode()
     if codec.startswith("cp"):
