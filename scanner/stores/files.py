@@ -104,7 +104,7 @@ def spell(key: str) -> str:
 
 
 class OpenFiles:
-    """A folder or a single file. ``Unit.key`` is the path below the folder, "" for the file."""
+    """A folder or a single file. ``Unit.key`` is the path below the folder, or the file's name."""
 
     def __init__(self, store: Store, path: Path, seal_name: SealName) -> None:
         self._store, self._path, self._seal_name = store, path, seal_name
@@ -114,6 +114,7 @@ class OpenFiles:
         except OSError as error:
             raise _unreadable(error, gone=Reason.NOT_FOUND) from None
         self.device = self._info.st_dev
+        self._single = not stat.S_ISDIR(self._info.st_mode)
         self._folders: OrderedDict[str, int] = OrderedDict()
         self._modes: filefacts.Modes | None = None
 
@@ -122,10 +123,10 @@ class OpenFiles:
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
         """Depth first, by name in each folder. The largest folder's names are held in memory."""
         modes = filefacts.Modes(self._path)
-        if stat.S_ISDIR(self._info.st_mode):
-            yield from self._tree(ignore, modes)
+        if self._single:
+            yield self._item(self._path.name, self._info, modes)
         else:
-            yield self._item("", self._info, modes)
+            yield from self._tree(ignore, modes)
         self._modes = modes
 
     def _tree(self, ignore: Ignore, modes: filefacts.Modes) -> Iterator[Unit | Outcome]:
@@ -203,7 +204,7 @@ class OpenFiles:
 
     def open_target(self) -> Source:
         """The target itself, when it is a file. Raises ``Unreadable``."""
-        return self._open("")
+        return self._open(self._path.name)
 
     def _open(self, key: str) -> Source:
         try:
@@ -226,7 +227,7 @@ class OpenFiles:
 
     def _descriptor(self, key: str) -> int:
         """An open descriptor; without touching the time of last access where that is allowed."""
-        if not key:  # the target: a link is followed
+        if self._single:  # the target: a link is followed
             return _open_untouched(str(self._path), _READ, None)
         folder, _, name = key.rpartition("/")
         return _open_untouched(name, _READ | os.O_NOFOLLOW, self._folder(folder))
@@ -257,7 +258,7 @@ class OpenFiles:
 
     def _sibling(self, key: str, suffix: str) -> Source | None:
         try:
-            if key:
+            if not self._single:
                 return self._open(key + suffix)
             beside = Path(f"{os.path.realpath(self._path)}{suffix}")
             with closing(OpenFiles(self._store, beside, self._seal_name)) as opened:
@@ -279,11 +280,11 @@ class OpenFiles:
         if now.st_mtime_ns != before.st_mtime_ns:
             return Problem(Reason.CHANGED, "was written to while it was read")
         try:
-            if key:
+            if self._single:
+                there = self._path.stat()
+            else:
                 folder, _, name = key.rpartition("/")
                 there = os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
-            else:
-                there = self._path.stat()
         except (OSError, Unreadable):
             return Problem(Reason.CHANGED, "was removed or renamed while it was read")
         if (there.st_dev, there.st_ino) != (before.st_dev, before.st_ino):

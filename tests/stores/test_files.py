@@ -135,7 +135,7 @@ def test_order_is_by_name_and_folders_are_entered_in_place(tmp_path: Path) -> No
 def test_a_single_file_has_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "app.log").write_text("hello")
     (unit,) = listed(tmp_path / "app.log")[0]
-    assert (unit.name, unit.size) == ("app.log", 5)
+    assert (unit.key, unit.name, unit.size) == ("app.log", "app.log", 5)
 
 
 def test_what_is_no_regular_file_is_told(tmp_path: Path) -> None:
