@@ -139,7 +139,7 @@ def _classify(table: Bytes, code: int) -> None:
 
 @cache
 def _ebcdic_table() -> Bytes:
-    text = bytes(range(256)).decode("cp037")
+    text = bytes(range(256)).decode("cp037").replace("\x85", "\n")
     return np.frombuffer(text.encode("latin-1", "replace"), np.uint8).copy()
 
 

@@ -95,6 +95,8 @@ _EXPIRY = re.compile(
     rb"(?<![0-9/\-.])(?:(?:0?[1-9]|1[0-2]) ?[/\-|] ?(?:20)?[2-4][0-9]"
     rb"|(?:20)?[2-4][0-9] ?[/\-|] ?(?:0[1-9]|1[0-2]))(?![0-9/\-.:])"
 )
+# South Africa: birth date, sequence, citizenship 0 or 1, 8 or 9, and a Luhn digit
+_PERSON = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{4}[01][89][0-9]")
 _ESCAPED = re.compile(rb"(?:\\[nrtfb]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})\Z")
 _ESCAPED_AHEAD = re.compile(rb"\\[nrtfbu\"']|%[0-9A-Fa-f]{2}|&[a-z#]")
 _HEXISH = re.compile(rb"[0-9a-fA-F\-]*\Z")
@@ -114,7 +116,14 @@ def _texts(found: Candidate) -> tuple[str, str]:
     escape = _ESCAPED.search(before)
     if escape:
         before = before[: escape.start()] + (b"=" if escape[0].upper() == b"%3D" else b" ")
-    return before.decode("utf-8", "replace"), found.after.decode("utf-8", "replace")
+    # the windows may begin and end inside a character
+    return _text(before, slice(3, None)), _text(found.after, slice(-3))
+
+
+def _text(raw: bytes, sure: slice) -> str:
+    """UTF-8, or Latin-1 where it is not UTF-8."""
+    text = raw.decode("utf-8", "replace")
+    return raw.decode("latin-1") if "\ufffd" in text[sure] else text
 
 
 def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]:
@@ -128,6 +137,9 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
     if not found.luhn:
         value -= 4.5
         why.append("the check digit does not fit")
+    if _PERSON.fullmatch(found.digits):
+        value -= 6.0
+        why.append("has the form of a national identity number")
     value += _layout(found, why)
     if found.layout in ("base64", "hex") and not found.before and not found.after:
         value += 2.5

@@ -152,7 +152,7 @@ def text_weight(before: str, after: str) -> tuple[float, str, str]:
                 elsewhere, other = weight, phrase
     if elsewhere < worst and best < 2.0:
         worst, bad = elsewhere, other
-    return best + worst, good, bad
+    return best + (worst if best < 5.0 else worst / 2), good, bad
 
 
 def _nearness(distance: int, back: bool) -> float:

@@ -1,6 +1,6 @@
-"""How right the card detector is: recall and precision by layout and brand, false finds, calibration.
+"""How right the card detector is: recall by layout and brand, false finds, calibration.
 
-    python -m tools.accuracy [SEEDS] [--packages FOLDER]
+    python tools/accuracy.py [SEEDS] [--packages FOLDER]
 
 Runs over the project's own labelled texts; with the environment variable ``CARDTRAIL_CORPORA``
 naming a folder of outside data, over that too. Numbers are printed masked.
@@ -20,10 +20,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import generate
+from generate import Document
+
 import detectors
 from detectors.base import CONFIRMED, POSSIBLE, Match, State
-from tools import generate
-from tools.generate import Document
 
 REAL = (State.CLEAR, State.ENCODED, State.TEST)
 
@@ -55,7 +56,7 @@ class Tally:
 
     def add(self, document: Document) -> None:
         """Match what was found with the labels: same digits, overlapping span."""
-        open_labels = {(label.start, label.end): label for label in document.labels}
+        wanted = {(label.start, label.end): label for label in document.labels}
         near = defaultdict(list)
         for label in document.labels:
             for cell in range(label.start >> 8, (label.end >> 8) + 1):
@@ -77,12 +78,12 @@ class Tally:
                 if match.score >= POSSIBLE:
                     line = _line(document.data, match, digits)
                     self.false.append((match.score, f"{document.name}: {line}"))
-            elif match.score >= CONFIRMED and open_labels.pop((owner.start, owner.end), None):
+            elif match.score >= CONFIRMED and (owner.start, owner.end) in wanted:
+                del wanted[owner.start, owner.end]
                 for key in (("layout", owner.layout), ("brand", owner.brand)):
                     self.hit[key] += 1
         self.missed += [
-            f"{label.layout:16} {label.brand:14} {mask(label.pan)}"
-            for label in open_labels.values()
+            f"{label.layout:16} {label.brand:14} {mask(label.pan)}" for label in wanted.values()
         ]
 
 
@@ -166,12 +167,12 @@ def special() -> None:
 
 
 def _dense() -> bytes:
-    from tools.bench_detectors import dense
+    from bench_detectors import dense
 
     return dense(20_000_000)
 
 
-# --- outside data ----------------------------------------------------------------------------------
+# --- outside data --------------------------------------------------------------------------------
 
 
 def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:

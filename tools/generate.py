@@ -1,4 +1,4 @@
-"""Labelled text for measuring detectors: cards in every layout and brand, amid what looks like them.
+"""Labelled text for measuring detectors: cards of every layout and brand amid look-alikes.
 
 Everything is made up from a seed. A ``Document`` knows where each card stands; all else in it is
 noise: ids, time stamps, serial numbers, coordinates and the rest of what logs and tables hold.
@@ -65,7 +65,7 @@ def groups(pan: str) -> list[str]:
     return out
 
 
-# --- layouts: text with the place of the card marked by \x01 ... \x02 -----------------------------
+# --- layouts: text with the place of the card marked by \x01 ... \x02 ---------------------------
 
 _SENTENCES = (
     "please charge my credit card {} and send the receipt",
@@ -103,6 +103,8 @@ def _keyed(template: str) -> Callable[[str, random.Random], str]:
 
 def _broken(pan: str, rng: random.Random) -> str:
     cut = rng.randrange(4, len(pan) - 3)
+    while iin.brands(pan[:cut]) and luhn.valid(pan[:cut]):  # a good number by itself
+        cut -= 1
     return _sentence(pan[:cut] + rng.choice(("\n", "\r\n", "=\r\n")) + pan[cut:], rng)
 
 
@@ -179,6 +181,10 @@ def _digits(rng: random.Random, count: int) -> str:
     return str(rng.randrange(1, 10)) + "".join(rng.choices("0123456789", k=count - 1))
 
 
+def _two(rng: random.Random, most: int) -> str:
+    return f"{rng.randrange(1, most + 1):02d}"
+
+
 def _iban(rng: random.Random) -> str:
     country, size = rng.choice((("DE", 18), ("ES", 20), ("FR", 23), ("NL", 10)))
     body = ("".join(rng.choices("ABCDEFGH", k=4)) if country == "NL" else "") + _digits(rng, size)
@@ -222,6 +228,8 @@ NOISE: dict[str, Callable[[random.Random], str]] = {
     "uuid digits": lambda r: (
         f"id {_digits(r, 8)}-{_digits(r, 4)}-4{_digits(r, 3)}-8{_digits(r, 3)}-{_digits(r, 12)}"
     ),
+        f"id {_digits(r, 8)}-{_digits(r, 4)}-4{_digits(r, 3)}-8{_digits(r, 3)}-{_digits(r, 12)}"
+    ),
     "hex": lambda r: f"sha1 {r.getrandbits(160):040x} blob",
     "imei": lambda r: f"device imei {_imei(r)} online",
     "iccid": lambda r: f"SIM iccid={_iccid(r)}",
@@ -251,7 +259,7 @@ NOISE: dict[str, Callable[[random.Random], str]] = {
     "path": lambda r: f"GET /static/{_digits(r, 16)}/img_{_digits(r, 13)}.png 200",
     "url": lambda r: f"https://example.com/p/{_digits(r, 15)}?v={_digits(r, 13)}",
     "pid lines": lambda r: (
-        f"pid={r.randrange(99999)} mem={r.randrange(10**7)}\n2026-03-01 {r.randrange(24):02d}:00:11 up"
+        f"pid={r.randrange(99999)} mem={r.randrange(10**7)}\n2026-03-01 {_two(r, 23)}:00:11 up"
     ),
     "epoch date": lambda r: (
         f"{r.randrange(14 * 10**8, 18 * 10**8)} 2005.11.{r.randrange(1, 31):02d} R02-M1-N0 RAS KERNEL INFO"
