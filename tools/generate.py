@@ -65,7 +65,7 @@ def groups(pan: str) -> list[str]:
     return out
 
 
-# --- layouts: text with the place of the card marked by \x01 ... \x02 ---------------------------
+# --- layouts: text with the place of the card marked by \x01 ... \x02 -----------------------------
 
 _SENTENCES = (
     "please charge my credit card {} and send the receipt",
@@ -174,15 +174,11 @@ WHOLE: dict[str, str] = {
 """encodings of a whole document"""
 
 
-# --- noise -----------------------------------------------------------------------------------------
+# --- noise ---------------------------------------------------------------------------------------
 
 
 def _digits(rng: random.Random, count: int) -> str:
     return str(rng.randrange(1, 10)) + "".join(rng.choices("0123456789", k=count - 1))
-
-
-def _two(rng: random.Random, most: int) -> str:
-    return f"{rng.randrange(1, most + 1):02d}"
 
 
 def _iban(rng: random.Random) -> str:
@@ -228,8 +224,6 @@ NOISE: dict[str, Callable[[random.Random], str]] = {
     "uuid digits": lambda r: (
         f"id {_digits(r, 8)}-{_digits(r, 4)}-4{_digits(r, 3)}-8{_digits(r, 3)}-{_digits(r, 12)}"
     ),
-        f"id {_digits(r, 8)}-{_digits(r, 4)}-4{_digits(r, 3)}-8{_digits(r, 3)}-{_digits(r, 12)}"
-    ),
     "hex": lambda r: f"sha1 {r.getrandbits(160):040x} blob",
     "imei": lambda r: f"device imei {_imei(r)} online",
     "iccid": lambda r: f"SIM iccid={_iccid(r)}",
@@ -259,10 +253,11 @@ NOISE: dict[str, Callable[[random.Random], str]] = {
     "path": lambda r: f"GET /static/{_digits(r, 16)}/img_{_digits(r, 13)}.png 200",
     "url": lambda r: f"https://example.com/p/{_digits(r, 15)}?v={_digits(r, 13)}",
     "pid lines": lambda r: (
-        f"pid={r.randrange(99999)} mem={r.randrange(10**7)}\n2026-03-01 {_two(r, 23)}:00:11 up"
+        f"pid={r.randrange(99999)} mem={r.randrange(10**7)}\n"
+        f"2026-03-01 {r.randrange(24):02d}:00:11 up"
     ),
     "epoch date": lambda r: (
-        f"{r.randrange(14 * 10**8, 18 * 10**8)} 2005.11.{r.randrange(1, 31):02d} R02-M1-N0 RAS KERNEL INFO"
+        f"{r.randrange(14 * 10**8, 18 * 10**8)} 2005.11.{r.randrange(1, 31):02d} R02-M1-N0 RAS INFO"
     ),
     "money": lambda r: f"total {r.randrange(10**7)}.{r.randrange(100):02d} balance {_digits(r, 9)}",
     "quoted url": lambda r: "ref=" + quote(f"order {_digits(r, 16)}"),
@@ -279,7 +274,7 @@ def noise_line(rng: random.Random) -> str:
     return NOISE[rng.choice(tuple(NOISE))](rng)
 
 
-# --- documents -------------------------------------------------------------------------------------
+# --- documents -----------------------------------------------------------------------------------
 
 
 def document(
