@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from reports import figures, requirements, words
 from reports.figures import ReadTotals
 from scanner.model import (
+    LOCAL_KINDS,
     Access,
     Coverage,
     Finding,
@@ -237,13 +238,11 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
 # --- access -------------------------------------------------------------------------------------
 
 
-LOCAL = frozenset({"files", "sqlite"})
-"""Kinds of store that lie on a machine: the public is whoever has an account on it."""
-
-
 def _could(report: StoreReport, public: bool) -> tuple[str, ...]:
     access = report.access
-    anyone = "Any account of the machine" if report.store.kind in LOCAL else "Anyone: it is public"
+    anyone = (
+        "Any account of the machine" if report.store.kind in LOCAL_KINDS else "Anyone: it is public"
+    )
     said = [anyone] if public else []
     count = figures.could_read_count(access)
     known = sum(grant.kind != "public" for grant in access.could_read)
@@ -302,7 +301,7 @@ def _steps(
         if public:
             steps.append(
                 "Take read access away from all other accounts of the machine."
-                if report.store.kind in LOCAL
+                if report.store.kind in LOCAL_KINDS
                 else "Close public access today."
             )
         if sad:

@@ -116,6 +116,7 @@ def _coverage(coverage: RunCoverage) -> Record:
         "bytes_scanned": coverage.bytes_scanned,
         "excluded": coverage.excluded,
         "reasons": dict(sorted(coverage.reasons.items())),
+        "reasons_in_part": dict(sorted(coverage.reasons_in_part.items())),
     }
 
 

@@ -165,9 +165,14 @@ def _coverage() -> Schema:
                 "type": "object",
                 "additionalProperties": _count(least=1),
             },
+            "reasons_in_part": {
+                "description": "Of sampled, the same.",
+                "type": "object",
+                "additionalProperties": _count(least=1),
+            },
         },
         "How much was read.",
-        optional=("excluded",),
+        optional=("excluded", "reasons_in_part"),
     )
 
 

@@ -227,8 +227,9 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
     for table in settings.store:
         table.uri = _absolute(table.uri, base)
     for evidence in settings.evidence:
-        if isinstance(evidence.options.get("uri"), str):
-            evidence.options["uri"] = _absolute(evidence.options["uri"], base)
+        for option in ("uri", "selectors"):
+            if isinstance(evidence.options.get(option), str):
+                evidence.options[option] = _absolute(evidence.options[option], base)
     if settings.key.file:
         settings.key.file = str(base / Path(settings.key.file).expanduser())
     if request.key_file:
@@ -252,7 +253,8 @@ def _named(tables: list[StoreTable], targets: Sequence[str]) -> list[StoreTable]
 def _absolute(uri: str, base: Path) -> str:
     """Paths of a configuration count from its folder, paths of the command line from here."""
     if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
-        return f"sqlite:///{base / uri.removeprefix('sqlite:///')}"
+        path = uri.removeprefix("sqlite:///")
+        return uri if os.path.lexists(f"/{path}") else f"sqlite:///{base / path}"
     if "://" in uri:
         return uri
     return os.path.normpath(base / Path(uri).expanduser())

@@ -117,6 +117,8 @@ class Reader(Protocol):
     """One family of formats."""
 
     name: str
+    priority: int
+    """the reader with the lowest that claims a source gets it"""
     sliceable: bool
     """True when a part can be read by offsets without the rest (text can, gzip not)"""
 
@@ -167,7 +169,8 @@ class OpenStore(Protocol):
         ...
 
     def facts(self) -> tuple[Fact, ...]:
-        """Protection facts. Never raises: what cannot be asked is *unknown* with the reason."""
+        """Protection facts, asked for once, after ``units``. Never raises: what cannot be asked is
+        *unknown* with the reason."""
         ...
 
     def access(self) -> Access:

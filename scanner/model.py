@@ -35,6 +35,10 @@ class Fact:
     detail: str
 
 
+LOCAL_KINDS = frozenset({"files", "sqlite"})
+"""Stores that only accounts of a machine can reach: "public" means all of those, not the world."""
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """A place that holds data. ``uri`` is its identity from run to run.
@@ -117,7 +121,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 is the worst."""
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,7 @@ class Access:
 
     @property
     def answer(self) -> str:
-        if any(reads.reads for reads in self.did_read):
+        if any(reads.reads != 0 for reads in self.did_read):  # None: read, nobody counted
             return "read"
         whole = any(e.coverage is Coverage.COMPLETE for e in self.evidence)
         return "not-read" if whole else "cannot-tell"
@@ -288,6 +295,9 @@ class RunCoverage:
     excluded: int = 0
     """hidden by ``exclude`` rules: not in scope, but counted"""
     reasons: Mapping[str, int] = field(default_factory=dict)
+    """why units were skipped or failed"""
+    reasons_in_part: Mapping[str, int] = field(default_factory=dict)
+    """why units were read in part only"""
 
     @property
     def complete(self) -> bool:

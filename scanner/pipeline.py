@@ -81,7 +81,7 @@ def scan(
 
 
 def _units(flow: _Flow, place: int, store: Store) -> Iterator[Unit]:
-    """Registers the store with its facts, then yields its units; the rest become outcomes."""
+    """Yields the units of a store, the rest become outcomes; then keeps what it says of itself."""
     job = flow.job
     try:
         opened = job.kinds[store.kind].connect(store, job.seal_name)
@@ -90,10 +90,14 @@ def _units(flow: _Flow, place: int, store: Store) -> Iterator[Unit]:
         flow.end_unread(place, store.uri, LISTING, error.reason, error.detail)
         return
     try:
-        flow.ledger.put_store(job.run, place, StoreAbout(store, opened.facts(), opened.access()))
-        yield from _listed(flow, place, store, opened)
-    except Unreadable as error:
-        flow.end_unread(place, store.uri, LISTING, error.reason, error.detail)
+        flow.ledger.put_store(job.run, place, StoreAbout(store, (), Access()))
+        try:
+            yield from _listed(flow, place, store, opened)
+        except Unreadable as error:
+            flow.end_unread(place, store.uri, LISTING, error.reason, error.detail)
+        # after the listing, which for files has seen every mode and owner already
+        about = StoreAbout(store, opened.facts(), opened.access())
+        flow.ledger.put_store(job.run, place, about)
     finally:
         opened.close()
 

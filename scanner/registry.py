@@ -22,9 +22,9 @@ def stores() -> tuple[StoreKind, ...]:
 
 @cache
 def readers() -> tuple[Reader, ...]:
-    """In the order they are asked: a reader with a lower ``priority`` first (default 50)."""
+    """In the order they are asked: the lowest ``priority`` first."""
     found = _find("scanner.readers", "READER", "cardtrail.readers")
-    return tuple(sorted(found, key=lambda reader: getattr(reader, "priority", 50)))
+    return tuple(sorted(found, key=lambda reader: reader.priority))
 
 
 @cache

@@ -37,6 +37,7 @@ expected = false                # is this store meant to hold card data?
 # environment = "production"
 # region = "eu-central-1"
 # endpoint = "https://s3.example.com"   # for S3-compatible servers
+# patience = 120                        # seconds to wait for an endpoint that went away
 
 # [[store]]
 # uri = "sqlite:///var/payments.db"

@@ -6,11 +6,13 @@ whoever may read (3.5.1.2). Only the form of the value itself counts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from detectors.base import CONFIRMED, State
 from scanner.errors import ExitCode
 from scanner.model import (
+    LOCAL_KINDS,
     Fact,
     Finding,
     Outcome,
@@ -48,8 +50,11 @@ def is_pre_production(store: Store) -> bool:
     return any(environment.startswith(word) for word in PRE_PRODUCTION)
 
 
-def is_public(facts: Iterable[Fact]) -> bool:
-    return any(fact.control == "public-access" and fact.state is Tri.YES for fact in facts)
+def is_public(store: Store, facts: Iterable[Fact]) -> bool:
+    """Open to the world. A file that every local account can read is not, though it is a fact."""
+    return store.kind not in LOCAL_KINDS and any(
+        fact.control == "public-access" and fact.state is Tri.YES for fact in facts
+    )
 
 
 def severity(
@@ -72,7 +77,7 @@ def severity(
     if entity == "PAN_HASH":
         return Severity.HIGH
     if entity == "CREDIT_CARD":
-        worse = is_public(facts) or is_pre_production(store)
+        worse = is_public(store, facts) or is_pre_production(store)
         return Severity.CRITICAL if worse else Severity.HIGH
     return Severity.MEDIUM
 
@@ -156,17 +161,18 @@ def exit_code(findings: Iterable[Finding], coverage: RunCoverage, fail_on: Sever
 
 def coverage_of(outcomes: Iterable[Outcome]) -> RunCoverage:
     """Adds up outcomes. ``bytes`` counts what a store told of a unit's size, or what was read."""
-    counts = dict.fromkeys(Status, 0)
+    counts: Counter[Status] = Counter()
+    reasons: Counter[str] = Counter()
+    in_part: Counter[str] = Counter()
     size = read = 0
-    reasons: dict[str, int] = {}
     for outcome in outcomes:
         counts[outcome.status] += 1
         size += outcome.bytes if outcome.size is None else outcome.size
         read += outcome.bytes
         if outcome.reason is not None:
-            reasons[outcome.reason] = reasons.get(outcome.reason, 0) + 1
+            (in_part if outcome.status is Status.SAMPLED else reasons)[outcome.reason] += 1
     return RunCoverage(
-        units=sum(counts.values()),
+        units=counts.total(),
         scanned=counts[Status.SCANNED],
         sampled=counts[Status.SAMPLED],
         skipped=counts[Status.SKIPPED],
@@ -174,24 +180,25 @@ def coverage_of(outcomes: Iterable[Outcome]) -> RunCoverage:
         bytes=size,
         bytes_scanned=read,
         reasons=dict(sorted(reasons.items())),
+        reasons_in_part=dict(sorted(in_part.items())),
     )
 
 
-def add_coverage(parts: Iterable[RunCoverage], excluded: int) -> RunCoverage:
-    total = RunCoverage()
+def add_coverage(parts: Sequence[RunCoverage], excluded: int) -> RunCoverage:
+    reasons: Counter[str] = Counter()
+    in_part: Counter[str] = Counter()
     for part in parts:
-        reasons = dict(total.reasons)
-        for reason, count in part.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-        total = RunCoverage(
-            units=total.units + part.units,
-            scanned=total.scanned + part.scanned,
-            sampled=total.sampled + part.sampled,
-            skipped=total.skipped + part.skipped,
-            failed=total.failed + part.failed,
-            bytes=total.bytes + part.bytes,
-            bytes_scanned=total.bytes_scanned + part.bytes_scanned,
-            excluded=excluded,
-            reasons=dict(sorted(reasons.items())),
-        )
-    return total
+        reasons.update(part.reasons)
+        in_part.update(part.reasons_in_part)
+    return RunCoverage(
+        units=sum(part.units for part in parts),
+        scanned=sum(part.scanned for part in parts),
+        sampled=sum(part.sampled for part in parts),
+        skipped=sum(part.skipped for part in parts),
+        failed=sum(part.failed for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        bytes_scanned=sum(part.bytes_scanned for part in parts),
+        excluded=excluded,
+        reasons=dict(sorted(reasons.items())),
+        reasons_in_part=dict(sorted(in_part.items())),
+    )

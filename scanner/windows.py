@@ -39,13 +39,14 @@ class _Lines:
 class _Place:
     """Answers for one chunk where an offset stands."""
 
-    __slots__ = ("_base", "_data", "_ended", "_field_at", "_last", "_lo")
+    __slots__ = ("_base", "_counted", "_data", "_ended", "_field_at", "_last", "_lo")
 
     def __init__(
         self, data: Buffer, base: int, lo: int, lines: _Lines, field_at: FieldAt | None
     ) -> None:
         self._data, self._base, self._lo, self._field_at = data, base, lo, field_at
         self._ended, self._last = lines.ended, lines.last
+        self._counted = lo
 
     def locate(self, start: int, end: int) -> Location:
         data, lo = self._data, self._lo
@@ -55,10 +56,19 @@ class _Place:
         offset = self._base + start
         return Location(
             offset=offset,
-            line=1 + self._ended + data.count(b"\n", lo, start),
+            line=1 + self._lines_to(start),
             column=None if last is None else offset - last,
             field=self.field(start),
         )
+
+    def _lines_to(self, start: int) -> int:
+        """Line ends before ``start``. Places are asked for in order, so each count goes on from the
+        one before."""
+        if start < self._counted:
+            return self._ended - count_lines(self._data, start, self._counted)
+        self._ended += count_lines(self._data, self._counted, start)
+        self._counted = start
+        return self._ended
 
     def field(self, start: int) -> str | None:
         return None if self._field_at is None else self._field_at(self._data, start, self._base)

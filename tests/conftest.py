@@ -76,7 +76,7 @@ def _forms(pan: str) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home of its own for everything the tool keeps or leaves behind (its path is short: sockets
     are made below it)."""
     home = Path(tempfile.mkdtemp(prefix="ct-", dir="/tmp"))

@@ -13,7 +13,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = {
     *("assemble", "cli", "commands", "compose", "config", "engine", "hygiene", "key", "ledger"),
-    *("pipeline", "planning", "progress", "registry", "seal", "session", "settle", "starter"),
+    *(
+        "pipeline",
+        "planning",
+        "preload",
+        "progress",
+        "registry",
+        "seal",
+        "session",
+        "settle",
+        "starter",
+    ),
     *("tally", "verdict", "walk", "work", "__main__"),
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
@@ -98,7 +108,11 @@ def test_direction(path: Path) -> None:
         elif layer(module) == "base":
             assert not package_of(imported), f"{module} imports {imported}"
             assert layer(imported) != "pipeline", f"{module} imports {imported}"
-        elif package_of(imported) and module not in ("scanner.cli", "scanner.compose"):
+        elif package_of(imported) and module not in (
+            "scanner.cli",
+            "scanner.compose",
+            "scanner.preload",
+        ):
             late = module in ("scanner.commands", "scanner.registry")
             tables = imported in ("detectors", "detectors.iin", "detectors.luhn")
             assert late or tables, f"{module} imports {imported}"

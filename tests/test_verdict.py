@@ -62,6 +62,7 @@ PARTLY = RunCoverage(units=2, scanned=1, failed=1)
         ("CREDIT_CARD", State.CLEAR, 0.97, store("production"), (), Severity.HIGH),
         ("CREDIT_CARD", State.ENCODED, 0.97, store(), (), Severity.HIGH),
         ("CREDIT_CARD", State.CLEAR, 0.97, store(), PUBLIC, Severity.CRITICAL),
+        ("CREDIT_CARD", State.CLEAR, 0.97, Store("file:///s", "files"), PUBLIC, Severity.HIGH),
         ("CREDIT_CARD", State.CLEAR, 0.97, store("staging"), (), Severity.CRITICAL),
         ("CREDIT_CARD", State.CLEAR, 0.5, store("staging"), PUBLIC, Severity.MEDIUM),
         ("CREDIT_CARD", State.TRUNCATED, 0.97, store(), PUBLIC, Severity.INFO),
@@ -150,7 +151,8 @@ def test_the_four_add_up_to_units(statuses: list[Status]) -> None:
     whole = verdict.add_coverage(parts, 2)
     assert whole.units == len(statuses)
     assert whole.units == whole.scanned + whole.sampled + whole.skipped + whole.failed
-    assert sum(whole.reasons.values()) == whole.units - whole.scanned
+    assert sum(whole.reasons.values()) == whole.skipped + whole.failed
+    assert sum(whole.reasons_in_part.values()) == whole.sampled
     assert whole.complete == all(each is Status.SCANNED for each in statuses)
 
 

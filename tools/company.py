@@ -140,6 +140,10 @@ def fill_buckets(s3: Any, cloudtrail: Any, today: datetime, truth: Truth) -> Non
     """``s3`` and ``cloudtrail`` are boto3 clients of the local server."""
     for bucket in (EXPORTS, ARCHIVE, ASSETS, TRAIL):
         s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_ownership_controls(
+            Bucket=bucket,
+            OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        )
     _fill_exports(s3, truth)
     _fill_archive(s3, truth)
     _fill_assets(s3)

@@ -19,6 +19,7 @@ from scanner.access.trail import Trail, from_file, look_up
 from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
 from scanner.errors import Unreadable
 from scanner.model import Flag, Reads, Store
+from scanner.text import seal_around_accounts
 
 READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 COPIES = frozenset({"CopyObject", "UploadPartCopy"})
@@ -287,9 +288,9 @@ def _bytes(event: Event) -> int | None:
 
 def _reads(counts: _Counts, seal_name: SealName) -> Iterator[Reads]:
     for principal, session, person in counts.people:
-        name = identity.sealed(principal, seal_name)
+        name = seal_around_accounts(principal, seal_name)
         if session:
-            name += f" session {identity.sealed(session, seal_name)}"
+            name += f" session {seal_around_accounts(session, seal_name)}"
         objects = None if person.nameless else person.objects.count()
         counts.seen.estimated = counts.seen.estimated or not person.objects.exact
         sent = person.bytes if person.told_bytes or not person.reads else None

@@ -20,6 +20,7 @@ from scanner.access.selectors import BadSelectors, Recorded, recorded
 from scanner.access.trail import Trail
 from scanner.contracts import SealName
 from scanner.model import Coverage, Evidence
+from scanner.text import seal_around_accounts
 
 SOURCE = "cloudtrail-data-events"
 _HOUR = timedelta(hours=1)
@@ -248,7 +249,7 @@ def _logging(files: Files, trail: Trail | None, seal_name: SealName) -> Iterator
     name = trail.name if trail else ""
     switches = [each for each in sorted(files.switches) if _same_trail(each.trail, name)]
     for each in switches[:5]:
-        who = identity.sealed(each.who, seal_name)
+        who = seal_around_accounts(each.who, seal_name)
         yield f"{each.name} at {_when(each.when)} by {who}"
     if len(switches) > 5:
         yield f"and {len(switches) - 5:,} more changes of the trail"

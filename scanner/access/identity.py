@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scanner.contracts import SealName
-
 ANONYMOUS = "anonymous (no credentials)"
 _LONGEST = 300
 
@@ -73,13 +71,3 @@ def _issuer(identity: Mapping[str, Any]) -> str:
 def _text(mapping: Mapping[str, Any], key: str) -> str:
     value = mapping.get(key)
     return value[:_LONGEST] if isinstance(value, str) else ""
-
-
-_ACCOUNT = re.compile(r"(arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:|^account \d{12}(?!\d))")
-
-
-def sealed(name: str, seal_name: SealName) -> str:
-    """``name`` with card-like numbers masked. The account id of an ARN is left as it is: it is no
-    card number, although one in a few looks like one."""
-    pieces = _ACCOUNT.split(name)
-    return "".join(piece if place % 2 else seal_name(piece) for place, piece in enumerate(pieces))

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from scanner.contracts import Ignore, OpenStore, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Status, Store, Unit
+from scanner.text import seal_around_accounts
 
 if TYPE_CHECKING:
     from scanner.stores.s3_client import Connection
@@ -40,6 +41,7 @@ class S3Kind:
         "region": str,
         "profile": str,  # of the AWS configuration
         "anonymous": bool,  # unsigned requests, as the public would make them
+        "patience": int,  # seconds to wait for an endpoint that went away; 120 if not given
     }
 
     def claims(self, target: str) -> bool:
@@ -57,6 +59,8 @@ class S3Kind:
                     f"s3://{bucket}: endpoint: expected http://host:port or https://host:port, "
                     "without a user name or password"
                 )
+        if options.get("patience", 0) < 0:
+            raise UsageError(f"s3://{bucket}: patience: expected seconds, 0 or more")
         uri = f"s3://{bucket}/{prefix}".rstrip("/")
         return Store(uri=uri, kind=self.kind, options=dict(options))
 
@@ -77,11 +81,12 @@ class S3:
     def __init__(
         self, store: Store, prefix: str, connection: Connection, seal_name: SealName
     ) -> None:
-        from scanner.stores.s3_object import Objects
+        from scanner.stores.s3_object import PATIENCE, Objects, Outage
 
         self._store, self._prefix, self._connection = store, prefix, connection
         self._seal_name = seal_name
-        self._objects = Objects(connection)
+        patience = float(store.options.get("patience", PATIENCE))
+        self._objects = Objects(connection, Outage(patience))
         self._controls: Controls | None = None
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
@@ -192,7 +197,7 @@ class S3:
         from scanner.stores import s3_facts
 
         return tuple(
-            replace(fact, detail=s3_facts.seal_sentence(fact.detail, self._seal_name))
+            replace(fact, detail=seal_around_accounts(fact.detail, self._seal_name))
             for fact in s3_facts.facts(self._asked(), self._scope())
         )
 

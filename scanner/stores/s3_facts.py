@@ -14,6 +14,7 @@ from scanner.model import Fact, Grant, Tri
 from scanner.stores import s3_policy
 from scanner.stores.s3_controls import Answer, Controls
 from scanner.stores.s3_policy import BadPolicy, Statement
+from scanner.text import seal_around_accounts
 
 _EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 _ANY_ACCOUNT = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
@@ -338,7 +339,7 @@ def grants(controls: Controls, scope: Scope, seal_name: SealName) -> tuple[Grant
             state = "allow"
         via = f"bucket policy, {seal_name(statement.label)}"
         for kind, name in _named(statement):
-            grant = Grant(seal_sentence(name, seal_name), kind, state, via)
+            grant = Grant(seal_around_accounts(name, seal_name), kind, state, via)
             known = found.setdefault((kind, name), grant)
             if known.state != "allow" and state == "allow":
                 found[kind, name] = grant
@@ -369,16 +370,6 @@ def principal_kind(kind: str, name: str) -> str:
     if resource.startswith("assumed-role/"):
         return "role-session"
     return resource.partition("/")[0] if resource.startswith(("user/", "role/")) else "other"
-
-
-_ACCOUNT = re.compile(r"(arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:|^\d{12}$)")
-
-
-def seal_sentence(text: str, seal_name: SealName) -> str:
-    """A principal or a sentence with card-like numbers masked, but for the account id in an ARN's
-    own field or standing alone: it is no card number, although one in a few looks like one."""
-    pieces = _ACCOUNT.split(text)
-    return "".join(piece if place % 2 else seal_name(piece) for place, piece in enumerate(pieces))
 
 
 def partition_of(region: str) -> str:

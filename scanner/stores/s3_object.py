@@ -39,6 +39,9 @@ def obstore_can_name(key: str) -> bool:
     )
 
 
+PATIENCE = 120.0
+
+
 class Outage:
     """How long to wait for an endpoint that went away.
 
@@ -48,7 +51,7 @@ class Outage:
     minutes, not hours, and one object that always times out does not cost the others.
     """
 
-    def __init__(self, patience: float = 120.0, pause: float = 30.0, enough: int = 3) -> None:
+    def __init__(self, patience: float = PATIENCE, pause: float = 30.0, enough: int = 3) -> None:
         self._patience, self._pause, self._enough = patience, pause, enough
         self._since: float | None = None
         self._failed: set[str] = set()

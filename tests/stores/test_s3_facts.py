@@ -21,8 +21,8 @@ from scanner.stores.s3_facts import (
     principal_kind,
     public_access,
     public_reading,
-    seal_sentence,
 )
+from scanner.text import seal_around_accounts
 from tests import s3_server
 
 SCOPE = Scope("b")
@@ -257,10 +257,10 @@ def test_kinds_of_principals(kind: str, name: str, expected: str) -> None:
 
 def test_account_ids_are_left_and_the_rest_is_sealed() -> None:
     text = "on arn:aws:iam::123456789012:role/987654321098, and 123456789012 alone"
-    assert seal_sentence(text, lambda part: part.replace("0", "X")) == (
+    assert seal_around_accounts(text, lambda part: part.replace("0", "X")) == (
         "on arn:aws:iam::123456789012:role/987654321X98, and 123456789X12 alone"
     )
-    assert seal_sentence("123456789012", lambda part: "sealed") == "sealed123456789012sealed"
+    assert seal_around_accounts("123456789012", lambda part: "sealed") == "sealed123456789012sealed"
 
 
 # --- asking ---------------------------------------------------------------------------------------
