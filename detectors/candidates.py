@@ -92,7 +92,8 @@ class Finder:
                 self._narrow = self._narrow or Prefilter()
                 text = encodings.narrow(part, name, phase)
                 base = first + phase
-                # what is UTF-16-LE looks like UTF-16-BE from the byte before on: count it once
+                # ASCII in UTF-16-LE is UTF-16-BE from the byte before on. It is read once, as
+                # pairs of a digit and what follows, wherever the stream was cut.
                 counter = self.counter if name == "utf-16-le" else fieldcount.Counter()
                 inner = self._text(
                     self._narrow, text, -((base - begin) // 2), -((base - end) // 2), counter
@@ -101,7 +102,12 @@ class Finder:
                     if found.layout in ("plain", "grouped", "broken"):
                         found.start = base + 2 * found.start
                         found.end = base + 2 * found.end
-                        found.layout = name
+                        if data[found.start + (name == "utf-16-le") : found.end : 2].any():
+                            found.layout = name
+                        elif name == "utf-16-le":
+                            found.layout = "utf-16"
+                        else:
+                            continue
                         _wide_context(data, found, name)
                         yield found
 
@@ -336,12 +342,12 @@ def _grouped(
         take = take[_not_ids(sign, take, good, none, none)]
     for index in take.tolist():
         row = int(rows[index])
-        start, end = int(position[row]), int(some.end[row]) + frame.origin
+        at, end = int(position[row]), int(some.end[row]) + frame.origin
         broken = bool(some.broken[row])
-        found = _candidate(data, start, end, "broken" if broken else "grouped")
+        found = _candidate(data, at, end, "broken" if broken else "grouped")
         found.groups = tuple(int(size) for size in some.groups[row] if size)
         found.broken = broken
-        gaps = re.findall(rb"[^0-9]+", data[start:end].tobytes())
+        gaps = re.findall(rb"[^0-9]+", data[at:end].tobytes())
         found.separator = next((gap for gap in gaps if b"\n" not in gap), b"")
         found.field = int(field[index])
         yield found

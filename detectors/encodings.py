@@ -148,14 +148,12 @@ def wide_phases(data: Bytes) -> list[tuple[str, int]]:
     digits of 12 bytes are seen alternating with NUL."""
     digit = (data - np.uint8(48)) < 10
     nul = data == 0
-    out = []
+    out: list[tuple[str, int]] = []
     for name, pair in (("utf-16-le", digit[:-1] & nul[1:]), ("utf-16-be", nul[:-1] & digit[1:])):
         if len(pair) < 16 or not pair.any():
             continue
         four = pair[:-6] & pair[2:-4] & pair[4:-2] & pair[6:]
-        for phase in (0, 1):
-            if four[phase::2].any():
-                out.append((name, phase))
+        out += [(name, phase) for phase in (0, 1) if four[phase::2].any()]
     return out
 
 
@@ -277,6 +275,8 @@ def _narrow(char: str) -> bytes:
 def text_of(span: bytes, layout: str) -> str:
     """The text of a match's bytes: what its layout hides, undone."""
     array = np.frombuffer(span, np.uint8)
+    if layout == "utf-16":
+        layout = "utf-16-le"
     if layout in ("utf-16-le", "utf-16-be"):
         return narrow(array, layout, 0).tobytes().decode("latin-1")
     if layout == "ebcdic":

@@ -15,7 +15,15 @@ from detectors.words import key_weight
 
 _KEEP = 0.01
 """what is less likely than this before its field is known is dropped at once"""
-_ENCODED = {"utf-16-le": 2, "utf-16-be": 2, "ebcdic": 1, "hex": 2, "base64": 4 / 3, "escaped": 1}
+_ENCODED = {
+    "utf-16": 2,
+    "utf-16-le": 2,
+    "utf-16-be": 2,
+    "ebcdic": 1,
+    "hex": 2,
+    "base64": 4 / 3,
+    "escaped": 1,
+}
 """layouts that hide the digits, with buffer bytes a character"""
 
 

@@ -68,7 +68,7 @@ def key_weight(name: str) -> float:
     if against:
         return -6.0
     if len(name) == 1 and name not in "n":
-        return -1.0
+        return -0.5
     if parts <= {"number", "num", "no", "nr", "n", "value", "data", "text"}:
         return 0.0
     return -0.3

@@ -1,0 +1,55 @@
+"""Where digits may have been masked: the array pass in front of ``truncated``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.base import Buffer
+from detectors.runs import PIECE, Bytes, Places
+
+_LOOK = 64
+_DIGIT = np.isin(np.arange(256), list(b"0123456789"))
+
+
+def places(data: Buffer) -> list[int]:
+    """Offsets at which four mask characters in a row begin (``*``, ``x``, ``X``, ``#`` or bullets)
+    and a digit stands within 32 bytes behind: without one nothing of a number is left."""
+    if len(data) < 12:
+        return []
+    array = np.frombuffer(data, np.uint8)
+    out: list[int] = []
+    for begin in range(0, len(array), PIECE):
+        piece = array[begin : begin + PIECE + _LOOK]
+        if len(piece) >= 12:
+            out.extend((_in_piece(piece) + begin).tolist())
+    return sorted(set(out))
+
+
+def _in_piece(piece: Bytes) -> Places:
+    # * has the bit that makes letters small set already
+    lower = piece | np.uint8(32)
+    mask = lower == 120
+    mask |= piece == 42
+    mask |= piece == 35
+    two = mask[:-1] & mask[1:]
+    four = two[:-2] & two[2:]
+    found = _starts(piece, four)
+    bullet = (piece[:-2] == 0xE2) & (piece[2:] == 0xA2) if int(piece.max()) > 127 else None
+    if bullet is not None and bullet.any():
+        rows = bullet[:-9] & bullet[3:-6] & bullet[6:-3] & bullet[9:]
+        found = np.concatenate((found, _starts(piece, rows)))
+    return found
+
+
+def _starts(piece: Bytes, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Places:
+    at = rows.nonzero()[0]
+    if not len(at):
+        return at
+    # of a row only its first: the one before it is not one
+    first = np.ones(len(at), np.bool_)
+    first[1:] = (at[1:] - at[:-1] != 1) & (at[1:] - at[:-1] != 3)
+    at = at[first]
+    near = np.zeros(len(at), np.bool_)
+    for step in range(4, 33):
+        near |= _DIGIT[piece[np.minimum(at + step, len(piece) - 1)]]
+    return at[near]

@@ -1,0 +1,39 @@
+"""Where a name of authentication data may stand: the array pass in front of ``sad``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.base import Buffer
+from detectors.runs import PIECE, Bytes, Places
+
+_LOOK = 8
+_THIRD = np.isin(np.arange(256), list(b"vcnVCN"))
+_FOURTH = np.isin(np.arange(256), list(b"bB_- "))
+
+
+def places(data: Buffer) -> list[int]:
+    """Offsets of ``cvv``, ``cvc``, ``cvn``, ``pinb``, ``pin_`` in any case."""
+    if len(data) < _LOOK:
+        return []
+    array = np.frombuffer(data, np.uint8)
+    out: list[int] = []
+    for begin in range(0, len(array), PIECE):
+        piece = array[begin : begin + PIECE + _LOOK]
+        if len(piece) >= _LOOK:
+            out.extend((_in_piece(piece) + begin).tolist())
+    return sorted(set(out))
+
+
+def _in_piece(piece: Bytes) -> Places:
+    lower = piece | np.uint8(32)
+    v = lower == 118
+    code = (v[1:] & (lower[:-1] == 99)).nonzero()[0]
+    code = code[code + 2 < len(piece)]
+    third = code[_THIRD[piece[code + 2]]]
+    pin = (lower[:-2] == 112) & (lower[1:-1] == 105)
+    pin &= lower[2:] == 110
+    pins = pin.nonzero()[0]
+    pins = pins[pins + 3 < len(piece)]
+    pins = pins[_FOURTH[piece[pins + 3]]]
+    return np.concatenate((third, pins))
