@@ -40,15 +40,22 @@ class Counter:
         self._pending: list[Places] = []
         self._waiting = 0
 
-    def add(self, field: Places, luhn: Flags) -> None:
-        """``field`` of each number of an issued prefix and length; which satisfy Luhn."""
+    def add(self, field: Places, luhn: Flags, position: Places, lo: int, hi: int) -> None:
+        """``field`` of each number of an issued prefix and length; which satisfy Luhn. Only those
+        whose ``position`` is in ``lo`` .. ``hi`` count."""
+        if len(position) and (position[0] < lo or position[-1] >= hi):
+            inside = (position >= lo) & (position < hi)
+            field, luhn = field[inside], luhn[inside]
+        self._add(field, luhn)
+
+    def _add(self, field: Places, luhn: Flags) -> None:
         if not self._tables:
             self._pending.append((field << 1) | luhn)
             self._waiting += len(field)
             if self._waiting > _PENDING:
                 self._tables = [np.zeros((GROUPS << FINE) + 1, np.int32) for _ in range(2)]
                 pending, self._pending = np.concatenate(self._pending), []
-                self.add(pending >> 1, (pending & 1).astype(np.bool_))
+                self._add(pending >> 1, (pending & 1).astype(np.bool_))
             return
         np.add.at(self._tables[0], field, _ONE)
         np.add.at(self._tables[1], field[luhn], _ONE)

@@ -16,11 +16,12 @@ class Pan:
     """The plug-in."""
 
     name = "pan"
-    entities = ("CREDIT_CARD", "TRACK_1", "TRACK_2")
+    entities = ("CREDIT_CARD", "TRACK_1", "TRACK_2", "CVV")
     profiles = frozenset({"card", "full"})
     summary = (
         "Primary account numbers of every brand of `detectors/iin.py`, plain, grouped, escaped or"
-        " encoded; magnetic-stripe track 1 and track 2 and the chip's equivalent of it."
+        " encoded; magnetic-stripe track 1 and track 2 and the chip's equivalent of it; the"
+        " verification code in the row number, expiry, code."
     )
     limits = (
         "Packed decimal (BCD), encryption and compression are not seen through; nor is base64"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from detectors import iin, track
-from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints, State
+from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
 from detectors.candidates import Finder
 from detectors.evidence import Candidate, judge, name_of
 from detectors.testpans import is_test
@@ -41,7 +42,7 @@ class PanScan:
         matches: list[Match] = []
         for found in self._finder.candidates(array, lo, min(hi, len(array))):
             matches.extend(_matches(found, hints))
-        return _without_overlaps(matches)
+        return [match for match in _without_overlaps(matches) if lo <= match.start < hi]
 
 
 def _matches(found: Candidate, hints: Hints) -> list[Match]:
@@ -91,7 +92,39 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
                 found.field if stripe is None and not torn else 0,
             )
         )
+    if score >= CONFIRMED and stripe is None:
+        out += _code_beside(found, hints)
     return out
+
+
+_BY = rb"[\"']?[ ]?[|,;:/\t ][ ]?[\"']?"
+_BESIDE = re.compile(
+    _BY
+    + rb"(?:(?:0?[1-9]|1[0-2])[ ]?[|/\-,;: ][ ]?(?:20)?[2-4][0-9]"
+    + _BY
+    + rb"(?P<code>[0-9]{3,4})|(?P<first>[0-9]{3,4})"
+    + _BY
+    + rb"(?:0?[1-9]|1[0-2])[/\-](?:20)?[2-4][0-9])(?![0-9A-Za-z.])"
+)
+
+
+def _code_beside(found: Candidate, hints: Hints) -> list[Match]:
+    """A verification code that has no name but its place: number, expiry, code, in a row."""
+    if found.layout in ("escaped", "base64"):
+        return []
+    scale = int(_ENCODED.get(found.layout, 1))
+    match = _BESIDE.match(found.after)
+    if match is None:
+        return []
+    name = "code" if match["code"] else "first"
+    if len(match[name]) != (4 if found.digits[:2] in ("34", "37") else 3):
+        return []
+    start = found.end + scale * match.start(name)
+    end = start + scale * len(match[name])
+    if hints.field_name(start):
+        return []  # its column says what it is
+    why = ("stands behind a PAN and its expiry date, where the verification code is written",)
+    return [Match("pan", "CVV", start, end, 0.85, State.CLEAR, (), why, found.layout)]
 
 
 def _state(found: Candidate) -> State:

@@ -17,6 +17,8 @@ def value(data: Buffer, match: Match) -> Value:
     if match.layout == "base64":
         return _base64_value(data, match)
     text = encodings.text_of(bytes(data[match.start : match.end]), match.layout)
+    if match.entity == "CVV":
+        return Value(text, None)
     if match.entity != "CREDIT_CARD":
         return _track_value(text)
     digits = "".join(c for c in text if "0" <= c <= "9")

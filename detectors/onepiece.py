@@ -1,0 +1,250 @@
+"""Numbers in one piece, over arrays: from the digit runs of a frame to candidates.
+
+Where a field of a block is beyond doubt full of ids, its numbers that pass by chance are dropped
+here, still as arrays: a log of ids costs no Python object a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors import encodings, fieldcount
+from detectors.encodings import Decoded
+from detectors.evidence import AHEAD, BACK, Candidate
+from detectors.iin import brands
+from detectors.luhn import check_digit, valid
+from detectors.runs import Bytes, Flags, Frame, Places, Words, issued, luhn_ok, prefixes
+from detectors.textscan import numbers
+
+_U = np.uint64
+
+
+class Window(NamedTuple):
+    """Which starts are wanted, ``first`` .. ``last``, and which of them are counted by field,
+    ``lo`` .. ``hi``: a track or a code may begin on the other side of the edge from its PAN."""
+
+    first: int
+    last: int
+    lo: int
+    hi: int
+
+    def moved(self, base: int, scale: int = 1) -> Window:
+        """The same window in the units of a narrowed copy that begins at ``base``."""
+        return Window(*(-((base - edge) // scale) for edge in self))
+
+    def clipped(self, lo: int, hi: int) -> Window:
+        """The part of it between ``lo`` and ``hi``."""
+        return Window(*(min(max(edge, lo), hi) for edge in self))
+
+
+def in_one_piece(
+    frame: Frame,
+    data: Bytes,
+    start: Places,
+    length: Places,
+    window: Window,
+    counter: fieldcount.Counter,
+) -> Iterator[Candidate]:
+    """Candidates among runs of twelve digits or more."""
+    yield from _long(frame, data, start, length, window)
+    before, behind = frame.data.take(start - 1), frame.data.take(start + length)
+    yield from _scientific(frame, data, start, length, before, behind, window)
+    start, length, chip = _strip(frame, start, length, before, behind)
+    position = start + frame.origin
+    inside = (position >= window.first) & (position < window.last)
+    keep = ((length >= 12) & (length <= 19) & inside).nonzero()[0]
+    if not len(keep):
+        return
+    if len(keep) < len(start):
+        start, length, chip = start[keep], length[keep], chip[keep]
+    first = frame.load(start)
+    prefix = prefixes(first)
+    known = issued(prefix, length).nonzero()[0]
+    if not len(known):
+        return
+    start, length, prefix, first = start[known], length[known], prefix[known], first[known]
+    good = luhn_ok(frame, start, length, first)
+    field, sign = fieldcount.places(frame, data, start, length)
+    counter.add(field, good, start + frame.origin, window.lo, window.hi)
+    stripe = _STRIPE.take(frame.data.take(start + length))
+    zero = (frame.data.take(start + length - 1) == 48) & (length == 16)
+    other = ~good & (zero | stripe | _may_lack_luhn(prefix))
+    take = (good | other).nonzero()[0]
+    if len(take) > FEW:
+        take = take[not_ids(sign, take, good, zero, other)]
+    for row in take.tolist():
+        at, size = int(start[row]) + frame.origin, int(length[row])
+        layout = "emv" if chip[known[row]] else "plain"
+        found = candidate(data, at, at + size, layout)
+        found.field = int(field[row])
+        found.luhn = bool(good[row])
+        if zero[row] and not good[row] and not stripe[row]:
+            found.layout = "lost-digit"
+            found.digits = found.digits[:15] + check_digit(found.digits[:15])
+        yield found
+
+
+FEW = 8
+_LEADS = np.isin(np.arange(256), list(b"%uxABCDEFabcdef"))
+_STRIPE = np.isin(np.arange(256), list(b"^=D"))
+
+
+def candidate(data: Bytes, start: int, end: int, layout: str) -> Candidate:
+    text = data[start:end].tobytes()
+    digits = (
+        text if len(text) == sum(48 <= c <= 57 for c in text) else re.sub(rb"[^0-9]", b"", text)
+    )
+    return Candidate(
+        start,
+        end,
+        digits.decode("ascii"),
+        layout,
+        data[max(0, start - BACK) : start].tobytes(),
+        data[end : end + AHEAD].tobytes(),
+    )
+
+
+def _may_lack_luhn(prefix: Places) -> Flags:
+    """UnionPay, and the Maestro ranges of ``iin.NOT_LUHN``."""
+    flags: Flags = (prefix // 10000 == 62) | ((prefix >= 501080) & (prefix <= 501082))
+    return flags
+
+
+def not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) -> Flags:
+    """Which of the rows ``take`` do not stand in a field that, in this block, is full of ids.
+
+    Numbers that lost their last digit fail Luhn as ids do, but all end in 0: they stay.
+    """
+    names, which = np.unique(sign[take], return_inverse=True)
+    index = np.minimum(np.searchsorted(names, sign), len(names) - 1)
+    same = names[index] == sign
+    index = index[same]
+    seen = np.bincount(index, minlength=len(names))
+    valid = np.bincount(index, weights=good[same], minlength=len(names))
+    zeros = np.bincount(index, weights=zero[same], minlength=len(names))
+    ids = fieldcount.is_ids(seen, valid)
+    keep: Flags = ~ids[which] | (other[take] & zero[take] & (2 * zeros > seen)[which])
+    return keep
+
+
+def _strip(
+    frame: Frame, start: Places, length: Places, before: Bytes, behind: Bytes
+) -> tuple[Places, Places, Flags]:
+    """Takes off digits that belong to what stands in front: ``%20``, ``\\u00a0``, ``\\x20``, and
+    tag and length of chip data (5A, 57). ``before`` and ``behind`` are the bytes around each run.
+    The last array says where that was chip data."""
+    data = frame.data
+    chip = np.zeros(len(start), np.bool_)
+    lead = _LEADS.take(before).nonzero()[0]
+    if len(lead):
+        at, size, one = start[lead], length[lead], before[lead]
+        two = data[at - 2]
+        letter = (one != 37) & (one != 117) & (one != 120)
+        off = np.where(one == 37, 2, 0)
+        off[letter & (two == 37)] = 1
+        off[letter & (data[at - 5] == 92) & (data[at - 4] == 117)] = 1
+        off[(one == 117) & (two == 92)] = 4
+        off[(one == 120) & (two == 92)] = 2
+        off[behind[lead] == 94] = 0  # track 1 begins with %B
+        size = size - off
+        tag = (one == 65) & (two == 53) & (data[at] == 48)  # 5A, length in bytes, PAN
+        off[tag] = 2
+        size[tag] = np.minimum(size - 2, 2 * (data[at + 1] & 15).astype(np.int64))[tag]
+        nineteen = (one == 65) & (two == 48) & (data[at - 3] == 65) & (data[at - 4] == 53)
+        start, length = start.copy(), length.copy()
+        start[lead] += off
+        length[lead] = size
+        chip[lead] = tag | nineteen
+    lead = ((behind == 68) & (length >= 16) & (length <= 23)).nonzero()[0]
+    if len(lead):
+        at = start[lead]
+        tag = (data[at] == 53) & (data[at + 1] == 55) & (data[at + 2] <= 49)
+        lead = lead[tag]
+        start, length = start.copy(), length.copy()
+        start[lead] += 4  # 57, length in bytes, PAN, D
+        length[lead] -= 4
+        chip[lead] = True
+    return start, length, chip
+
+
+def _long(
+    frame: Frame, data: Bytes, start: Places, length: Places, window: Window
+) -> Iterator[Candidate]:
+    """Runs that may be digits written in hexadecimal: ``34313131`` for 4111."""
+    long = np.flatnonzero(length >= 24)
+    if not len(long):
+        return
+    start = start[long]
+    position = start + frame.origin
+    inside = (position >= window.first - 64) & (position < window.last)
+    long, start = long[inside], start[inside]
+    even = np.zeros(len(start), np.bool_)
+    odd = np.zeros(len(start), np.bool_)
+    for step in range(0, 64, 8):
+        word = frame.load(np.minimum(start + step, len(frame.data) - 16))
+        even |= word & _U(0x00FF00FF00FF00FF) == _U(0x0033003300330033)
+        odd |= word & _U(0xFF00FF00FF00FF00) == _U(0x3300330033003300)
+    for flags, phase in ((even, 0), (odd, 1)):
+        for at in (start[flags] + frame.origin).tolist():
+            text = encodings.decode_hex(data, at + phase)
+            yield from in_decoded(text, window, at - 4, at + 128)
+
+
+_SCIENTIFIC = re.compile(rb"(?<![0-9.])([1-9])\.([0-9]{12,18})[eE]\+?(1[1-8])(?![0-9])")
+
+
+def _scientific(
+    frame: Frame,
+    data: Bytes,
+    start: Places,
+    length: Places,
+    before: Bytes,
+    behind: Bytes,
+    window: Window,
+) -> Iterator[Candidate]:
+    """``4.11111111111111E+15``: the first fifteen digits fix the sixteenth."""
+    marks = ((before == 46) & ((behind == 69) | (behind == 101))).nonzero()[0]
+    for at, size in zip(
+        (start[marks] + frame.origin - 2).tolist(), length[marks].tolist(), strict=True
+    ):
+        if not max(0, window.first) <= at < window.last:
+            continue
+        match = _SCIENTIFIC.match(data[at : at + size + 8].tobytes())
+        if match is None:
+            continue
+        known, digits = (match[1] + match[2]).decode("ascii"), int(match[3]) + 1
+        if not digits - 1 <= len(known) <= digits:
+            continue
+        found = candidate(data, at, at + match.end(), "scientific")
+        found.luhn = len(known) == digits and valid(known)
+        found.digits = known if len(known) == digits else known + check_digit(known)
+        if brands(found.digits) and (found.luhn or len(known) < digits):
+            yield found
+
+
+def in_decoded(decoded: Decoded, window: Window, first: int, last: int) -> Iterator[Candidate]:
+    """Numbers of a decoded text that start in ``first`` .. ``last`` and are not there undecoded."""
+    text, origin, layout = decoded
+    for piece in numbers(text):
+        start, end = origin[piece.start], origin[piece.end]
+        if layout == "base64":
+            end = origin[piece.end - 1] + 2  # the character with its last bits
+        if not (window.first <= start < window.last and first <= start <= last):
+            continue
+        if layout == "escaped" and end - start == piece.end - piece.start:
+            continue  # nothing in it is escaped: found without decoding
+        yield Candidate(
+            start,
+            end,
+            piece.digits,
+            layout,
+            text[max(0, piece.start - BACK) : piece.start],
+            text[piece.end : piece.end + AHEAD],
+            piece.groups,
+            piece.broken,
+            piece.separator,
+        )
