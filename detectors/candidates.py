@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class Finder:
                             found.layout = "utf-16"
                         else:
                             continue
-                        _wide_context(data, found, name)
+                        _wide_context(data, found, found.layout)
                         yield found
 
     def _mainframe(self, data: Bytes, window: Window) -> Iterator[Candidate]:
@@ -114,11 +115,24 @@ class Finder:
 
 
 def _wide_context(data: Bytes, found: Candidate, encoding: str) -> None:
-    """The text around a number in UTF-16, letters of every script included."""
-    before = data[max(found.start % 2, found.start - 2 * BACK) : found.start].tobytes()
-    after = data[found.end : found.end + 2 * AHEAD].tobytes()
-    found.before = before.decode(encoding, "replace").encode("utf-8", "replace")[-BACK:]
-    found.after = after.decode(encoding, "replace").encode("utf-8", "replace")[:AHEAD]
+    """The text around a number in UTF-16, letters of every script included.
+
+    Digits in ASCII do not say which byte comes first: the reading that gives text does."""
+    shifts = {"utf-16": ((0, "utf-16-le"), (1, "utf-16-be"))}.get(encoding, ((0, encoding),))
+    best = -(1 << 30)
+    for shift, name in shifts:
+        start, end = found.start - shift, found.end - shift
+        before = data[max(start % 2, start - 2 * BACK) : start].tobytes().decode(name, "replace")
+        after = data[end : end + 2 * AHEAD].tobytes().decode(name, "replace")
+        text = before + after
+        # read the wrong way round, the first and last letter of a word are of another script
+        good = sum(c.isascii() or c.isalpha() for c in text) - 2 * sum(
+            a.isalpha() and b.isalpha() and ord(a) >> 8 != ord(b) >> 8 for a, b in pairwise(text)
+        )
+        if good > best:
+            best = good
+            found.before = before.encode("utf-8", "replace")[-BACK:]
+            found.after = after.encode("utf-8", "replace")[:AHEAD]
 
 
 # --- in groups, escaped, encoded ----------------------------------------------------------------

@@ -137,9 +137,6 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
     if not found.luhn:
         value -= 4.5
         why.append("the check digit does not fit")
-    if _PERSON.fullmatch(found.digits):
-        value -= 6.0
-        why.append("has the form of a national identity number")
     value += _layout(found, why)
     if found.layout in ("base64", "hex") and not found.before and not found.after:
         value += 2.5
@@ -149,6 +146,9 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
     name = column or key
     named = key_weight(name) if name else 0.0
     value += named
+    if _PERSON.fullmatch(found.digits) and named < 4:
+        value -= 6.0
+        why.append("has the form of a national identity number")
     if abs(named) >= 1:
         kind = "column" if column else "key"
         why.append(
@@ -221,7 +221,7 @@ def _glue(found: Candidate, card_key: bool, why: list[str]) -> float:
     if right.isalnum():
         value -= 4.0
         why.append("letters or digits touch it")
-    if left == b"." and before[-2:-1].isdigit():
+    if left == b"." and not before[-2:-1].isalpha():  # 0.4539 and -.4539
         value -= 6.0
         why.append("the tail of a decimal number")
     elif left and left in b"._-/\\+@#" and not card_key:
