@@ -48,7 +48,9 @@ def test_the_company(scanned: tuple[Any, company.Truth, Path]) -> None:
     ]
     masks = sorted(f"{p[:6]}{'*' * (len(p) - 10)}{p[-4:]}" for s in truth.pans.values() for p in s)
     assert sorted(f["masked"] for f in confirmed) == masks
-    possible = [f for f in run["findings"] if 0.3 <= f["confidence"] < 0.8]
+    possible = [
+        f for f in run["findings"] if f["state"] in ("clear", "encoded") and f["confidence"] < 0.8
+    ]
     assert possible == [], "order ids and masked numbers are not cards"
     assert len([f for f in run["findings"] if f["state"] == "test"]) == 3
     assert run["run"]["status"] == "complete"
