@@ -144,12 +144,11 @@ def _without_digits(word: Words) -> Words:
 
 
 def _key_only(word: Words) -> Words:
-    """Clears what stands in front of the key: all up to the last of ``space , { & ( ?`` that is
-    not one of the last three bytes (these are the quote, colon and space behind the key)."""
-    ends = np.zeros_like(word)
-    for char in b"\n ,{&?":
-        ends |= _equal(word, char)
-    return _after(word, ends & _U(0x0000008080808080))
+    """Clears what stands in front of the key: all up to the last space, quote, comma or other
+    character below the dash that is not one of the last three bytes (these are the quote, colon
+    and space behind the key)."""
+    keeps = ((word & _LOW7) + _U(0x5353535353535353)) | word
+    return _after(word, ~keeps & _U(0x0000008080808080))
 
 
 def _from_line_start(word: Words) -> Words:

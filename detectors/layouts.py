@@ -50,6 +50,11 @@ _KIND[[text[0] for text in LINE_ENDS]] = _LINE
 _KIND[list(b"%&\\=#")] = _ESCAPE
 
 
+_AFTER_LINE = np.full(64, 15, np.uint64)
+"""by the size of the first group, the digits that a second one on the next line begins with"""
+_AFTER_LINE[5:8] = 31
+
+
 def _word(text: bytes) -> int:
     return int.from_bytes(text, "little")
 
@@ -110,17 +115,19 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     """Issued candidates in groups, by number of groups; and the starts of runs followed by an
     escape, whose surroundings have to be decoded before anything can be said."""
     size = tokens.length
-    kind = _KIND.take(frame.data.take(tokens.start + size))
-    near = (kind * (size <= 15)).nonzero()[0]
+    lead = frame.data.take(tokens.start + size)
+    near = (_KIND.take(lead) * (size <= 15)).nonzero()[0]
     if not len(near):
         return [], near
-    start, size, kind = tokens.start[near], size[near], kind[near]
+    start, size, lead = tokens.start[near], size[near], lead[near]
+    kind = _KIND.take(lead)
     rest = tokens.map[near] >> size.view(np.uint64)
     gap = trailing_zeros(rest)
     escaped = (kind == _ESCAPE) & (gap <= 9)
     second = rest >> (gap & 63).view(np.uint64)
-    # the second group has four digits, too
-    keep = (gap <= _GAP) & (second & _U(15) == 15) & ((size <= 8) | (kind == _LINE))
+    # the second group has four digits, too; after a line end, enough to make a number
+    need = np.where(lead < 14, _AFTER_LINE.take(size), _U(15))
+    keep = (gap <= _GAP) & (second & need == need) & ((size <= 8) | (kind == _LINE))
     line = (keep & (kind >= _LINE)).nonzero()[0]
     if len(line):
         keep[line] = _over_line(frame, start[line], size[line], gap[line], second[line])

@@ -120,12 +120,12 @@ def not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) -
     Numbers that lost their last digit fail Luhn as ids do, but all end in 0: they stay.
     """
     names, which = np.unique(sign[take], return_inverse=True)
-    index = np.minimum(np.searchsorted(names, sign), len(names) - 1)
-    same = names[index] == sign
+    index = np.searchsorted(names, sign)
+    same = (names.take(index, mode="clip") == sign).nonzero()[0]
     index = index[same]
     seen = np.bincount(index, minlength=len(names))
-    valid = np.bincount(index, weights=good[same], minlength=len(names))
-    zeros = np.bincount(index, weights=zero[same], minlength=len(names))
+    valid = np.bincount(index[good[same]], minlength=len(names))
+    zeros = np.bincount(index[zero[same]], minlength=len(names))
     ids = fieldcount.is_ids(seen, valid)
     keep: Flags = ~ids[which] | (other[take] & zero[take] & (2 * zeros > seen)[which])
     return keep
