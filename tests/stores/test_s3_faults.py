@@ -147,7 +147,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(s3_client, "CONNECT_SECONDS", 2)
     monkeypatch.setattr(s3_client, "READ_SECONDS", 2)
     patient = s3_object.Outage
-    monkeypatch.setattr(s3_object, "Outage", lambda given: patient(patience=0.3, pause=60, enough=2))
+
+    def impatient(patience: float = s3_object.PATIENCE) -> s3_object.Outage:
+        return patient(patience=0.3, pause=60, enough=2)
+
+    monkeypatch.setattr(s3_object, "Outage", impatient)
     server = Server()
     with s3_server.environment():
         yield server
