@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.runs import PIECE, Bytes, Flags, Places
+from detectors.runs import PIECE, Bytes, Flags, Places, parts
 
 _MARGIN = 64
 
@@ -55,8 +55,8 @@ def signs(data: Bytes) -> Signs:
     nul = high = False
     quads: list[int] = []
     script: list[int] = []
-    for begin in range(0, len(data), PIECE):
-        piece = data[begin : begin + PIECE + _MARGIN]
+    for begin, end in parts(0, len(data), PIECE):
+        piece = data[begin : end + _MARGIN]
         quads.extend((_base64_digits(piece) + begin).tolist())
         if int(piece.view(np.int8).min()) <= 0:  # one look for both NUL and high bytes
             nul = nul or bool((piece == 0).any())

@@ -6,6 +6,7 @@ and the same sums wherever a stream was cut.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -194,8 +195,7 @@ def _column(data: Bytes, position: Places, delimiter: int) -> Places:
     return out
 
 
-def is_ids(seen: Places, valid: Places) -> Flags:
-    """Which of several fields hold ids beyond doubt: enough seen, Luhn share like chance."""
+def is_ids(seen: int, valid: int) -> bool:
+    """Whether a field holds ids beyond doubt: enough seen, Luhn share like chance."""
     share = 0.1 * seen
-    ids: Flags = (seen >= 96) & (valid <= share + 3.5 * np.sqrt(0.9 * share) + 1)
-    return ids
+    return seen >= 96 and valid <= share + 3.5 * math.sqrt(0.9 * share) + 1

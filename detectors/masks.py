@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
-from detectors.runs import PIECE, Bytes, Places
+from detectors.runs import PIECE, Bytes, Places, parts
 
 _LOOK = 64
 _DIGIT = np.isin(np.arange(256), list(b"0123456789"))
@@ -18,8 +18,8 @@ def places(data: Buffer) -> list[int]:
         return []
     array = np.frombuffer(data, np.uint8)
     out: list[int] = []
-    for begin in range(0, len(array), PIECE):
-        piece = array[begin : begin + PIECE + _LOOK]
+    for begin, end in parts(0, len(array), PIECE):
+        piece = array[begin : end + _LOOK]
         if len(piece) >= 12:
             out.extend((_in_piece(piece) + begin).tolist())
     return sorted(set(out))

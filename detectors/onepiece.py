@@ -15,9 +15,19 @@ import numpy as np
 from detectors import encodings, fieldcount
 from detectors.encodings import Decoded
 from detectors.evidence import AHEAD, BACK, Candidate
-from detectors.iin import brands
+from detectors.iin import LONGEST, SHORTEST, brands
 from detectors.luhn import check_digit, valid
-from detectors.runs import Bytes, Flags, Frame, Places, Words, issued, luhn_ok, prefixes
+from detectors.runs import (
+    Bytes,
+    Flags,
+    Frame,
+    Places,
+    Words,
+    issued,
+    luhn_ok,
+    maybe_issued,
+    prefixes,
+)
 from detectors.textscan import numbers
 
 _U = np.uint64
@@ -55,18 +65,26 @@ def in_one_piece(
     yield from _scientific(frame, data, start, length, before, behind, window)
     start, length, chip = _strip(frame, start, length, before, behind)
     position = start + frame.origin
-    inside = (position >= window.first) & (position < window.last)
-    keep = ((length >= 12) & (length <= 19) & inside).nonzero()[0]
-    if not len(keep):
-        return
-    if len(keep) < len(start):
+    if (
+        length.max() > LONGEST
+        or length.min() < SHORTEST
+        or position[0] < window.first
+        or position[-1] >= window.last
+    ):
+        keep = (length >= SHORTEST) & (length <= LONGEST)
+        keep &= (position >= window.first) & (position < window.last)
         start, length, chip = start[keep], length[keep], chip[keep]
     first = frame.load(start)
-    prefix = prefixes(first)
-    known = issued(prefix, length).nonzero()[0]
+    # by the first four digits, which is quick, and then by all six
+    known = maybe_issued(first, length).nonzero()[0]
     if not len(known):
         return
-    start, length, prefix, first = start[known], length[known], prefix[known], first[known]
+    start, length, chip, first = start[known], length[known], chip[known], first[known]
+    prefix = prefixes(first)
+    keep = issued(prefix, length)
+    if not keep.all():
+        start, length, chip = start[keep], length[keep], chip[keep]
+        first, prefix = first[keep], prefix[keep]
     good = luhn_ok(frame, start, length, first)
     field, sign = fieldcount.places(frame, data, start, length)
     counter.add(field, good, start + frame.origin, window.lo, window.hi)
@@ -78,7 +96,7 @@ def in_one_piece(
         take = take[not_ids(sign, take, good, zero, other)]
     for row in take.tolist():
         at, size = int(start[row]) + frame.origin, int(length[row])
-        layout = "emv" if chip[known[row]] else "plain"
+        layout = "emv" if chip[row] else "plain"
         found = candidate(data, at, at + size, layout)
         found.field = int(field[row])
         found.luhn = bool(good[row])
@@ -89,6 +107,7 @@ def in_one_piece(
 
 
 FEW = 8
+_MOST_FIELDS = 12
 _LEADS = np.isin(np.arange(256), list(b"%uxABCDEFabcdef"))
 _STRIPE = np.isin(np.arange(256), list(b"^=D"))
 
@@ -110,7 +129,8 @@ def candidate(data: Bytes, start: int, end: int, layout: str) -> Candidate:
 
 def _may_lack_luhn(prefix: Places) -> Flags:
     """UnionPay, and the Maestro ranges of ``iin.NOT_LUHN``."""
-    flags: Flags = (prefix // 10000 == 62) | ((prefix >= 501080) & (prefix <= 501082))
+    flags: Flags = (prefix >= 620000) & (prefix < 630000)
+    flags |= (prefix >= 501080) & (prefix <= 501082)
     return flags
 
 
@@ -119,15 +139,22 @@ def not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) -
 
     Numbers that lost their last digit fail Luhn as ids do, but all end in 0: they stay.
     """
-    names, which = np.unique(sign[take], return_inverse=True)
-    index = np.searchsorted(names, sign)
-    same = (names.take(index, mode="clip") == sign).nonzero()[0]
-    index = index[same]
-    seen = np.bincount(index, minlength=len(names))
-    valid = np.bincount(index[good[same]], minlength=len(names))
-    zeros = np.bincount(index[zero[same]], minlength=len(names))
-    ids = fieldcount.is_ids(seen, valid)
-    keep: Flags = ~ids[which] | (other[take] & zero[take] & (2 * zeros > seen)[which])
+    signs = sign[take]
+    keep = np.ones(len(take), np.bool_)
+    left = np.arange(len(take))
+    for _ in range(_MOST_FIELDS):
+        if len(left) <= FEW:
+            break
+        name = signs[left[0]]
+        mine = signs[left] == name
+        same = sign == name
+        seen = int(np.count_nonzero(same))
+        if fieldcount.is_ids(seen, int(np.count_nonzero(good & same))):
+            rows = left[mine]
+            keep[rows] = False
+            if 2 * np.count_nonzero(zero & same) > seen:
+                keep[rows] = (other & zero)[take[rows]]
+        left = left[~mine]
     return keep
 
 
