@@ -8,22 +8,26 @@ sizes, not of content: they are no reads. Every event counts once, however often
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from scanner.access import coverage, identity, tally
+from scanner.access import coverage, identity, rules, tally
+from scanner.access.answer import Question, answer, question
+from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import Event, Notes, events
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
 from scanner.errors import Unreadable
-from scanner.model import Flag, Reads, Store
-from scanner.text import seal_around_accounts
+from scanner.known import Known
+from scanner.model import Store
 
 READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 COPIES = frozenset({"CopyObject", "UploadPartCopy"})
-_METADATA = frozenset({"HeadObject", "ListObjects", "ListObjectVersions", "GetObjectAttributes"})
+_LISTINGS = frozenset({"ListObjects", "ListObjectVersions"})
+_ASKING = frozenset({"HeadObject", "GetObjectAttributes"})
+_METADATA = _LISTINGS | _ASKING
+_64_BITS = (1 << 64) - 1
 _DENIED = frozenset(
     {
         "AccessDenied",
@@ -38,6 +42,7 @@ _DENIED = frozenset(
 class CloudTrail:
     kind = "cloudtrail"
     options: Mapping[str, type] = {
+        **rules.OPTIONS,
         "uri": str,  # file, folder or s3:// prefix with the files of the trail
         "trail": str,  # name or ARN, to ask CloudTrail about it
         "selectors": str,  # or a file with what get-event-selectors printed
@@ -52,10 +57,11 @@ class CloudTrail:
         stores: Sequence[Store],
         window: tuple[datetime, datetime],
         seal_name: SealName,
+        known: Mapping[str, Known] | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``; answers for every ``s3://`` store."""
-        collector = _Collector(stores, window)
-        if not collector.counts:
+        collector = _Collector(stores, question(settings, window, seal_name, known))
+        if not collector.places.all:
             return {}
         collector.read(open_files, str(settings.get("uri", "")))
         trail = None
@@ -63,45 +69,20 @@ class CloudTrail:
             trail = look_up(settings, window)
         elif settings.get("selectors"):
             trail = from_file(str(settings["selectors"]), open_files)
-        return {
-            counts.store.uri: collector.result(counts, trail, seal_name)
-            for counts in collector.counts
-        }
+        return {place.store.uri: collector.result(place, trail) for place in collector.places.all}
 
 
 EVIDENCE = CloudTrail()
 
 
-@dataclass(slots=True)
-class _Counts:
-    """Of one store."""
-
-    store: Store
-    bucket: str
-    prefix: str
-    people: tally.People = field(default_factory=tally.People)
-    seen: coverage.Seen = field(default_factory=coverage.Seen)
-
-    def holds(self, key: str | None) -> bool:
-        if not self.prefix or key is None:
-            return True
-        return key == self.prefix or key.startswith(f"{self.prefix}/")
-
-
 class _Collector:
-    def __init__(self, stores: Sequence[Store], window: tuple[datetime, datetime]) -> None:
-        self.counts: list[_Counts] = []
-        for store in stores:
-            if store.uri.startswith("s3://"):
-                bucket, _, prefix = store.uri.removeprefix("s3://").partition("/")
-                self.counts.append(_Counts(store, bucket, prefix.removesuffix("/")))
-        self._by_bucket: dict[str, list[_Counts]] = {}
-        for counts in self.counts:
-            self._by_bucket.setdefault(counts.bucket, []).append(counts)
-        self._window = window
+    def __init__(self, stores: Sequence[Store], asked: Question) -> None:
+        self.places = Places(stores)
+        self._seen = {place.store.uri: coverage.Seen() for place in self.places.all}
+        self._asked = asked
         self._ids = tally.Seen()
         self._notes = Notes()
-        self._files = coverage.Files(window)
+        self._files = coverage.Files(asked.window)
 
     def read(self, open_files: OpenFiles, uri: str) -> None:
         try:
@@ -123,7 +104,7 @@ class _Collector:
         when = _time(event.event_time)
         if when is None:
             return False
-        inside = self._window[0] <= when <= self._window[1]
+        inside = self._asked.place(when)
         if inside:
             self._files.saw(when, is_data(event))
         else:
@@ -132,43 +113,84 @@ class _Collector:
             if inside:
                 self._files.control(event, when)
             return True
-        if event.source != "s3.amazonaws.com" or not inside or not is_data(event):
+        if event.source != "s3.amazonaws.com" or inside is None or not is_data(event):
             return True
-        touched = list(self._touched(event))
+        touched = [
+            (place, key)
+            for bucket, key in objects_of(event)
+            for place in self.places.of(bucket, key)
+        ]
         if not touched:
             return True
         event_id = event.shared_event_id or event.event_id
         who = identity.caller(event.identity)
         if not isinstance(event_id, str) or who is None:
             return False
-        if self._ids.first_time(tally.hash64(event_id)):
-            for counts, key in touched:
-                _count(counts, key, event, who, when)
+        if self._ids.first_time(hash(event_id) & _64_BITS):
+            for place, key in touched:
+                self._count(place, key, event, who, when, inside)
         return True
 
-    def _touched(self, event: Event) -> Iterator[tuple[_Counts, str | None]]:
-        """The stores an event reads or asks about, with the object's key if it is told."""
-        for bucket, key in objects_of(event):
-            for counts in self._by_bucket.get(bucket, ()):
-                if counts.holds(key):
-                    yield counts, key
+    def _count(
+        self,
+        place: Place,
+        key: str | None,
+        event: Event,
+        who: identity.Caller,
+        when: datetime,
+        inside: bool,
+    ) -> None:
+        copy = event.name in COPIES
+        read = copy or event.name in READS
+        seen = self._seen[place.store.uri]
+        if inside:
+            seen.event(when, reading=read or event.name in _METADATA)
+        if not read and event.name not in _METADATA:
+            return
+        denied = event.error in _DENIED if isinstance(event.error, str) else False
+        if event.error and not denied:
+            return
+        if not denied and event.name in _ASKING:
+            return
+        person = place.people.get(who.principal, who.session)
+        if denied:
+            person.refuse(when, inside)
+        elif not read:
+            person.list(when)
+            return
+        else:
+            hashed = None if key is None else tally.hash64(key)
+            card = (
+                key is not None and hashed is not None and place.has_cards(key, hashed, self._asked)
+            )
+            # what a copy sends back is its own answer, not the object
+            sent = None if copy else _bytes(event)
+            person.read(when, inside, hashed, sent, card=card)
+            if inside:
+                seen.copies += copy
+                seen.nameless += key is None and bool(place.prefix)
+        if not inside:
+            return
+        person.anonymous = person.anonymous or who.anonymous
+        owner = _owner(event, place.bucket)
+        if who.account and owner and who.account != owner and not who.service:
+            person.foreign = who.account
 
-    def result(self, counts: _Counts, trail: Trail | None, seal_name: SealName) -> EvidenceResult:
-        reads = tuple(
-            sorted(_reads(counts, seal_name), key=lambda r: (-(r.reads or 0), r.principal))
-        )
+    def result(self, place: Place, trail: Trail | None) -> EvidenceResult:
+        found = answer(place.people, self._asked, place.store.uri)
         evidence = coverage.judge(
             self._files,
             self._notes,
-            counts.seen,
-            counts.bucket,
-            counts.prefix,
+            self._seen[place.store.uri],
+            place.bucket,
+            place.prefix,
             trail,
             repeated=self._ids.full,
-            region=counts.store.options.get("region"),
-            seal_name=seal_name,
+            region=place.store.options.get("region"),
+            seal_name=self._asked.seal_name,
+            more=found.remarks,
         )
-        return EvidenceResult(evidence, reads)
+        return EvidenceResult(evidence, found.reads)
 
 
 def is_data(event: Event) -> bool:
@@ -244,39 +266,6 @@ def _time(value: Any) -> datetime | None:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
-def _count(
-    counts: _Counts, key: str | None, event: Event, who: identity.Caller, when: datetime
-) -> None:
-    copy = event.name in COPIES
-    read = copy or event.name in READS
-    counts.seen.event(when, reading=read or event.name in _METADATA)
-    if not read and event.name not in _METADATA:
-        return
-    denied = event.error in _DENIED if isinstance(event.error, str) else False
-    if not denied and (not read or event.error):
-        return
-    person = counts.people.get(who.principal, who.session)
-    person.at(when)
-    owner = _owner(event, counts.bucket)
-    person.anonymous = person.anonymous or who.anonymous
-    if who.account and owner and who.account != owner and not who.service:
-        person.foreign = who.account
-    if denied:
-        person.denied += 1
-        return
-    person.reads += 1
-    if key is None:
-        person.nameless += 1
-        counts.seen.nameless += bool(counts.prefix)
-    else:
-        person.objects.add(tally.hash64(key))
-    sent = _bytes(event)
-    if sent is not None and not copy:  # what a copy sends back is its own answer, not the object
-        person.told_bytes += 1
-        person.bytes += sent
-    counts.seen.copies += copy
-
-
 def _bytes(event: Event) -> int | None:
     told = (
         event.additional.get("bytesTransferredOut") if isinstance(event.additional, dict) else None
@@ -284,42 +273,3 @@ def _bytes(event: Event) -> int | None:
     if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 1 << 63:
         return None
     return int(told)
-
-
-def _reads(counts: _Counts, seal_name: SealName) -> Iterator[Reads]:
-    for principal, session, person in counts.people:
-        name = seal_around_accounts(principal, seal_name)
-        if session:
-            name += f" session {seal_around_accounts(session, seal_name)}"
-        objects = None if person.nameless else person.objects.count()
-        counts.seen.estimated = counts.seen.estimated or not person.objects.exact
-        sent = person.bytes if person.told_bytes or not person.reads else None
-        yield Reads(
-            principal=name,
-            reads=person.reads,
-            bytes=sent,
-            objects=objects,
-            denied=person.denied,
-            first=person.first,
-            last=person.last,
-            flags=tuple(_flags(person, objects, sent)),
-        )
-
-
-def _flags(person: tally.Person, objects: int | None, sent: int | None) -> Iterator[Flag]:
-    if not person.reads:
-        did = f"was refused {person.denied:,} times"
-    else:
-        did = f"read {person.reads:,} times"
-        if objects is not None:
-            did += f", {objects:,} different objects"
-        if sent is not None:
-            did += f", {sent:,} bytes"
-    first, last = person.first, person.last
-    when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC" if first and last else ""
-    if person.anonymous:
-        yield Flag("anonymous", f"somebody without credentials {did}, {when}")
-    if person.foreign:
-        yield Flag(
-            "foreign-account", f"account {person.foreign}, not the bucket's own, {did}, {when}"
-        )

@@ -9,16 +9,15 @@ was not is counted, never dropped in silence.
 from __future__ import annotations
 
 import codecs
-import io
 import json
 import re
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from scanner.access import lines
 from scanner.contracts import Source
 
 WHOLE = 32 << 20
@@ -27,7 +26,7 @@ LARGEST_RECORD = 2 << 20
 """characters; CloudTrail's own limit is 256 KB"""
 UNPACKED = 4 << 30
 """bytes read of one file; what holds more is no log file of CloudTrail but a bomb"""
-_STEP = 256 << 10
+_STEP = lines.STEP
 
 _NAMES = {
     "event_id": "eventID",
@@ -102,8 +101,8 @@ class Notes:
 
 def events(source: Source, notes: Notes) -> Iterator[Event]:
     """The events of one file. Raises ``Unreadable`` if the source does."""
-    file = _unpacked(source.file)
-    head, damaged = _read(file, WHOLE + 1)
+    file = lines.unpacked(source.file)
+    head, damaged = lines.read(file, WHOLE + 1)
     counted = Notes()
     found = None
     if len(head) <= WHOLE and not damaged:
@@ -140,35 +139,6 @@ def _add(counted: Notes, notes: Notes) -> None:
 # --- bytes ----------------------------------------------------------------------------------------
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
-    buffered = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
-    if buffered.peek(2)[:2] != b"\x1f\x8b":
-        return buffered
-    from isal import igzip
-
-    opened: Callable[..., BinaryIO] = igzip.open  # the library has no types
-    return opened(buffered, "rb")
-
-
-def _read(file: BinaryIO, size: int) -> tuple[bytes, bool]:
-    """Up to ``size`` bytes, and whether the file broke off (cut or corrupt gzip) before them."""
-    from isal import isal_zlib
-
-    faults = (EOFError, OSError, zlib.error, cast(type[Exception], isal_zlib.IsalError))
-    parts: list[bytes] = []
-    left = size
-    while left:
-        try:
-            part = file.read(min(left, _STEP))
-        except faults:
-            return b"".join(parts), True
-        if not part:
-            break
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts), False
-
-
 class _Feed:
     """The text of a file in steps."""
 
@@ -185,7 +155,7 @@ class _Feed:
             elif self.damaged:
                 data = b""
             else:
-                data, self.damaged = _read(self._rest, _STEP)
+                data, self.damaged = lines.read(self._rest, _STEP)
             self._taken += len(data)
             if self._taken > UNPACKED:
                 self.damaged, self._head, data = True, b"", b""

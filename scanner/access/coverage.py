@@ -9,7 +9,7 @@ and nothing tells it from a lost file. Each thing missing is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +48,6 @@ class Seen:
     nameless: int = 0
     """reads without an object name, counted although they may be outside the store's prefix"""
     copies: int = 0
-    estimated: bool = False
 
     def event(self, when: datetime, reading: bool) -> None:
         self.first = when if self.first is None else min(self.first, when)
@@ -152,11 +151,12 @@ def judge(
     repeated: bool,
     region: Any,
     seal_name: SealName,
+    more: Sequence[str] = (),
 ) -> Evidence:
-    """The evidence of one store."""
+    """The evidence of one store; ``more`` are remarks to add."""
     told, causes = _selectors(trail, bucket, prefix, region)
     causes += _damage(files, notes, seen, repeated)
-    remarks = list(_remarks(files, notes, seen))
+    remarks = [*_remarks(files, notes, seen), *more]
     if not files.data + files.management:
         state = Coverage.NONE
         lead = "no CloudTrail record of the window was found"
@@ -287,8 +287,6 @@ def _remarks(files: Files, notes: Notes, seen: Seen) -> Iterator[str]:
         yield f"{notes.records:,} records in {notes.files:,} files{other}"
     if seen.copies:
         yield f"the bytes of {seen.copies:,} copies are not told"
-    if seen.estimated:
-        yield "counts of objects above 2,048 are estimates (3 %)"
 
 
 def _when(moment: datetime) -> str:

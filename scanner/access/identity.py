@@ -27,6 +27,12 @@ class Caller:
     service: bool = False
 
 
+def sessions_are_people(principal: str) -> bool:
+    """Whether each session of a role is one person: those IAM Identity Center makes, whose session
+    name is the user's name. Sessions of other roles are machines that come and go."""
+    return "AWSReservedSSO_" in principal
+
+
 def caller(identity: Any) -> Caller | None:
     """The caller of a record, None when the record does not tell in a form we know."""
     if not isinstance(identity, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -81,6 +82,10 @@ class Seen:
                 larger[_place(larger, hashed)] = hashed
         self._table = larger
 
+    def __contains__(self, hashed: int) -> bool:
+        hashed = hashed or 1
+        return self._table[_place(self._table, hashed)] == hashed
+
 
 def _place(table: array[int], hashed: int) -> int:
     """Where ``hashed`` stands, or the empty place where it would."""
@@ -91,14 +96,90 @@ def _place(table: array[int], hashed: int) -> int:
     return place
 
 
+class Sketch:
+    """About how many different hashes, in 64 bytes: HyperLogLog, standard error 13 %, and nearly
+    exact while there are few. Order and repetition change nothing."""
+
+    __slots__ = ("_registers",)
+    _BITS = 6
+
+    def __init__(self) -> None:
+        self._registers = bytearray(1 << self._BITS)
+
+    def add(self, hashed: int) -> None:
+        place = hashed & ((1 << self._BITS) - 1)
+        rank = 65 - self._BITS - (hashed >> self._BITS).bit_length()
+        if rank > self._registers[place]:
+            self._registers[place] = rank
+
+    def merge(self, other: Sketch) -> None:
+        self._registers = bytearray(map(max, self._registers, other._registers))
+
+    def count(self) -> int:
+        size = 1 << self._BITS
+        estimate = 0.709 * size * size / sum(2.0**-rank for rank in self._registers)
+        empty = self._registers.count(0)
+        if empty and estimate <= 2.5 * size:
+            estimate = size * math.log(size / empty)
+        return round(estimate)
+
+
+@dataclass(slots=True)
+class Day:
+    """What one principal did in one store on one day (UTC): all that the rules look at."""
+
+    reads: int = 0
+    rows: int = 0
+    denied: int = 0
+    lists: int = 0
+    objects: Sketch = field(default_factory=Sketch)
+    hours: dict[int, int] = field(default_factory=dict)
+    """reads by hour of the day"""
+    first: datetime | None = None
+    last: datetime | None = None
+    """of its reads"""
+    refused: datetime | None = None
+    listed: datetime | None = None
+    """the first of each"""
+
+    def add(self, other: Day) -> None:
+        """Sessions of one principal together."""
+        self.reads += other.reads
+        self.rows += other.rows
+        self.denied += other.denied
+        self.lists += other.lists
+        self.objects.merge(other.objects)
+        for hour, reads in other.hours.items():
+            self.hours[hour] = self.hours.get(hour, 0) + reads
+        self.first, self.last = earlier(self.first, other.first), later(self.last, other.last)
+        self.refused = earlier(self.refused, other.refused)
+        self.listed = earlier(self.listed, other.listed)
+
+
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return other if one is None else one if other is None else max(one, other)
+
+
 @dataclass(slots=True)
 class Person:
-    """What one principal (with one session name) did in one store."""
+    """What one principal (with one session name) did in one store.
+
+    The totals are those of the window. ``days`` reaches back before it: a day is judged by those
+    before it.
+    """
 
     reads: int = 0
     bytes: int = 0
     told_bytes: int = 0
     """reads that came with a number of bytes"""
+    rows: int = 0
+    told_rows: int = 0
+    card_reads: int = 0
+    """reads of what is known to hold card data"""
     denied: int = 0
     objects: Distinct = field(default_factory=Distinct)
     nameless: int = 0
@@ -108,12 +189,80 @@ class Person:
     anonymous: bool = False
     foreign: str | None = None
     """the account of the caller, when it is not the bucket's"""
+    days: dict[int, Day] = field(default_factory=dict)
+    """by ``date.toordinal``"""
+
+    def read(
+        self,
+        when: datetime,
+        inside: bool,
+        obj: int | None = None,
+        sent: int | None = None,
+        rows: int | None = None,
+        card: bool = False,
+    ) -> None:
+        """A read at ``when`` (UTC). ``inside``: in the window, else in the time before it that is
+        only history. ``obj`` is the ``hash64`` of what was read, None when that is not told."""
+        day = self.day(when)
+        day.reads += 1
+        hour = when.hour
+        day.hours[hour] = day.hours.get(hour, 0) + 1
+        if day.first is None or when < day.first:
+            day.first = when
+        if day.last is None or when > day.last:
+            day.last = when
+        if rows is not None:
+            day.rows += rows
+        if obj is not None:
+            day.objects.add(obj)
+        if not inside:
+            return
+        self.at(when)
+        self.reads += 1
+        self.card_reads += card
+        if obj is None:
+            self.nameless += 1
+        else:
+            self.objects.add(obj)
+        if sent is not None:
+            self.told_bytes += 1
+            self.bytes += sent
+        if rows is not None:
+            self.told_rows += 1
+            self.rows += rows
+
+    def refuse(self, when: datetime, inside: bool) -> None:
+        """A call at ``when`` that was denied."""
+        day = self.day(when)
+        day.denied += 1
+        day.refused = earlier(day.refused, when)
+        if inside:
+            self.at(when)
+            self.denied += 1
+
+    def list(self, when: datetime) -> None:
+        """A listing: it tells names, not content, so it counts for the rules only."""
+        day = self.day(when)
+        day.lists += 1
+        day.listed = earlier(day.listed, when)
+
+    def day(self, when: datetime) -> Day:
+        number = when.toordinal()
+        day = self.days.get(number)
+        if day is None:
+            day = self.days[number] = Day()
+        return day
 
     def at(self, when: datetime) -> None:
         if self.first is None or when < self.first:
             self.first = when
         if self.last is None or when > self.last:
             self.last = when
+
+    @property
+    def showed(self) -> bool:
+        """Whether it did anything in the window that a report shows."""
+        return self.first is not None
 
 
 class People:

@@ -1,0 +1,75 @@
+"""S3 stores as evidence sees them: which of them a bucket and a key belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from scanner.access import tally
+from scanner.access.answer import Question
+from scanner.known import name_hash
+from scanner.model import Store
+
+_REMEMBERED = 200_000
+"""keys of which it is remembered whether they hold cards"""
+
+
+@dataclass(slots=True)
+class Place:
+    """One store, ``s3://bucket`` or ``s3://bucket/prefix``, and who did what in it."""
+
+    store: Store
+    bucket: str
+    prefix: str
+    people: tally.People = field(default_factory=tally.People)
+    _cards: dict[int, bool] = field(default_factory=dict)
+
+    def holds(self, key: str | None) -> bool:
+        """A key that is not told may be anywhere: it counts."""
+        if not self.prefix or key is None:
+            return True
+        return key == self.prefix or key.startswith(f"{self.prefix}/")
+
+    def has_cards(self, key: str, hashed: int, asked: Question) -> bool:
+        """Whether the scan found card data in an object; ``hashed`` is ``hash64(key)``."""
+        known = asked.known.get(self.store.uri)
+        if known is None or not known.cards:
+            return False
+        found = self._cards.get(hashed)
+        if found is None:
+            found = name_hash(asked.seal_name(self.name(key))) in known.cards
+            if len(self._cards) < _REMEMBERED:
+                self._cards[hashed] = found
+        return found
+
+    def name(self, key: str) -> str:
+        """The name of an object's unit before it is sealed, as the S3 store makes it."""
+        last = self.prefix.rpartition("/")[2]
+        if not self.prefix:
+            return key
+        if key == self.prefix:
+            return last
+        name = key[len(self.prefix) + 1 :]
+        return f"./{name}" if name == last else name
+
+
+class Places:
+    """All S3 stores of a collection."""
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.all: list[Place] = []
+        self._by_bucket: dict[str, list[Place]] = {}
+        for store in stores:
+            if store.uri.startswith("s3://"):
+                bucket, _, prefix = store.uri.removeprefix("s3://").partition("/")
+                place = Place(store, bucket, prefix.removesuffix("/"))
+                self.all.append(place)
+                self._by_bucket.setdefault(bucket, []).append(place)
+
+    def of(self, bucket: str, key: str | None) -> Iterator[Place]:
+        for place in self._by_bucket.get(bucket, ()):
+            if place.holds(key):
+                yield place
+
+    def __contains__(self, bucket: str) -> bool:
+        return bucket in self._by_bucket

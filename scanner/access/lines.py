@@ -1,0 +1,104 @@
+"""Bytes and lines of log files, packed or not, in bounded memory, whatever the bytes.
+
+A line too long to be one is counted, not held; a file that breaks off gives all before the damage.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from scanner.contracts import Source
+
+LONGEST = 1 << 20
+"""bytes of a line; a request line of S3 has at most 8 KB, a statement of a database may have more"""
+UNPACKED = 64 << 30
+"""bytes read of one file; what unpacks to more is a bomb"""
+STEP = 256 << 10
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class LineNotes:
+    """What came up while reading files line by line."""
+
+    files: int = 0
+    """with at least one record"""
+    other: int = 0
+    """without any"""
+    broken: int = 0
+    """cut off or corrupt; what came before the damage was read"""
+    too_long: int = 0
+    records: int = 0
+    unparsed: int = 0
+    unreadable: int = 0
+    broke_off: str = ""
+    """why the listing of the files did not come to its end"""
+
+
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """The file itself, or what a gzip file holds."""
+    buffered = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
+    if buffered.peek(2)[:2] != b"\x1f\x8b":
+        return buffered
+    from isal import igzip
+
+    opened: Callable[..., BinaryIO] = igzip.open  # the library has no types
+    return opened(buffered, "rb")
+
+
+def read(file: BinaryIO, size: int) -> tuple[bytes, bool]:
+    """Up to ``size`` bytes, and whether the file broke off (cut or corrupt gzip) before them."""
+    from isal import isal_zlib
+
+    faults = (EOFError, OSError, zlib.error, cast(type[Exception], isal_zlib.IsalError))
+    parts: list[bytes] = []
+    left = size
+    while left:
+        try:
+            part = file.read(min(left, STEP))
+        except faults:
+            return b"".join(parts), True
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts), False
+
+
+def lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
+    """The lines of a file without their ends, empty ones left out. The last one of a file that
+    broke off is no line: it counts as unparsed. Raises ``Unreadable`` if the source does."""
+    file = unpacked(source.file)
+    rest, taken, skipping, start = b"", 0, False, True
+    while True:
+        data, damaged = read(file, STEP)
+        if start:
+            data, start = data.removeprefix(_BOM), False
+        taken += len(data)
+        if taken > UNPACKED:
+            data, damaged = b"", True
+        pieces = data.split(b"\n")
+        pieces[0] = rest + pieces[0]
+        rest = pieces.pop()
+        for line in pieces:
+            if skipping:
+                skipping = False  # the end of a line that was too long
+            elif len(line) > LONGEST:
+                notes.too_long += 1
+            elif line := line.rstrip(b"\r"):
+                yield line
+        if skipping or len(rest) > LONGEST:
+            notes.too_long += not skipping
+            rest, skipping = b"", True
+        if damaged:
+            notes.broken += 1
+            notes.unparsed += bool(rest)
+            return
+        if not data:
+            if rest and not skipping:
+                yield rest.rstrip(b"\r")
+            return

@@ -1,0 +1,38 @@
+"""What a scan has found out about a store, for the evidence of reads: reads of what matters.
+
+Standard library only. "Reads of the bucket" is a weak answer where twelve of its million objects
+hold cards; with this, evidence counts the reads of those twelve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Of one store. ``units``: how many there are, None when the listing broke off.
+    ``cards``: ``name_hash`` of the names of those with findings of card data, None when they are
+    too many to hand over (``MOST``) or nothing of the store was read."""
+
+    units: int | None = None
+    cards: frozenset[int] | None = None
+
+
+MOST = 1_000_000
+"""units with cards of one store that are handed over; about 64 bytes each"""
+
+
+def name_hash(name: str) -> int:
+    """64 bits of a sealed ``Unit.name``."""
+    data = name.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+
+
+def known(units: int | None, card_units: Iterable[str]) -> Known:
+    """``card_units`` are the sealed names of the units with findings of card data."""
+    names = set(card_units)
+    cards = frozenset(map(name_hash, names)) if len(names) <= MOST else None
+    return Known(units, cards)
