@@ -96,12 +96,12 @@ class Progress:
 
 
 def human_bytes(count: float) -> str:
-    """Decimal units, as disks and S3 bills have them: ``1.2 GB``."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} PB"
+    """Binary units, as in the reports: ``1.2 GiB``."""
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} PiB"
 
 
 def human_seconds(seconds: float) -> str:

@@ -144,6 +144,10 @@ def verdict(findings: Sequence[Finding], outcomes: RunCoverage) -> tuple[Verdict
         return Verdict.UNKNOWN, f"{what} {verb}, so nothing can be said of what they hold."
     if truncated:
         return Verdict.PROTECTED, "Card numbers are here in truncated form only."
+    if any(f.state == State.TEST for f in findings):
+        return Verdict.NO_CARD_DATA, (
+            "Everything in scope was read; the only card numbers here are published test numbers."
+        )
     return Verdict.NO_CARD_DATA, "Everything in scope was read and no card data was found."
 
 

@@ -178,9 +178,9 @@ def test_progress_line_says_rate_and_time_left() -> None:
     from scanner.progress import Progress
 
     progress = Progress()
-    progress.read(2_000_000)
-    progress.total = 6_000_000
-    assert progress.line(2.0) == "cardtrail: 0 units, 2.0 MB read, 1.0 MB/s, 4 s left"
+    progress.read(2 << 20)
+    progress.total = 6 << 20
+    assert progress.line(2.0) == "cardtrail: 0 units, 2.0 MiB read, 1.0 MiB/s, 4 s left"
 
 
 def test_defaults_need_no_file() -> None:

@@ -14,31 +14,31 @@ from tests.conftest import ROOT, Cardtrail, Planted
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-import company
+import northlight
 
 pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture
-def scanned(cardtrail: Cardtrail, planted: Planted) -> tuple[Any, company.Truth, Path]:
+def scanned(cardtrail: Cardtrail, planted: Planted) -> tuple[Any, northlight.Truth, Path]:
     import boto3
 
-    truth, today = company.Truth(), company.today()
+    truth, today = northlight.Truth(), northlight.today()
     data = planted.allow(cardtrail.cwd / "data")
-    company.fill_logs(data / "logs", today, truth)
-    company.fill_payments(data / "payments.db", truth)
-    (cardtrail.cwd / "cardtrail.toml").write_text(company.CONFIG)
+    northlight.fill_logs(data / "logs", today, truth)
+    northlight.fill_payments(data / "payments.db", truth)
+    (cardtrail.cwd / "cardtrail.toml").write_text(northlight.CONFIG)
     with s3_server.environment() as endpoint:
         session = boto3.Session("testing", "testing", region_name="us-east-1")
         clients = [session.client(name, endpoint_url=endpoint) for name in ("s3", "cloudtrail")]
-        company.fill_buckets(*clients, today, truth)
+        northlight.fill_buckets(*clients, today, truth)
     planted.pans += [pan for pans in truth.pans.values() for pan in pans]
     result = cardtrail("scan", "-o", "run.json", "-o", "r.html", env=s3_server.variables())
     assert result.code == 1, result.err
     return json.loads((cardtrail.cwd / "run.json").read_text()), truth, cardtrail.cwd
 
 
-def test_the_company(scanned: tuple[Any, company.Truth, Path]) -> None:
+def test_the_company(scanned: tuple[Any, northlight.Truth, Path]) -> None:
     run, truth, _ = scanned
     stores = {store["uri"].rpartition("/")[2]: store for store in run["stores"]}
     for name, store in stores.items():
@@ -57,27 +57,27 @@ def test_the_company(scanned: tuple[Any, company.Truth, Path]) -> None:
 
     verdicts = {name: store["verdict"] for name, store in stores.items()}
     assert verdicts == {
-        company.EXPORTS: "unprotected",
-        company.ARCHIVE: "unprotected",
-        company.ASSETS: "no-card-data",
+        northlight.EXPORTS: "unprotected",
+        northlight.ARCHIVE: "unprotected",
+        northlight.ASSETS: "no-card-data",
         "payments.db": "unprotected",
         "logs": "unprotected",
     }
 
 
-def test_protection_and_access(scanned: tuple[Any, company.Truth, Path]) -> None:
+def test_protection_and_access(scanned: tuple[Any, northlight.Truth, Path]) -> None:
     run, truth, _ = scanned
     stores = {store["uri"].rpartition("/")[2]: store for store in run["stores"]}
 
     def fact(store: str, control: str) -> str:
         return next(f["state"] for f in stores[store]["protection"] if f["control"] == control)
 
-    assert fact(company.EXPORTS, "public-access") == "yes"
-    assert fact(company.ARCHIVE, "public-access") == "no"
-    assert fact(company.ARCHIVE, "default-encryption") == "yes"
-    assert fact(company.ARCHIVE, "versioning") == "yes"
+    assert fact(northlight.EXPORTS, "public-access") == "yes"
+    assert fact(northlight.ARCHIVE, "public-access") == "no"
+    assert fact(northlight.ARCHIVE, "default-encryption") == "yes"
+    assert fact(northlight.ARCHIVE, "versioning") == "yes"
 
-    for bucket in (company.EXPORTS, company.ARCHIVE):
+    for bucket in (northlight.EXPORTS, northlight.ARCHIVE):
         access = stores[bucket]["access"]
         wanted = sum(n for (name, _), n in truth.reads.items() if name == bucket)
         assert access["answer"] == "read"
@@ -87,11 +87,11 @@ def test_protection_and_access(scanned: tuple[Any, company.Truth, Path]) -> None
         )
     anonymous = [
         flag["rule"]
-        for reader in stores[company.EXPORTS]["access"]["did_read"]["list"]
+        for reader in stores[northlight.EXPORTS]["access"]["did_read"]["list"]
         for flag in reader["flags"]
     ]
     assert "anonymous" in anonymous
-    for store in (company.ASSETS, "payments.db", "logs"):
+    for store in (northlight.ASSETS, "payments.db", "logs"):
         access = stores[store]["access"]
         assert access["answer"] == "cannot-tell"
         assert access["did_read"]["reads"] is None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import company
+import northlight
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
@@ -22,11 +22,11 @@ DEMO = ROOT / "demo"
 
 def main() -> int:
     DEMO.mkdir(exist_ok=True)
-    truth = company.Truth()
-    today = company.today()
-    company.fill_logs(DEMO / "data" / "logs", today, truth)
-    company.fill_payments(DEMO / "data" / "payments.db", truth)
-    (DEMO / "cardtrail.toml").write_text(company.CONFIG, encoding="utf-8")
+    truth = northlight.Truth()
+    today = northlight.today()
+    northlight.fill_logs(DEMO / "data" / "logs", today, truth)
+    northlight.fill_payments(DEMO / "data" / "payments.db", truth)
+    (DEMO / "cardtrail.toml").write_text(northlight.CONFIG, encoding="utf-8")
     say("made-up company: Northlight Retail, in demo/data and on a local S3")
     server, endpoint = start_s3()
     try:
@@ -67,12 +67,12 @@ def start_s3():
     return server, f"http://{host}:{port}"
 
 
-def fill_s3(endpoint: str, today, truth: company.Truth) -> None:
+def fill_s3(endpoint: str, today, truth: northlight.Truth) -> None:
     import boto3
 
     session = boto3.Session("demo", "demo", region_name="us-east-1")
     clients = [session.client(name, endpoint_url=endpoint) for name in ("s3", "cloudtrail")]
-    company.fill_buckets(*clients, today, truth)
+    northlight.fill_buckets(*clients, today, truth)
 
 
 def say(text: str) -> None:
