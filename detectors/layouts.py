@@ -126,7 +126,7 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     escaped = (kind == _ESCAPE) & (gap <= 9)
     second = rest >> (gap & 63).view(np.uint64)
     # the second group has four digits, too; after a line end, enough to make a number
-    need = np.where(lead < 14, _AFTER_LINE.take(size), _U(15))
+    need = np.where((lead == 10) | (lead == 13), _AFTER_LINE.take(size), _U(15))
     keep = (gap <= _GAP) & (second & need == need) & ((size <= 8) | (kind == _LINE))
     line = (keep & (kind >= _LINE)).nonzero()[0]
     if len(line):
