@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from scanner.access import identity
 from scanner.access.cloudtrail_files import Event, Notes
+from scanner.access.gaps import Hours, clock, silence
 from scanner.access.selectors import BadSelectors, Recorded, recorded
 from scanner.access.trail import Trail
 from scanner.contracts import SealName
@@ -23,7 +24,6 @@ from scanner.model import Coverage, Evidence
 from scanner.text import seal_around_accounts
 
 SOURCE = "cloudtrail-data-events"
-_HOUR = timedelta(hours=1)
 _SWITCHES = frozenset(
     {
         "StopLogging",
@@ -81,7 +81,7 @@ class Span:
     def __str__(self) -> str:
         if self.first is None or self.last is None:
             return ""
-        return f"{self.records:,} records from {_when(self.first)} to {_when(self.last)}"
+        return f"{self.records:,} records from {clock(self.first)} to {clock(self.last)}"
 
 
 @dataclass(slots=True)
@@ -95,19 +95,18 @@ class Files:
     management: int = 0
     outside: Span = field(default_factory=Span)
     """of the records before and after the window"""
-    first: datetime | None = None
-    last: datetime | None = None
     switches: set[Switch] = field(default_factory=set)
-    _hours: set[datetime] = field(default_factory=set)
+    _hours: Hours = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hours = Hours(self.window)
 
     def saw(self, when: datetime, data: bool) -> None:
-        self.first = when if self.first is None else min(self.first, when)
-        self.last = when if self.last is None else max(self.last, when)
         if data:
             self.data += 1
         else:
             self.management += 1
-        self._hours.add(when.replace(minute=0, second=0, microsecond=0))
+        self._hours.saw(when)
 
     def control(self, event: Event, when: datetime) -> None:
         """An event of CloudTrail itself; one that failed changed nothing."""
@@ -125,19 +124,16 @@ class Files:
             )
         )
 
+    @property
+    def first(self) -> datetime | None:
+        return self._hours.first
+
+    @property
+    def last(self) -> datetime | None:
+        return self._hours.last
+
     def silent_hours(self) -> list[datetime]:
-        """The hours of the window without any record. The last hour before its end does not count:
-        delivery takes time."""
-        start, end = self.window
-        hour = start.replace(minute=0, second=0, microsecond=0)
-        if hour < start:
-            hour += _HOUR
-        silent = []
-        while hour + 2 * _HOUR <= end:
-            if hour not in self._hours:
-                silent.append(hour)
-            hour += _HOUR
-        return silent
+        return self._hours.silent()
 
 
 def judge(
@@ -172,13 +168,18 @@ def judge(
             "are not recorded here"
         )
     elif told is not None:
-        causes = [*told.gaps, *causes, *_logging(files, trail, seal_name), *_silence(files)]
+        causes = [
+            *told.gaps,
+            *causes,
+            *_logging(files, trail, seal_name),
+            *silence(files.silent_hours()),
+        ]
         state = Coverage.PARTIAL if causes else Coverage.COMPLETE
         lead = "the trail's selectors cover reads of this store" if told.whole else ""
     else:
         state, lead = _without_selectors(seen, trail)
         if state is Coverage.PARTIAL:
-            causes += [*_logging(files, trail, seal_name), *_silence(files)]
+            causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
     parts = [part for part in (lead, *causes, *remarks) if part]
     return Evidence(
         source=SOURCE,
@@ -250,7 +251,7 @@ def _logging(files: Files, trail: Trail | None, seal_name: SealName) -> Iterator
     switches = [each for each in sorted(files.switches) if _same_trail(each.trail, name)]
     for each in switches[:5]:
         who = seal_around_accounts(each.who, seal_name)
-        yield f"{each.name} at {_when(each.when)} by {who}"
+        yield f"{each.name} at {clock(each.when)} by {who}"
     if len(switches) > 5:
         yield f"and {len(switches) - 5:,} more changes of the trail"
     if not files.management:
@@ -262,32 +263,9 @@ def _same_trail(one: str, other: str) -> bool:
     return not one or not other or one.rpartition("/")[2] == other.rpartition("/")[2]
 
 
-def _silence(files: Files) -> Iterator[str]:
-    silent = files.silent_hours()
-    if not silent:
-        return
-    spans: list[tuple[datetime, datetime]] = []
-    for hour in silent:
-        if spans and spans[-1][1] == hour:
-            spans[-1] = (spans[-1][0], hour + _HOUR)
-        else:
-            spans.append((hour, hour + _HOUR))
-    spans.sort(key=lambda span: span[0] - span[1])
-    shown = ", ".join(f"{_when(a)} to {_when(b)}" for a, b in sorted(spans[:3]))
-    more = f" and {len(spans) - 3:,} more" if len(spans) > 3 else ""
-    yield (
-        f"no record of any kind in {len(silent):,} hours of the window ({shown}{more}): quiet "
-        "hours or missing files"
-    )
-
-
 def _remarks(files: Files, notes: Notes, seen: Seen) -> Iterator[str]:
     if notes.files or notes.other:
         other = f", {notes.other:,} other files passed over" if notes.other else ""
         yield f"{notes.records:,} records in {notes.files:,} files{other}"
     if seen.copies:
         yield f"the bytes of {seen.copies:,} copies are not told"
-
-
-def _when(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -77,3 +77,31 @@ def _issuer(identity: Mapping[str, Any]) -> str:
 def _text(mapping: Mapping[str, Any], key: str) -> str:
     value = mapping.get(key)
     return value[:_LONGEST] if isinstance(value, str) else ""
+
+
+def requester(text: str | None, owner: str) -> Caller:
+    """The requester of an S3 server access log: an ARN, a canonical user id, or None without
+    credentials. ``owner`` is the canonical id of the bucket's owner."""
+    if text is None:
+        return Caller(ANONYMOUS, anonymous=True)
+    text = text[:_LONGEST]
+    arn = _ARN.fullmatch(text)
+    if arn:
+        taken = _TAKEN_ROLE.fullmatch(arn["rest"])
+        if arn["service"] == "sts" and taken:
+            role = f"arn:{arn['partition']}:iam::{arn['account']}:role/{taken['role']}"
+            return Caller(role, taken["session"], arn["account"])
+        return Caller(text, account=arn["account"])
+    if _CANONICAL.fullmatch(text):
+        if text == owner:
+            return Caller("the account of the bucket's owner (root, or not told)")
+        return Caller(f"canonical user {text[:16]}", account=text)
+    service = text.startswith("svc:") or text == "AmazonS3" or text.endswith(".amazonaws.com")
+    return Caller(text, service=service)
+
+
+_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):(?P<service>iam|sts)::(?P<account>\d{12}):(?P<rest>.+)"
+)
+_TAKEN_ROLE = re.compile(r"assumed-role/(?P<role>[^/]+)/(?P<session>.+)")
+_CANONICAL = re.compile(r"[0-9a-f]{64}")

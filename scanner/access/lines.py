@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from scanner.contracts import Source
 
 LONGEST = 1 << 20
-"""bytes of a line; a request line of S3 has at most 8 KB, a statement of a database may have more"""
+"""bytes of a line; a request has at most 8 KB, a statement of a database may have more"""
 UNPACKED = 64 << 30
 """bytes read of one file; what unpacks to more is a bomb"""
 STEP = 256 << 10

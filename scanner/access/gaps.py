@@ -1,0 +1,64 @@
+"""Hours without a record: a quiet time or a lost file, which nothing tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+_HOUR = timedelta(hours=1)
+_SHOWN = 3
+
+
+class Hours:
+    """The hours of a window that records were seen in."""
+
+    def __init__(self, window: tuple[datetime, datetime]) -> None:
+        self._window = window
+        self._seen: set[int] = set()
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+
+    def saw(self, when: datetime) -> None:
+        """``when`` lies in the window."""
+        if self.first is None or when < self.first:
+            self.first = when
+        if self.last is None or when > self.last:
+            self.last = when
+        self._seen.add(when.toordinal() * 24 + when.hour)
+
+    def silent(self) -> list[datetime]:
+        """The hours of the window without any record. The last before its end does not count:
+        delivery takes time."""
+        start, end = self._window
+        hour = start.replace(minute=0, second=0, microsecond=0)
+        if hour < start:
+            hour += _HOUR
+        silent = []
+        while hour + 2 * _HOUR <= end:
+            if hour.toordinal() * 24 + hour.hour not in self._seen:
+                silent.append(hour)
+            hour += _HOUR
+        return silent
+
+
+def silence(silent: list[datetime], what: str = "record of any kind") -> Iterator[str]:
+    """A sentence on hours that follow one another, the longest spans named."""
+    if not silent:
+        return
+    spans: list[tuple[datetime, datetime]] = []
+    for hour in silent:
+        if spans and spans[-1][1] == hour:
+            spans[-1] = (spans[-1][0], hour + _HOUR)
+        else:
+            spans.append((hour, hour + _HOUR))
+    spans.sort(key=lambda span: span[0] - span[1])
+    shown = ", ".join(f"{clock(a)} to {clock(b)}" for a, b in sorted(spans[:_SHOWN]))
+    more = f" and {len(spans) - _SHOWN:,} more" if len(spans) > _SHOWN else ""
+    yield (
+        f"no {what} in {len(silent):,} hours of the window ({shown}{more}): quiet hours or"
+        " missing files"
+    )
+
+
+def clock(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
