@@ -107,7 +107,7 @@ _PATHISH = re.compile(rb"[^\s\"'<>,;(){}\[\]|]*\Z")
 
 def name_of(found: Candidate, column: str | None) -> str | None:
     """What the number is called: its column, or the key in front of it."""
-    return column or _key(_texts(found)[0])
+    return column or _key(_texts(found)[0])[0]
 
 
 def _texts(found: Candidate) -> tuple[str, str]:
@@ -142,7 +142,7 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
         value += 2.5
         why.append("encoded by itself")
     before, after = _texts(found)
-    key = _key(before)
+    key, text = _key(before)
     name = column or key
     named = key_weight(name) if name else 0.0
     value += named
@@ -155,7 +155,7 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
             f"stands under a {kind} that names {'a card' if named > 0 else 'something else'}"
         )
     value += _glue(found, key is not None and named > 1, why)
-    words, good, bad = text_weight(before[-120:], after[:80])
+    words, good, bad = text_weight(text[-120:], after[:80])
     value += words * (0.4 if abs(named) >= 4 else 1.0)
     if good:
         why.append(f"“{good}” stands near")
@@ -194,12 +194,13 @@ def _layout(found: Candidate, why: list[str]) -> float:
     return weight
 
 
-def _key(before: str) -> str | None:
-    """The key that the text ends with: ``"key": "``, ``key=``, ``<key>``, ``key_``."""
-    match = _KEY.search(before[-64:])
+def _key(before: str) -> tuple[str | None, str]:
+    """The key that the text ends with: ``"key": "``, ``key=``, ``<key>``, ``key_``; and the text
+    in front of it."""
+    match = _KEY.search(before, max(0, len(before) - 64))
     if match is None:
-        return None
-    return match["key"] or match["tag"] or match["glued"]
+        return None, before
+    return match["key"] or match["tag"] or match["glued"], before[: match.start()]
 
 
 def _glue(found: Candidate, card_key: bool, why: list[str]) -> float:

@@ -14,7 +14,7 @@ from detectors.evidence import Candidate, judge, name_of
 from detectors.testpans import is_test
 from detectors.words import key_weight
 
-_KEEP = 0.01
+_KEEP = 0.003
 """what is less likely than this before its field is known is dropped at once"""
 _ENCODED = {
     "utf-16": 2,

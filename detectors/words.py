@@ -35,20 +35,25 @@ _NUMBER_PARTS = _set(
 )
 _ID_PARTS = _set(
     """
-    id ids uid uuid guid order orders trace tracer span request req session sess txn transaction tx
-    trx tracking track parcel shipment imei imeisv imsi iccid msisdn serial sn ts time timestamp
-    epoch created updated date datetime sku ean upc isbn gtin barcode invoice batch block blk lsn
-    offset seq sequence build revision rev version user customer client member phone tel mobile fax
-    hash digest checksum crc sum size length len bytes count total amount balance price latitude
-    longitude lat lon lng coord iban bic swift routing ticket ref reference correlation device
-    message msg job pid tid thread port host node pointer ptr addr address memory token auth arn
-    account_id snowflake nonce cursor key index idx ratio score weight duration elapsed latency usec
-    nsec micros millis nanos rrn stan arrival departure flight meter article case claim policy tax
-    vat ein ssn npi passport licence license vehicle vin plate loan contract po bestellung auftrag
-    bestellnummer sendung sendungsnummer commande pedido ordine zamowienie numer_zamowienia заказ
-    id_заказа 订单 注文 주문
+    uuid guid order orders trace tracer span request req session sess tracking track parcel
+    shipment imei imeisv imsi iccid msisdn serial sn ts time timestamp epoch created updated
+    date datetime sku ean upc isbn gtin barcode invoice batch block blk lsn offset seq sequence
+    build revision rev version phone tel mobile fax hash digest checksum crc sum size length len
+    bytes count total amount balance price latitude longitude lat lon lng coord iban bic swift
+    routing correlation job pid tid thread port host node pointer ptr addr address memory arn
+    account_id snowflake nonce cursor index idx ratio score weight duration elapsed latency usec
+    nsec micros millis nanos rrn stan arrival departure flight meter article tax vat ein ssn npi
+    passport licence license vehicle vin plate po bestellung auftrag bestellnummer sendung
+    sendungsnummer commande pedido ordine zamowienie numer_zamowienia заказ id_заказа 订单 注文 주문
     """
 )
+_LOOSE_PARTS = _set(
+    """
+    id ids uid user customer client member ref reference transaction txn tx trx key token
+    message msg device auth contract ticket claim policy case loan code
+    """
+)
+"""names of ids that people also put other things under"""
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|[A-Z]")
 
 
@@ -60,13 +65,16 @@ def key_weight(name: str) -> float:
     pairs = {whole, re.sub(r"\d+$", "", whole)}
     card = bool(parts & _CARD_PARTS or pairs & _CARD_PARTS)
     against = bool(parts & _ID_PARTS or pairs & _ID_PARTS)
+    loose = bool(parts & _LOOSE_PARTS)
     number = bool(parts & _NUMBER_PARTS)
-    if card and against:
+    if card and (against or loose):
         return -1.0
     if card:
         return 6.0 if number or pairs & _CARD_PARTS else 4.5
     if against:
         return -6.0
+    if loose:
+        return -3.5
     if len(name) == 1 and name not in "n":
         return -0.5
     if parts <= {"number", "num", "no", "nr", "n", "value", "data", "text"}:
