@@ -189,7 +189,7 @@ def _layout(found: Candidate, why: list[str]) -> float:
             further += 1
     if further:
         why.append("part of a longer row of numbers")
-        return -2.0 - 1.0 * further
+        return -3.0 - 1.0 * further
     why.append(f"grouped {grouping}")
     return weight
 
