@@ -14,6 +14,7 @@ import numpy as np
 from detectors import encodings, fieldcount
 from detectors.base import AFTER, BEFORE
 from detectors.evidence import AHEAD, BACK, Candidate
+from detectors.iin import SHORTEST
 from detectors.layouts import Grouped, grouped
 from detectors.onepiece import FEW, Window, candidate, in_decoded, in_one_piece, not_ids
 from detectors.runs import PIECE, Bytes, Frame, Prefilter, tokens
@@ -57,9 +58,11 @@ class Finder:
         counter = counter or self.counter
         for frame in prefilter.frames(data):
             runs = tokens(frame)
-            long = np.flatnonzero(runs.length >= 12)
+            long = (runs.length >= SHORTEST).nonzero()[0]
             if len(long):
-                start, length = runs.start[long], runs.length[long]
+                start, length = runs.start, runs.length
+                if len(long) < len(start):
+                    start, length = start[long], length[long]
                 yield from in_one_piece(frame, data, start, length, window, counter)
             groups, escaped = grouped(frame, runs)
             for some in groups:

@@ -109,12 +109,11 @@ def places(
         further = np.where(further == 34, inner, further)
         take = (further == 44) | (further == 58) | (further == 61)
         before[spaced[take]] = further[take]
-    keyed = np.flatnonzero(_KEYED[before])
-    if len(keyed):
-        word[keyed] = _key_only(word[keyed])
-    if len(keyed) < len(before):
-        others = (~_KEYED[before]).nonzero()[0]
-        word[others] = _from_line_start(word[others])
+    keyed = _KEYED.take(before)
+    if keyed.all():
+        word = _key_only(word)
+    else:
+        word = np.where(keyed, _key_only(word), _from_line_start(word))
         for delimiter in _DELIMITERS:
             columns = np.flatnonzero(before == delimiter[0])
             if not len(columns):
@@ -123,7 +122,7 @@ def places(
             number = _column(data, position, delimiter[0])
             word[columns] = number.view(np.uint64) + _U(delimiter[0] << 32)
         word[(before == 10) | (before == 0) | (before == 13)] = _U(10)
-    group = ((size - 12) << 4) + (14 if salt else _KINDS[before])
+    group = ((size - 12) << 4) + (14 if salt else _KINDS.take(before))
     word = (word ^ (size.view(np.uint64) << _U(58)) ^ _U(salt)) * _U(0x9E3779B97F4A7C15)
     fine = ((word ^ (word >> _U(29))) * _U(0xBF58476D1CE4E5B9)) >> _U(64 - FINE)
     return 1 + ((group << FINE) | fine.view(np.int64)), word

@@ -114,13 +114,15 @@ class Grouped(NamedTuple):
 def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     """Issued candidates in groups, by number of groups; and the starts of runs followed by an
     escape, whose surroundings have to be decoded before anything can be said."""
-    size = tokens.length
-    lead = frame.data.take(tokens.start + size)
-    near = (_KIND.take(lead) * (size <= 15)).nonzero()[0]
+    near = (tokens.length <= 15).nonzero()[0]
     if not len(near):
         return [], near
-    start, size, lead = tokens.start[near], size[near], lead[near]
+    start, size = tokens.start[near], tokens.length[near]
+    lead = frame.data.take(start + size)
     kind = _KIND.take(lead)
+    some = kind.nonzero()[0]
+    if len(some) < len(near):
+        near, start, size, lead, kind = near[some], start[some], size[some], lead[some], kind[some]
     rest = tokens.map[near] >> size.view(np.uint64)
     gap = trailing_zeros(rest)
     escaped = (kind == _ESCAPE) & (gap <= 9)

@@ -210,8 +210,10 @@ def luhn_ok(frame: Frame, start: Places, length: Places, first: Words) -> Flags:
     end = start + length
     total = _lanes(frame.load(end - 8))
     # the digits before the last eight, moved up so that the rightmost is in the highest byte
-    total += _lanes(first << ((16 - np.minimum(length, 16)) << 3).view(np.uint64))
-    long = np.flatnonzero(length > 16)
+    if not (length == 16).all():
+        first = first << ((16 - np.minimum(length, 16)) << 3).view(np.uint64)
+    total += _lanes(first)
+    long = (length > 16).nonzero()[0]
     if len(long):
         middle, first = frame.load(end[long] - 16), first[long]
         shift = ((24 - length[long]) << 3).view(np.uint64)
@@ -239,10 +241,10 @@ def prefixes(first: Words) -> Places:
 
 def maybe_issued(first: Words, length: Places) -> Flags:
     """``issued`` by the first four digits alone: quicker, and true where that is."""
-    word = first & _NIBBLES
-    word = (word * _U(10) + (word >> _U(8))) & _U(0x00FF00FF)
-    word = (word * _U(100) + (word >> _U(16))) & _U(0xFFFF)
-    masks = _coarse_table().take(word.view(np.int64))
+    word = first.astype(np.uint32) & np.uint32(0x0F0F0F0F)
+    word = (word * np.uint32(10) + (word >> np.uint32(8))) & np.uint32(0x00FF00FF)
+    word = (word * np.uint32(100) + (word >> np.uint32(16))) & np.uint32(0xFFFF)
+    masks = _coarse_table().take(word)
     return ((masks >> (length - iin.SHORTEST).astype(np.uint8)) & 1).view(np.bool_)
 
 
