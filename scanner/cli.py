@@ -167,6 +167,10 @@ def scan(
     ] = False,
 ) -> None:
     """Scan stores and say what lies there unprotected."""
+    if jobs != 1:
+        from scanner import engine
+
+        engine.warm_up()
     from scanner import commands
 
     request = commands.ScanRequest(

@@ -42,7 +42,8 @@ class Excluder:
         spec = GitIgnoreSpec.from_lines([*self.patterns, *own])
 
         def ignore(name: str, is_directory: bool) -> bool:
-            hidden = spec.match_file(name + "/" if is_directory else name)
+            text = name.encode("utf-8", "backslashreplace").decode()  # names need not be text
+            hidden = spec.match_file(text + "/" if is_directory else text)
             self.hits += hidden
             return hidden
 

@@ -12,6 +12,7 @@ import multiprocessing.context
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, TimeoutError
+from multiprocessing import forkserver
 from typing import Any, Protocol
 
 from scanner.errors import CardtrailError, Reason
@@ -110,6 +111,12 @@ class Processes:
         else:
             self._pool.close()
         self._pool.join()
+
+
+def warm_up() -> None:
+    """Starts the fork server, which loads its modules while this process still loads its own."""
+    if _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def _context() -> multiprocessing.context.BaseContext:

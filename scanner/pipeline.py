@@ -57,6 +57,8 @@ class Job:
     floor: float
     distinct_limit: int
     slice_bytes: int
+    resumed: bool
+    """some of it may be in the ledger already"""
 
 
 def scan(
@@ -106,7 +108,7 @@ def _listed(flow: _Flow, place: int, store: Store, opened: OpenStore) -> Iterato
     for item in opened.units(flow.job.ignore(store)):
         if isinstance(item, Outcome):
             flow.end(place, item)
-        elif not flow.ledger.done(flow.job.run, place, item.id):
+        elif not (flow.job.resumed and flow.ledger.done(flow.job.run, place, item.id)):
             flow.listener.listed(item)
             yield item
 
@@ -142,7 +144,8 @@ class _Flow:
 
     def begin(self, place: int, store: Store, unit: Unit) -> None:
         begun = _Begun(place, store, unit)
-        begun.parts = self.ledger.slices(self.job.run, place, unit.id, unit.version)
+        if self.job.resumed:
+            begun.parts = self.ledger.slices(self.job.run, place, unit.id, unit.version)
         if begun.parts and begun.parts[0].index == 0:
             self._cut(begun)
         else:

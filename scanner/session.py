@@ -44,6 +44,7 @@ class Session:
     key: bytes
     file: str
     """the configuration, for messages"""
+    resumed: bool = False
 
 
 def begin(ledger: Ledger, settings: Settings, stores: Sequence[Store], file: str) -> Session:
@@ -87,7 +88,7 @@ def resume(ledger: Ledger, name: str | None) -> Session:
             "not the one found now; give it that key again, or start a new scan"
         )
     ledger.reopen(row.id, TRANSIENT)
-    return Session(ledger, ledger.run(row.id), settings, secret, "the run's settings")
+    return Session(ledger, ledger.run(row.id), settings, secret, "the run's settings", True)
 
 
 def carry_out(session: Session, listener: Listener) -> Run:
@@ -108,6 +109,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
         floor=settings.min_confidence,
         distinct_limit=settings.distinct_limit,
         slice_bytes=settings.limits.slice,
+        resumed=session.resumed,
     )
     scratch.sweep()
     _count_ahead(job, settings, listener)

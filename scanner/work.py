@@ -32,6 +32,8 @@ from scanner.walk import walk
 
 NAME_FIELD = "(name)"
 """``Location.field`` of a card number that stands in the name of a unit itself."""
+_FEWEST_DIGITS = 12
+"""of a card number: the shortest are Maestro's"""
 _MAX_PROBLEMS = 100
 
 
@@ -146,6 +148,8 @@ class Worker:
 
     def _search_name(self, unit: Unit, tallies: Tallies) -> None:
         """A card number in the name of a file or object is a finding like any other."""
+        if sum(map(str.isdigit, unit.key)) < _FEWEST_DIGITS:
+            return
         data = unit.key.encode("utf-8", "surrogateescape")
         chunk = Chunk(data, 0, len(data), lambda start, end: Location(field=NAME_FIELD))
         for detector in self._plugins.detectors:
