@@ -1,0 +1,49 @@
+"""The fast pass: one Hyperscan database over a buffer says which places are worth a look.
+
+Hyperscan was chosen by measurement: all shapes and words of a detector together run at several
+hundred MB/s on logs, where Presidio's patterns run at 0.05. It reports ends only, and every end;
+whoever asks looks at the place itself and decides there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A pattern in Hyperscan's syntax, over bytes. ``target`` is handed back with each hit."""
+
+    pattern: bytes
+    target: int
+    caseless: bool = False
+
+
+class FastPass:
+    """Compiled anchors; one per process and detector, since compiling takes some 50 ms."""
+
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        # the package brings no types, and is loaded at first need only
+        hyperscan: Any = importlib.import_module("hyperscan")
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._database.compile(
+            expressions=[anchor.pattern for anchor in anchors],
+            ids=list(range(len(anchors))),
+            flags=[hyperscan.HS_FLAG_CASELESS if anchor.caseless else 0 for anchor in anchors],
+        )
+        self._scratch = hyperscan.Scratch(self._database)
+        self._targets = [anchor.target for anchor in anchors]
+
+    def hits(self, data: bytes) -> list[tuple[int, int]]:
+        """(end, target) of every anchor in ``data``, in order of end, each once."""
+        found: list[tuple[int, int]] = []
+        targets = self._targets
+
+        def note(number: int, start: int, end: int, flags: int, context: object) -> None:
+            found.append((end, targets[number]))
+
+        self._database.scan(data, match_event_handler=note, scratch=self._scratch)
+        return sorted(set(found))

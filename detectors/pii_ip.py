@@ -1,0 +1,64 @@
+"""IP addresses, and how likely one names a person's machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+V4 = rb"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"
+V6 = rb"[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]"
+V6_SHORT = rb"[0-9A-Fa-f]{2,4}::[0-9A-Fa-f]{1,4}\b"
+WORDS = (
+    r"ip(?:v[46])?|clients?|remote|addr(?:ess(?:es)?)?|host|from|peer|src|source|x.?forwarded.?for"
+    r"|login|visitor|user"
+)
+_FOUR = re.compile(
+    rb"(?<![A-Za-z0-9_.\-])(?<![A-Za-z0-9_]/)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![A-Za-z0-9_]|[.\-][A-Za-z0-9])"
+)
+_SIX = b"0123456789abcdefABCDEF:"
+_VERSION = re.compile(r"(?:version|release|build|driver|firmware|ver|v)\W{0,3}\Z")
+
+
+def four(data: bytes, end: int) -> tuple[int, int] | None:
+    """Span of the IPv4 address that ends at ``end``."""
+    for match in _FOUR.finditer(data, max(0, end - 15), end + 3):
+        if match.end() == end and (match.start() > end - 16):
+            octets = match[0].split(b".")
+            if all(int(o) < 256 and (o == b"0" or o[0] != 48) for o in octets):
+                return match.span()
+    return None
+
+
+def six(data: bytes, end: int) -> tuple[int, int] | None:
+    """Span of the IPv6 address with an anchor that ends at ``end``."""
+    head = data[max(0, end - 40) : end]
+    start = end - (len(head) - len(head.rstrip(_SIX)))
+    tail = data[end : end + 40]
+    stop = end + (len(tail) - len(tail.lstrip(_SIX)))
+    if stop - start > 39 or start == end - 40:
+        return None
+    if re.match(rb"[A-Za-z0-9_\-]", data[stop : stop + 1]) or re.match(
+        rb"[A-Za-z0-9_.\-]", data[max(0, start - 1) : start]
+    ):
+        return None
+    text = data[start:stop].rstrip(b":")
+    try:
+        ipaddress.IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return None
+    return start, start + len(text)
+
+
+def probability(text: str, front: str, near: bool, line_start: bool) -> float:
+    """``front`` is the text before it, plain. A private address names no one outside."""
+    address = ipaddress.ip_address(text)
+    if _VERSION.search(front):
+        return 0.1
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return 0.1
+    if text.endswith((".0", ".255")):
+        return 0.2
+    named = near or line_start
+    if not address.is_global:
+        return 0.8 if near else 0.25
+    return 0.9 if named else 0.55

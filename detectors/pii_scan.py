@@ -1,0 +1,387 @@
+"""One pass for personal data: fast pass, then shape, test, Presidio and the words around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
+from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints
+from detectors.pii_fastpass import Anchor, FastPass
+from detectors.pii_kind import Kind
+from detectors.pii_kinds import KINDS
+from detectors.pii_settings import PiiSettings, settings, version
+
+NAME = "pii"
+EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD = range(6)
+SHAPE, WORD = 100, 1000
+"""targets of the fast pass: ``SHAPE + i`` is the shape of kind i, ``WORD + i`` one of its words"""
+AHEAD = 72
+"""bytes behind a word in which its number stands"""
+MARGIN = 256
+"""bytes beside the window that are searched too, so that overlaps are settled the same in every
+window"""
+ENOUGH = 256
+"""values of a kind confirmed by Presidio in a process, after which its exact test is trusted"""
+
+
+class Found(NamedTuple):
+    """A candidate that passed."""
+
+    start: int
+    end: int
+    entity: str
+    score: float
+    why: tuple[str, ...]
+    field: int
+
+
+class Plan:
+    """What is looked for under the settings of this process, and what was learnt on the way."""
+
+    def __init__(self, chosen: PiiSettings) -> None:
+        self.kinds = [kind for kind in KINDS if chosen.has(kind.regions)]
+        self.phones = chosen.phone_regions()
+        anchors = [
+            Anchor(pii_email.ANCHOR, EMAIL),
+            Anchor(pii_phone.INTERNATIONAL, PLUS),
+            Anchor(pii_ip.V4, IP4),
+            Anchor(pii_ip.V6, IP6),
+            Anchor(pii_ip.V6_SHORT, IP6),
+            *(Anchor(pattern, PHONE) for pattern in pii_phone.NATIONAL),
+            *(Anchor(pattern, PHONE_WORD, caseless=True) for pattern in pii_phone.ANCHOR_WORDS),
+        ]
+        for index, kind in enumerate(self.kinds):
+            anchors += [Anchor(pattern, SHAPE + index) for pattern in kind.anchors]
+            if kind.words and (kind.alone < 0.8 or b"[0-9]{9}" in kind.shape.pattern):
+                # the end of a word is checked afterwards, and its tail may vary
+                words = kind.words.replace(r"\w*", "").encode()
+                anchors.append(Anchor(rb"(?:\b|_)(?:" + words + rb")", WORD + index, caseless=True))
+        self.fast = FastPass(anchors)
+        self.confirmed = [0] * len(self.kinds)
+        self.domains = pii_email.Domains(
+            lambda text: pii_presidio.confirms(
+                "EmailRecognizer", "EMAIL_ADDRESS", text, 0, len(text)
+            )
+        )
+        self.user = []
+        if chosen.patterns:
+            from detectors.pii_user import compile_all
+
+            self.user = list(zip(chosen.patterns, compile_all(chosen.patterns), strict=True))
+
+
+@cache
+def _plan(number: int) -> Plan:
+    return Plan(settings())
+
+
+class PiiScan:
+    """``detectors.base.Scan`` for personal data."""
+
+    def __init__(self) -> None:
+        self._plan = _plan(version())
+        self._counts: dict[int, FieldCounts] = {}
+        self._time_outs = 0
+
+    def fields(self) -> Mapping[int, FieldCounts]:
+        return self._counts
+
+    def problems(self) -> tuple[str, ...]:
+        """What this scan could not settle, in words without content."""
+        if not self._time_outs:
+            return ()
+        return (f"{self._time_outs} patterns of Presidio timed out: what they look for is unknown",)
+
+    def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
+        first, last = max(0, lo - MARGIN), min(len(data), hi + MARGIN)
+        text = data if isinstance(data, bytes) else bytes(data)
+        hits = self._plan.fast.hits(text[first:last] if (first, last) != (0, len(text)) else text)
+        before = pii_presidio.time_outs()
+        look = _Look(self._plan, text, lo, hi, hints, self._counts)
+        for end, target in hits:
+            look.at(end + first, target)
+        look.columns(first, last)
+        look.patterns(first, last)
+        self._time_outs += pii_presidio.time_outs() - before
+        return [
+            Match(NAME, f.entity, f.start, f.end, f.score, why=f.why, field=f.field)
+            for f in look.best()
+            if lo <= f.start < hi
+        ]
+
+
+class _Look:
+    """The candidates of one buffer."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        data: bytes,
+        lo: int,
+        hi: int,
+        hints: Hints,
+        counts: dict[int, FieldCounts],
+    ) -> None:
+        self._plan, self._data, self._lo, self._hi = plan, data, lo, hi
+        self._hints, self._counts = hints, counts
+        self._found: dict[tuple[int, int, str], Found] = {}
+        self._seen: set[tuple[int, int, str]] = set()
+
+    def best(self) -> list[Found]:
+        """In order; of two that overlap the likelier, then the longer."""
+        ranked = sorted(
+            self._found.values(), key=lambda f: (-f.score, f.start - f.end, f.start, f.entity)
+        )
+        if len(ranked) < 2:
+            return ranked
+        kept: dict[int, list[Found]] = {}
+        out = []
+        for found in ranked:
+            cells = range(found.start >> 7, (found.end >> 7) + 1)
+            if any(
+                found.start < other.end and other.start < found.end
+                for cell in cells
+                for other in kept.get(cell, ())
+            ):
+                continue
+            for cell in cells:
+                kept.setdefault(cell, []).append(found)
+            out.append(found)
+        return sorted(out)
+
+    def at(self, end: int, target: int) -> None:
+        """Looks at a hit of the fast pass."""
+        data = self._data
+        if target >= WORD:
+            self._behind_word(end, self._plan.kinds[target - WORD], target - WORD)
+        elif target >= SHAPE:
+            kind = self._plan.kinds[target - SHAPE]
+            for match in kind.shape.finditer(data, max(0, end - 80), end + 80):
+                if match.start() < end <= match.end() + 1:
+                    self._candidate(*match.span(), kind, target - SHAPE)
+        elif target == EMAIL:
+            self._email(end)
+        elif target == PLUS:
+            plus = pii_phone.PLUS.match(data, end - 8, end + 24)
+            if plus:
+                self._phone(*plus.span(), international=True)
+        elif target == PHONE:
+            for match in pii_phone.SHAPE.finditer(data, max(0, end - 40), end + 40):
+                if match.start() < end <= match.end():
+                    self._phone(*match.span(), international=False)
+        elif target == PHONE_WORD:
+            for match in pii_phone.SHAPE.finditer(data, end, min(len(data), end + AHEAD)):
+                self._phone(*match.span(), international=False)
+                break
+            for match in pii_phone.SHAPE.finditer(data, max(0, end - 40), end):
+                self._phone(*match.span(), international=False)
+        else:
+            span = pii_ip.four(data, end) if target == IP4 else pii_ip.six(data, end)
+            if span:
+                self._ip(*span)
+
+    # --- kinds of the table
+
+    def _behind_word(self, end: int, kind: Kind, index: int) -> None:
+        data = self._data
+        stop = min(len(data), end + AHEAD)
+        line = data.find(b"\n", end, stop)
+        line = data.find(b"\n", line + 1, stop) if line >= 0 else -1
+        for match in kind.shape.finditer(data, end, stop if line < 0 else line):
+            self._candidate(*match.span(), kind, index)
+            break
+
+    def _candidate(self, start: int, end: int, kind: Kind, index: int) -> None:
+        if (start, end, kind.entity) in self._seen:
+            return
+        self._seen.add((start, end, kind.entity))
+        value = self._data[start:end].decode("ascii", "replace")
+        if kind.fit is not None:
+            size = kind.fit(value)
+            if not size:
+                return
+            value, end = value[:size], start + size
+        name = self._hints.field_name(start)
+        near = self._near(start, end, kind.words, name)
+        score = kind.near if near else kind.alone
+        if not near and _weak(value) and kind.alone < 0.9:
+            score = 0.0
+        if not score:
+            return
+        field = 0
+        passed = self._passes(value, start, end, kind, index)
+        if kind.chance < 1:
+            field = pii_view.field(kind.entity, self._data, start, name)
+            if self._lo <= start < self._hi:
+                counts = self._counts.setdefault(field, FieldCounts())
+                counts.seen += 1
+                counts.luhn += passed
+        if passed:
+            why = (near,) if near else ()
+            self._keep(Found(start, end, kind.entity, score, why, field))
+
+    def _passes(self, value: str, start: int, end: int, kind: Kind, index: int) -> bool:
+        if kind.test is not None:
+            if not kind.test(value):
+                return False
+            if self._plan.confirmed[index] >= ENOUGH:
+                return True
+        window, a, b = pii_view.window(self._data, start, end)
+        entity = kind.presidio_entity or kind.entity
+        good = pii_presidio.confirms(kind.recognizer, entity, window, a, b)
+        self._plan.confirmed[index] += good
+        return good
+
+    def _near(self, start: int, end: int, words: str, name: str | None) -> str:
+        """Says which word speaks for a value: "" for none."""
+        if not words:
+            return ""
+        expression = pii_view.words(words)
+        if name is not None:
+            found = expression.search(pii_view.plain(name))
+            if found:
+                return f"in a column named for it ({found[0]})"
+        in_front = expression.findall(pii_view.before(self._data, start))
+        if in_front:
+            return f"{in_front[-1]} stands near it"
+        if name is not None:
+            return ""
+        found = expression.search(pii_view.behind(self._data, end))
+        return f"{found[0]} stands near it" if found else ""
+
+    def _keep(self, found: Found) -> None:
+        key = (found.start, found.end, found.entity)
+        old = self._found.get(key)
+        if old is None or old.score < found.score:
+            self._found[key] = found
+
+    # --- e-mail, telephone, IP
+
+    def _email(self, end: int) -> None:
+        span = pii_email.span(self._data, end)
+        if span is None:
+            return
+        address = self._data[span[0] : span[1]]
+        score = pii_email.probability(address)
+        if score >= 0.3 and self._plan.domains.valid(address):
+            self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0))
+
+    def _phone(self, start: int, end: int, *, international: bool) -> None:
+        key = (start, end, "PHONE_NUMBER")
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        raw = self._data[start:end]
+        if not pii_phone.possible(raw):
+            return
+        name = self._hints.field_name(start)
+        near = self._near(start, end, pii_phone.WORDS, name)
+        strict = international or pii_phone.strict(raw, self._plan.phones)
+        text = raw.decode("ascii", "replace")
+        number = pii_phone.digits(text)
+        if international or number.startswith("00"):
+            known = pii_numbers.valid_international(number.removeprefix("00"))
+        else:
+            known = pii_numbers.valid(number, self._plan.phones)
+        if not known:
+            return
+        # the rules of the library are enough where the punctuation or the column is a telephone
+        # number's own; anything else is shown to its matcher, at a hundred times the price
+        if not (strict or (near and name is not None)) and not pii_presidio.confirms(
+            "PhoneRecognizer", "PHONE_NUMBER", text, 0, len(text), self._plan.phones
+        ):
+            return
+        score = {
+            (True, True): 0.95,
+            (True, False): 0.87,
+            (False, True): 0.82,
+            (False, False): 0.4,
+        }[strict, bool(near)]
+        self._keep(Found(start, end, "PHONE_NUMBER", score, (near,) if near else (), 0))
+
+    def _ip(self, start: int, end: int) -> None:
+        text = self._data[start:end].decode("ascii")
+        name = self._hints.field_name(start)
+        near = self._near(start, end, pii_ip.WORDS, name)
+        begins = start == 0 or self._data[start - 1 : start] == b"\n"
+        front = pii_view.before(self._data, start)
+        score = pii_ip.probability(text, front, bool(near), begins)
+        if score >= 0.3:
+            self._keep(Found(start, end, "IP_ADDRESS", score, (near,) if near else (), 0))
+
+    # --- columns and the user's own
+
+    def columns(self, first: int, last: int) -> None:
+        """Values without a word beside them, in columns whose name is the word."""
+        if isinstance(self._hints, NoHints):
+            return
+        names = _names(self._data, self._lo, self._hi, self._hints)
+        if not names:
+            return
+        joined = {name: pii_view.plain(name) for name in names}
+        for index, kind in enumerate(self._plan.kinds):
+            if not kind.words:
+                continue
+            expression = pii_view.words(kind.words)
+            wanted = {name for name, plain in joined.items() if expression.search(plain)}
+            if not wanted:
+                continue
+            for match in kind.shape.finditer(self._data, first, last):
+                if self._hints.field_name(match.start()) in wanted:
+                    self._candidate(*match.span(), kind, index)
+        expression = pii_view.words(pii_phone.WORDS)
+        wanted = {name for name, plain in joined.items() if expression.search(plain)}
+        if wanted:
+            for match in pii_phone.SHAPE.finditer(self._data, first, last):
+                if self._hints.field_name(match.start()) in wanted:
+                    self._phone(*match.span(), international=False)
+
+    def patterns(self, first: int, last: int) -> None:
+        if not self._plan.user:
+            return
+        from detectors.pii_user import spans
+
+        for pattern, program in self._plan.user:
+            words = "|".join(pattern.words)
+            for start, end in spans(program, self._data[first:last]):
+                start, end = start + first, end + first
+                near = self._near(start, end, words, self._hints.field_name(start))
+                score = max(pattern.score, 0.9) if near else pattern.score
+                self._keep(Found(start, end, pattern.entity, score, (near,) if near else (), 0))
+
+
+def _weak(value: str) -> bool:
+    """One digit over and over, or counting up: what people type when they make something up."""
+    number = "".join(char for char in value if char.isdigit())
+    return len(set(number)) <= 2 or number in "01234567890123456789"
+
+
+def _names(data: bytes, lo: int, hi: int, hints: Hints) -> set[str]:
+    """Names of the columns that the lines at the start, middle and end of a window know."""
+    names: set[str] = set()
+    for place in (lo, (lo + hi) // 2, max(lo, hi - 2048)):
+        start = data.find(b"\n", place, hi) + 1 or place
+        stop = data.find(b"\n", start, min(hi, start + 4096))
+        stop = stop if stop >= 0 else min(hi, start + 4096)
+        names |= {name for at in _cells(data, start, stop) if (name := hints.field_name(at))}
+    return names
+
+
+def _cells(data: bytes, start: int, stop: int) -> Iterator[int]:
+    yield start
+    for index in range(start, stop):
+        if data[index] in b",\t;|:":
+            yield index + 1
+
+
+def value_of(data: Any, match: Match) -> str:
+    """Canonical text: what is the same person's is the same, however it is written."""
+    text = bytes(data[match.start : match.end]).decode("utf-8", "replace")
+    if match.entity == "EMAIL_ADDRESS":
+        local, _, domain = text.rpartition("@")
+        return f"{local}@{domain.lower()}"
+    if match.entity in ("DATE_OF_BIRTH", "IP_ADDRESS") or match.entity.startswith("USER_"):
+        return text.lower()
+    return "".join(char for char in text.upper() if char.isalnum() or char == "+")

@@ -1,0 +1,83 @@
+"""The surroundings of a candidate: the words in front of it, and the field it stands in."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from zlib import crc32
+
+from detectors.base import Hints
+
+REACH = 96
+"""bytes in front of a value in which a word speaks for it; within this line and the one before"""
+BEHIND = 32
+"""and behind it, within the line"""
+FIELDS = 1 << 61
+"""our field numbers start here, out of the way of other detectors'"""
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_KEY = re.compile(rb"([A-Za-z_][A-Za-z0-9_.\-]{0,40})[\"']?[ \t]{0,2}[=:][ \t]{0,2}[\"'(\[]?\Z")
+
+
+def plain(text: str) -> str:
+    """Lower case, ``camelCase`` taken apart, ``_`` a space: so words are words in keys too."""
+    return _CAMEL.sub(" ", text).replace("_", " ").lower()
+
+
+@cache
+def words(expression: str) -> re.Pattern[str]:
+    """What finds one of the words in ``plain`` text, as a whole word."""
+    return re.compile(rf"(?<![^\W_])(?:{expression})(?![^\W\d_])")
+
+
+def before(data: bytes, start: int) -> str:
+    """Text in front of ``start``, plain: at most ``REACH`` bytes, of this line and the last."""
+    piece = data[max(0, start - REACH) : start]
+    cut = piece.rfind(b"\n", 0, max(0, piece.rfind(b"\n")))
+    return plain(piece[cut + 1 :].decode("utf-8", "replace"))
+
+
+def behind(data: bytes, end: int) -> str:
+    """Text behind ``end``, plain: at most ``BEHIND`` bytes, to the end of the line."""
+    piece = data[end : end + BEHIND]
+    cut = piece.find(b"\n")
+    return plain((piece if cut < 0 else piece[:cut]).decode("utf-8", "replace"))
+
+
+def field(entity: str, data: bytes, start: int, name: str | None) -> int:
+    """Number of the field a value stands in: column if the reader knows it, else the key in front
+    of it, else the text in front of it on the line without its digits."""
+    if name is not None:
+        key = b"column " + name.encode("utf-8", "replace")
+    else:
+        piece = data[max(0, start - 48) : start]
+        found = _KEY.search(piece)
+        if found:
+            key = found[1].lower()
+        else:
+            key = piece[piece.rfind(b"\n") + 1 :][-12:].translate(None, b"0123456789")
+    return FIELDS | crc32(entity.encode()) << 28 & FIELDS - 1 | crc32(key) >> 4
+
+
+def column(hints: Hints, start: int) -> str | None:
+    return hints.field_name(start)
+
+
+def window(data: bytes, start: int, end: int, reach: int = 64) -> tuple[str, int, int]:
+    """Text around a value, cut at white space, for a recogniser; and where the value is in it.
+
+    Bytes are taken as Latin-1 when they are not UTF-8, so that positions stay in step for the
+    value itself, which is ASCII.
+    """
+    first = max(0, start - reach)
+    head = data[first:start]
+    if first:
+        space = max(head.find(b" "), head.find(b"\n"), head.find(b"\t"))
+        head = head[space + 1 :] if space >= 0 else b""
+    tail = data[end : end + reach]
+    for space in (tail.find(b"\n"), tail.find(b" ", 1)):
+        if space >= 0:
+            tail = tail[:space]
+    front = head.decode("utf-8", "replace")
+    value = data[start:end].decode("utf-8", "replace")
+    return front + value + tail.decode("utf-8", "replace"), len(front), len(front) + len(value)
