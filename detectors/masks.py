@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
-from detectors.runs import PIECE, Bytes, Places, parts
+from detectors.runs import PIECE, Bytes, Flags, Places, parts
 
 _LOOK = 64
 _DIGIT = np.isin(np.arange(256), list(b"0123456789"))
@@ -25,23 +25,27 @@ def places(data: Buffer) -> list[int]:
     return sorted(set(out))
 
 
+_PAIRS = tuple(char * 0x0101 for char in b"*xX#")
+_BULLET = 0x80E2  # the first two of its three bytes
+
+
 def _in_piece(piece: Bytes) -> Places:
-    # * has the bit that makes letters small set already
-    lower = piece | np.uint8(32)
-    mask = lower == 120
-    mask |= piece == 42
-    mask |= piece == 35
-    two = mask[:-1] & mask[1:]
-    four = two[:-2] & two[2:]
-    found = _starts(piece, four)
-    bullet = (piece[:-2] == 0xE2) & (piece[2:] == 0xA2) if int(piece.max()) > 127 else None
-    if bullet is not None and bullet.any():
+    # four in a row hold an aligned pair, whatever they begin at: half the bytes to compare
+    pairs = piece[: len(piece) & ~1].view("<u2")
+    found = [np.empty(0, np.int64)]
+    if any((pairs == pair).any() for pair in _PAIRS):
+        lower = piece | np.uint8(32)  # * and # have the bit that makes letters small already
+        mask = (lower == 120) | (piece == 42) | (piece == 35)
+        two = mask[:-1] & mask[1:]
+        found.append(_starts(piece, two[:-2] & two[2:]))
+    if (pairs == _BULLET).any():
+        bullet = (piece[:-2] == 0xE2) & (piece[2:] == 0xA2)
         rows = bullet[:-9] & bullet[3:-6] & bullet[6:-3] & bullet[9:]
-        found = np.concatenate((found, _starts(piece, rows)))
-    return found
+        found.append(_starts(piece, rows))
+    return np.concatenate(found)
 
 
-def _starts(piece: Bytes, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Places:
+def _starts(piece: Bytes, rows: Flags) -> Places:
     at = rows.nonzero()[0]
     if not len(at):
         return at

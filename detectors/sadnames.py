@@ -27,13 +27,18 @@ def places(data: Buffer) -> list[int]:
 
 def _in_piece(piece: Bytes) -> Places:
     lower = piece | np.uint8(32)
-    v = lower == 118
-    code = (v[1:] & (lower[:-1] == 99)).nonzero()[0]
-    code = code[code + 2 < len(piece)]
-    third = code[_THIRD[piece[code + 2]]]
-    pin = (lower[:-2] == 112) & (lower[1:-1] == 105)
+    found = np.empty(0, np.int64)
+    code = lower[:-1] == 99
+    code &= lower[1:] == 118
+    if code.any():
+        at = code.nonzero()[0]
+        at = at[at + 2 < len(piece)]
+        found = at[_THIRD[piece[at + 2]]]
+    pin = lower[:-2] == 112
+    pin &= lower[1:-1] == 105
     pin &= lower[2:] == 110
-    pins = pin.nonzero()[0]
-    pins = pins[pins + 3 < len(piece)]
-    pins = pins[_FOURTH[piece[pins + 3]]]
-    return np.concatenate((third, pins))
+    if pin.any():
+        at = pin.nonzero()[0]
+        at = at[at + 3 < len(piece)]
+        found = np.concatenate((found, at[_FOURTH[piece[at + 3]]]))
+    return found
