@@ -38,10 +38,18 @@ class Finder:
         window = Window(max(0, lo - SPILL), min(len(data), hi + SPILL), lo, hi)
         yield from self._text(self._ascii, data, window)
         seen = encodings.signs(data)
+        until, phase = -1, 0
         for at in seen.base64:
-            yield from in_decoded(encodings.decode_base64(data, at), window, at - 4, at + 4)
+            if at < until and at % 4 == phase:
+                continue  # inside what was decoded last
+            text = encodings.decode_base64(data, at)
+            until, phase = min(at + encodings.STEP, text.origin[-1] - 24), at % 4
+            yield from in_decoded(text, window, at - 4, at + encodings.STEP)
+        until = -1
         for at in seen.script:
-            yield from _escaped(data, at, window)
+            if at >= until:
+                yield from _escaped(data, at, window)
+                until = at + encodings.STEP
         if seen.nul:
             yield from self._wide(data, window)
         if seen.high:
@@ -67,11 +75,11 @@ class Finder:
             groups, escaped = grouped(frame, runs)
             for some in groups:
                 yield from _grouped(frame, data, some, window, counter)
-            last = -(1 << 30)
+            until = -1
             for at in (escaped + frame.origin).tolist():
-                if at > last + _ESCAPE_STEP:
+                if at >= until:
                     yield from _escaped(data, at, window)
-                    last = at
+                    until = at + encodings.STEP
 
     def _wide(self, data: Bytes, window: Window) -> Iterator[Candidate]:
         for begin in range(window.first, window.last, PIECE):
@@ -172,10 +180,8 @@ _GROUPED = 0x5A5A
 """keeps the fields of grouped numbers apart from those of numbers in one piece"""
 
 
-_ESCAPE_STEP = 64
-
-
 def _escaped(data: Bytes, at: int, window: Window) -> Iterator[Candidate]:
-    first, last = max(0, at - BACK - 64), min(len(data), at + _ESCAPE_STEP + 128 + AHEAD)
+    first = max(0, at - BACK - 64)
+    last = min(len(data), at + encodings.STEP + 128 + AHEAD)
     text = encodings.unescape(data, first, last)
-    yield from in_decoded(text, window, at - 4, at + _ESCAPE_STEP + 8)
+    yield from in_decoded(text, window, at - 4, at + encodings.STEP + 8)

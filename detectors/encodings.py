@@ -21,6 +21,8 @@ import numpy as np
 from detectors.runs import PIECE, Bytes, Flags, Places, parts
 
 _MARGIN = 64
+STEP = 256
+"""bytes behind a sign that are decoded with it in one go"""
 
 
 class Decoded(NamedTuple):
@@ -63,7 +65,7 @@ def signs(data: Bytes) -> Signs:
             if int(piece.max()) >= 0x80:
                 high = True
                 script.extend((_script_digits(piece) + begin).tolist())
-    return Signs(nul, high, _leaders(quads, 4), _leaders(script, 64))
+    return Signs(nul, high, _leaders(quads, 4), _leaders(script, 12))
 
 
 def _base64_digits(piece: Bytes) -> Places:
@@ -176,7 +178,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-]*")
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 
 
-def decode_base64(data: Bytes, at: int, back: int = 320, ahead: int = 320) -> Decoded:
+def decode_base64(data: Bytes, at: int, back: int = 320, ahead: int = STEP + 200) -> Decoded:
     """The base64 text around ``at``, where a quad begins."""
     first = max(at - back, at % 4)
     first = at - (at - first) // 4 * 4

@@ -78,9 +78,20 @@ class Counter:
 _PENDING = 65536
 
 
+_MOST = 20_000
+"""fields told apart in one slice; text in which every number stands under another name has more"""
+
+
 def _as_counts(
     fields: Places, seen: npt.NDArray[np.int32], valid: npt.NDArray[np.int32]
 ) -> dict[int, FieldCounts]:
+    if len(fields) > _MOST:
+        # the rarest become one nameless field for each group
+        rare = np.argsort(seen, kind="stable")[: len(fields) - _MOST]
+        fields[rare] = 1 + (((fields[rare] - 1) >> FINE) << FINE)
+        fields, which = np.unique(fields, return_inverse=True)
+        seen = np.bincount(which, weights=seen).astype(np.int32)
+        valid = np.bincount(which, weights=valid).astype(np.int32)
     rows = zip(fields.tolist(), seen.tolist(), valid.tolist(), strict=True)
     return {field: FieldCounts(s, v, s, {length(field): s}) for field, s, v in rows}
 
