@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -13,8 +13,9 @@ from scanner import registry
 from scanner.contracts import Limits, OpenStore, Records, SealName, StoreKind
 from scanner.errors import Reason, Unreadable
 from scanner.model import Outcome, Problem, Slice, Tri, Unit
+from scanner.stores import postgres_places
 from scanner.walk import walk
-from tests import s3_server
+from tests import postgres_server, s3_server
 
 NAMES = ["plain", "new\nline", "\x1b[31mred\x1b[0m", "<b>&amp;", "café ☕", "%41 #?", "deep/er"]
 
@@ -104,11 +105,40 @@ class S3Lab:
         self.client.delete_bucket(Bucket="contract")
 
 
-LABS: dict[str, type[FilesLab] | type[SqliteLab] | type[S3Lab]] = {
+class PostgresLab:
+    own: ClassVar[set[str]] = set(postgres_places.BY_KEY)
+    names: ClassVar[list[str]] = NAMES
+
+    def __init__(self, folder: Path) -> None:
+        self.server = postgres_server.server()
+        self.destroy()
+        self.server.run("postgres", "CREATE DATABASE contract TEMPLATE template0")
+        self.target = self.server.target("contract")
+
+    def put(self, name: str, text: str) -> None:
+        table = f'public."{name}"'
+        self.server.run(
+            "contract",
+            f"DROP TABLE IF EXISTS {table}",
+            f"CREATE TABLE {table}(a text)",
+            f"INSERT INTO {table} VALUES('{text}')",
+        )
+
+    def drop(self, name: str) -> None:
+        self.server.run("contract", f'DROP TABLE public."{name}"')
+
+    def destroy(self) -> None:
+        self.server.drop("contract")
+
+
+LABS: dict[str, Callable[[Path], Lab]] = {
     "files": FilesLab,
     "sqlite": SqliteLab,
     "s3": S3Lab,
+    "postgresql": PostgresLab,
 }
+MISSING: dict[str, Callable[[], str | None]] = {"postgresql": postgres_server.missing}
+"""Why a kind cannot be tried on this machine."""
 KINDS = {kind.kind: kind for kind in registry.stores()}
 
 pytestmark = pytest.mark.xdist_group("contract-stores")
@@ -122,6 +152,9 @@ def kind(request: pytest.FixtureRequest) -> StoreKind:
 @pytest.fixture
 def lab(kind: StoreKind, tmp_path: Path, home: Path) -> Iterator[Lab]:
     assert kind.kind in LABS, f"a store of kind {kind.kind} needs a lab in this suite"
+    missing = MISSING.get(kind.kind, lambda: None)()
+    if missing:
+        pytest.skip(missing)
     if kind.kind == "s3":
         with s3_server.environment():
             yield LABS[kind.kind](tmp_path)

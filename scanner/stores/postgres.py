@@ -1,0 +1,150 @@
+"""A PostgreSQL database as a store: ``postgresql://user@host:port/database``.
+
+Each table, partition and materialised view is a unit; what is no table and holds text all the same
+(function bodies, comments, statistics, query texts) is one with its name in parentheses, see
+``postgres_places``. Foreign tables are named and not followed, views hold nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from scanner.contracts import Ignore, Records, SealName
+from scanner.errors import Reason, Unreadable
+from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
+from scanner.stores import postgres_catalogue as catalogue
+from scanner.stores import postgres_facts, postgres_grants, postgres_target
+from scanner.stores import postgres_places as places
+from scanner.stores.postgres_catalogue import Relation
+from scanner.stores.postgres_session import Session
+from scanner.stores.postgres_table import TableReader
+
+
+class Postgres:
+    kind = "postgresql"
+    options: Mapping[str, type] = postgres_target.OPTIONS
+
+    def claims(self, target: str) -> bool:
+        return target.startswith(postgres_target.SCHEMES)
+
+    def resolve(self, target: str, options: Mapping[str, Any]) -> Store:
+        parsed, own = postgres_target.parse(target)
+        together = {**own, **options}
+        postgres_target.check(parsed.uri, together)
+        return Store(uri=parsed.uri, kind=self.kind, options=together)
+
+    def connect(self, store: Store, seal_name: SealName) -> OpenPostgres:
+        return OpenPostgres(store, Session(store.uri, store.options), seal_name)
+
+
+STORE = Postgres()
+
+
+class OpenPostgres:
+    """``Unit.key`` is a key of ``postgres_catalogue`` or of ``postgres_places``."""
+
+    def __init__(self, store: Store, session: Session, seal_name: SealName) -> None:
+        self._store, self._session, self._seal_name = store, session, seal_name
+        self._could_read: tuple[Grant, ...] | str | None = None
+
+    # --- what there is
+
+    def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
+        self._session.connect()
+        found = [
+            relation
+            for relation in catalogue.relations(self._session)
+            if not ignore(relation.key, False)
+        ]
+        readable = [relation.oid for relation in found if _why_not(relation) is None]
+        sizes = catalogue.sizes(self._session, readable)
+        for relation in found:
+            yield self._unit(relation, sizes.get(relation.oid))
+        chosen = bool(self._store.options.get("large_objects"))
+        for place in places.present(self._session, chosen):
+            if not ignore(place.key, False):
+                yield Unit(self._store.uri, place.key, self._seal_name(place.key))
+
+    def _unit(self, relation: Relation, size: int | None) -> Unit | Outcome:
+        name = self._seal_name(relation.key)
+        why_not = _why_not(relation)
+        if why_not is None:
+            known = size if relation.heap else None
+            return Unit(self._store.uri, relation.key, name, known, _version(relation))
+        reason, detail = why_not
+        status = Status.SKIPPED if reason.skips else Status.FAILED
+        return Outcome(self._store.uri, name, status, reason, self._seal_name(detail))
+
+    # --- one of them
+
+    def open(self, unit: Unit) -> Records:
+        place = places.BY_KEY.get(unit.key)
+        if place is not None:
+            return Records(partial(places.chunks, self._session, place))
+        relation = catalogue.relation(self._session, unit.key)
+        if relation is None:
+            raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
+        block = catalogue.block_size(self._session)
+        reader = TableReader(self._session, relation, unit.size, block)
+        moved = catalogue.moved(self._session, relation.oid)
+        check = partial(self._changed, relation, moved)
+        return Records(reader.chunks, reader.sliceable, check)
+
+    def _changed(self, before: Relation, moved: int | None) -> Problem | None:
+        """Rows are read where they lie: an update that puts one on a page which was read before
+        takes it from a page which was not."""
+        after = catalogue.relation(self._session, before.key)
+        if after is None or after.oid != before.oid:
+            return Problem(Reason.VANISHED, "the table was dropped while it was read")
+        if after.file != before.file:
+            return Problem(Reason.CHANGED, "the table was written anew while it was read")
+        now = catalogue.moved(self._session, before.oid)
+        if moved is not None and now is not None and now > moved:
+            detail = f"{now - moved:,} rows moved within the table while it was read"
+            return Problem(Reason.CHANGED, detail)
+        return None
+
+    # --- what protects it, who could read it
+
+    def facts(self) -> tuple[Fact, ...]:
+        could_read = self._grants()
+        return postgres_facts.facts(self._session, could_read, self._seal_name)
+
+    def access(self) -> Access:
+        """The list is whole as far as the server itself lets anyone in: copies, dumps and whoever
+        has the machine do not show in it."""
+        could_read = self._grants()
+        if isinstance(could_read, str):
+            return Access()
+        (public,) = (f.state for f in self.facts() if f.control == "public-access")
+        return Access(public=public, could_read_known=True, could_read=could_read)
+
+    def _grants(self) -> tuple[Grant, ...] | str:
+        """Or why they are not known."""
+        if self._could_read is None:
+            try:
+                self._could_read = postgres_grants.grants(self._session, self._seal_name)
+            except Unreadable as fault:
+                self._could_read = fault.detail or str(fault.reason)
+        return self._could_read
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _version(relation: Relation) -> str:
+    return f"{relation.file}-{relation.written}"
+
+
+def _why_not(relation: Relation) -> tuple[Reason, str] | None:
+    """Why a relation is no unit to be read, in words."""
+    if relation.kind == "f":
+        detail = f"a foreign table of server {relation.server}: named, not followed"
+        return Reason.LINK, detail
+    if not relation.usage:
+        return Reason.ACCESS_DENIED, "the role may not use the schema"
+    if not relation.readable:
+        return Reason.ACCESS_DENIED, "the role may not read it"
+    return None

@@ -1,0 +1,251 @@
+"""What protects a PostgreSQL database, as far as this role may ask. Never raises: what cannot be
+asked is *unknown* with the reason.
+
+``pg_hba.conf`` says who gets as far as a password; it is seen by superusers only, unless somebody
+granted ``pg_hba_file_rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scanner.contracts import SealName
+from scanner.errors import Unreadable
+from scanner.model import Fact, Grant, Tri
+from scanner.stores.postgres_session import Session
+
+_OPEN_METHODS = frozenset(("trust",))
+_WEAK_METHODS = frozenset(("password", "md5", "ident"))
+_LOOPBACK = ("127.", "::1", "samehost")
+_WHY_NOT_HBA = "pg_hba.conf cannot be read by this role"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line of pg_hba.conf that speaks of this database."""
+
+    line: int
+    kind: str
+    """local, host, hostssl, hostnossl, hostgssenc ..."""
+    address: str
+    method: str
+
+    @property
+    def remote(self) -> bool:
+        return self.kind != "local" and not self.address.startswith(_LOOPBACK)
+
+    @property
+    def shown(self) -> str:
+        return f"line {self.line:,}: {self.kind} {self.address or 'any'} {self.method}"
+
+
+def facts(
+    session: Session, could_read: tuple[Grant, ...] | str, seal: SealName
+) -> tuple[Fact, ...]:
+    """``could_read`` is the list of grants, or why there is none."""
+    rules = _rules(session)
+    asked = (
+        _told("public-access", lambda: _public(rules)),
+        _public_grants(could_read),
+        _told("default-encryption", lambda: _at_rest(session)),
+        _told("versioning", lambda: _versioning(session)),
+        _told("access-logging", lambda: _logging(session)),
+        _told("tls-only", lambda: _tls_only(session, rules)),
+        _session_tls(session),
+        _told("strong-passwords", lambda: _passwords(session, rules)),
+        _told("read-only-role", lambda: _read_only(session)),
+    )
+    return tuple(Fact(f.control, f.state, seal(f.detail)) for f in asked)
+
+
+def _told(control: str, ask: Callable[[], tuple[Tri, str]]) -> Fact:
+    try:
+        return Fact(control, *ask())
+    except Unreadable as fault:
+        return Fact(control, Tri.UNKNOWN, fault.detail or str(fault.reason))
+
+
+def _settings(session: Session, *names: str) -> dict[str, str]:
+    """Those that exist and that this role may see."""
+    rows = session.rows(
+        "SELECT name::text, coalesce(setting, '')::text FROM pg_settings"
+        " WHERE name = ANY(%s) AND setting IS NOT NULL",
+        (list(names),),
+    )
+    return dict(rows)
+
+
+def _rules(session: Session) -> list[Rule] | str:
+    """The rules, or why they are not known."""
+    try:
+        rows = session.rows(
+            "SELECT line_number, type::text, coalesce(concat_ws('/', address, netmask), ''),"
+            " coalesce(auth_method, '')::text, error IS NOT NULL FROM pg_hba_file_rules"
+            " WHERE 'all' = ANY(database) OR current_database() = ANY(database)"
+            " OR EXISTS (SELECT FROM unnest(database) d WHERE d ~ '^(/|@|[+]|same)')"
+            " OR error IS NOT NULL"
+        )
+    except Unreadable as fault:
+        return f"{_WHY_NOT_HBA} ({fault.detail})"
+    if any(row[4] for row in rows):
+        return "pg_hba.conf has lines the server does not understand"
+    return [Rule(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def _public(rules: list[Rule] | str) -> tuple[Tri, str]:
+    """Open to the world: whoever reaches the port is let in without a secret."""
+    if isinstance(rules, str):
+        return Tri.UNKNOWN, rules
+    open_rules = [rule for rule in rules if rule.remote and rule.method in _OPEN_METHODS]
+    if open_rules:
+        return (
+            Tri.YES,
+            f"whoever comes from there is let in without a password: {_some(open_rules)}",
+        )
+    return Tri.NO, "no rule of pg_hba.conf lets anyone from elsewhere in without a secret"
+
+
+def _public_grants(could_read: tuple[Grant, ...] | str) -> Fact:
+    control = "no-grant-to-public"
+    if isinstance(could_read, str):
+        return Fact(control, Tri.UNKNOWN, could_read)
+    for grant in could_read:
+        if grant.kind == "public":
+            return Fact(control, Tri.NO, f"every role that can log in can read: {grant.via}")
+    return Fact(control, Tri.YES, "PUBLIC may read no table and no view of one")
+
+
+def _at_rest(session: Session) -> tuple[Tri, str]:
+    """PostgreSQL itself has none; a fork or an extension may."""
+    found = _settings(session, "data_encryption", "pg_tde.wal_encrypt", "rds.extensions")
+    if found.get("data_encryption") == "on" or found.get("pg_tde.wal_encrypt") == "on":
+        return Tri.YES, "the server encrypts its files, which protects a disk that is carried away"
+    return Tri.UNKNOWN, "PostgreSQL does not encrypt its files; what the disk does does not show"
+
+
+def _versioning(session: Session) -> tuple[Tri, str]:
+    mode = _settings(session, "archive_mode").get("archive_mode")
+    if mode is None:
+        return Tri.UNKNOWN, "whether the write-ahead log is archived does not show"
+    if mode in ("on", "always"):
+        return Tri.YES, "the write-ahead log is archived: rows that were deleted live on in it"
+    return Tri.UNKNOWN, "the write-ahead log is not archived; of dumps and snapshots nothing shows"
+
+
+def _logging(session: Session) -> tuple[Tri, str]:
+    """Whether reads leave a trace with the role that did them."""
+    found = _settings(
+        session, "pgaudit.log", "pgaudit.role", "log_statement", "log_min_duration_statement"
+    )
+    audited = found.get("pgaudit.log", "none").lower()
+    classes = {part.strip() for part in audited.split(",")}
+    if classes & {"all", "read"} and "-read" not in classes:
+        return Tri.YES, f"pgaudit.log = {audited}"
+    if found.get("pgaudit.role"):
+        return Tri.YES, f"pgaudit watches what is granted to the role {found['pgaudit.role']}"
+    statements = found.get("log_statement")
+    if statements == "all":
+        return Tri.YES, "log_statement = all; so the log holds every number that was asked for"
+    if found.get("log_min_duration_statement") == "0":
+        return Tri.YES, "log_min_duration_statement = 0; so the log holds what was asked for"
+    if statements is None:
+        return Tri.UNKNOWN, "the settings of the log do not show"
+    said = "pgaudit.log = " + audited if "pgaudit.log" in found else "there is no pgaudit"
+    return Tri.NO, f"{said}, and log_statement = {statements} leaves reads out"
+
+
+def _tls_only(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:
+    ssl = _settings(session, "ssl").get("ssl")
+    if ssl == "off":
+        return Tri.NO, "the server has TLS turned off"
+    if isinstance(rules, str):
+        return Tri.UNKNOWN, rules
+    plain = [
+        rule
+        for rule in rules
+        if rule.remote and rule.kind in ("host", "hostnossl") and rule.method != "reject"
+    ]
+    if plain:
+        return Tri.NO, f"pg_hba.conf lets in without TLS: {_some(plain)}"
+    return Tri.YES, "pg_hba.conf lets nobody from elsewhere in without TLS"
+
+
+def _session_tls(session: Session) -> Fact:
+    control = "scanned-over-tls"
+    if session.local:
+        return Fact(
+            control, Tri.YES if session.encrypted else Tri.NO, "the server is on this machine"
+        )
+    if session.encrypted:
+        verified = session.mode == "verify-full"
+        how = "verified" if verified else f"not verified (sslmode={session.mode or 'not given'})"
+        return Fact(control, Tri.YES if verified else Tri.NO, f"the server's name was {how}")
+    return Fact(
+        control, Tri.NO, f"this scan read in the clear (sslmode={session.mode or 'not given'})"
+    )
+
+
+def _passwords(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:
+    """How passwords are kept and asked for."""
+    weak: list[str] = []
+    encryption = _settings(session, "password_encryption").get("password_encryption", "")
+    if encryption and encryption != "scram-sha-256":
+        weak.append(f"password_encryption = {encryption}")
+    try:
+        ((old,),) = session.rows(
+            "SELECT count(*) FROM pg_authid WHERE rolcanlogin AND rolpassword LIKE 'md5%%'", ()
+        )
+        if old:
+            weak.append(f"{old:,} roles have an MD5 password")
+        seen = True
+    except Unreadable:
+        seen = False
+    if not isinstance(rules, str):
+        asked = [rule for rule in rules if rule.method in _WEAK_METHODS]
+        if asked:
+            weak.append(f"pg_hba.conf: {_some(asked)}")
+    if weak:
+        return Tri.NO, "; ".join(weak)
+    if not seen or isinstance(rules, str):
+        return Tri.UNKNOWN, "neither pg_authid nor pg_hba.conf can be read by this role"
+    return Tri.YES, "scram-sha-256 for every password"
+
+
+_MORE = """
+SELECT r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication,
+  (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+     AND c.relpersistence <> 't' AND has_schema_privilege(n.oid, 'USAGE')
+     AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
+  (SELECT count(*) FROM pg_namespace n WHERE n.nspname !~ '^pg_'
+     AND has_schema_privilege(n.oid, 'CREATE')),
+  (SELECT count(*) FROM pg_roles g WHERE g.rolname IN ('pg_write_all_data',
+     'pg_execute_server_program', 'pg_write_server_files', 'pg_signal_backend')
+     AND pg_has_role(g.oid, 'MEMBER'))
+FROM pg_roles r WHERE r.rolname = current_user
+"""
+
+
+def _read_only(session: Session) -> tuple[Tri, str]:
+    """What more the role of this scan can do than read. The session itself is read-only."""
+    (row,) = session.rows(_MORE)
+    words = (
+        *("is superuser", "can make roles", "can make databases"),
+        *("is not bound by row-level security", "can copy the server (REPLICATION)"),
+    )
+    can = [word for word, has in zip(words, row[:5], strict=True) if has]
+    if row[5]:
+        can.append(f"can change {row[5]:,} tables")
+    if row[6]:
+        can.append(f"can make objects in {row[6]:,} schemas")
+    if row[7]:
+        can.append("is member of a predefined role that writes or runs programs")
+    if can:
+        return Tri.NO, f"the role of this scan {', '.join(can)}; its session was read-only"
+    return Tri.YES, "the role of this scan can read and no more"
+
+
+def _some(rules: list[Rule]) -> str:
+    more = f" and {len(rules) - 3:,} more" if len(rules) > 3 else ""
+    return "; ".join(rule.shown for rule in rules[:3]) + more

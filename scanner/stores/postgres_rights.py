@@ -1,0 +1,283 @@
+"""Which role of a PostgreSQL server can read which relation of a database.
+
+The server's own functions judge each privilege (``has_table_privilege`` and the like: inheritance,
+PUBLIC, ownership, superusers, pg_read_all_data). What they do not tell is added here: SET ROLE,
+row-level security of another role, and that a view is read with the rights of its owner. Relations
+with the same owner, schema and grants are judged once, so a thousand tables cost little.
+
+No name of a schema is looked up below a view: there its rules say, by number, what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from scanner.stores.postgres_catalogue import spell
+from scanner.stores.postgres_session import Session
+
+_AT_ONCE = 100
+"""classes of relations judged in one statement, so that none takes long"""
+ALLOW, CONDITIONAL = "allow", "conditional"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    oid: int
+    name: str
+    superuser: bool
+    bypasses: bool
+    """row-level security"""
+    creates: bool
+    """CREATEROLE, of a server on which that opens every role (before 16)"""
+    replicates: bool
+    enters: bool
+    """may log in, and into this database"""
+
+
+@dataclass(slots=True)
+class Relation:
+    oid: int
+    key: str
+    kind: str
+    owner: int
+    sample: int
+    """the relation that was judged for all with the same rights"""
+    secured: bool
+    forced: bool
+    """row-level security also for the owner"""
+    invoker: bool
+    """a view that is read with the rights of whoever asks"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """That one role can read one relation, and by what."""
+
+    state: str
+    way: str
+    columns: bool = False
+    """only some of its columns"""
+
+
+@dataclass(slots=True)
+class Rights:
+    """All answers of the server, and the questions asked of them."""
+
+    roles: dict[int, Role]
+    relations: dict[int, Relation]
+    database: str = ""
+    privilege: dict[tuple[int, int], bool] = field(default_factory=dict)
+    """(sample, role): True for the whole table, False for some columns only"""
+    usage: set[tuple[int, int]] = field(default_factory=set)
+    """(sample, role): the role may use its schema"""
+    grants: dict[int, set[int]] = field(default_factory=dict)
+    """sample: roles named in its grants of SELECT, 0 for PUBLIC"""
+    inherited: set[tuple[int, int]] = field(default_factory=set)
+    settable: dict[int, list[int]] = field(default_factory=dict)
+    administered: dict[int, list[int]] = field(default_factory=dict)
+    policies: dict[int, list[frozenset[int]]] = field(default_factory=dict)
+    """relation: for each permissive policy that lets rows be read, the roles it is for"""
+    bases: dict[int, list[int]] = field(default_factory=dict)
+    """view: what it reads"""
+    public: set[int] = field(default_factory=set)
+    """samples that PUBLIC may read"""
+    _judged: dict[tuple[int, int], Reading | None] = field(default_factory=dict)
+
+    def reading(self, role: int, relation: int) -> Reading | None:
+        """How a role reads a relation that it names, as itself or after SET ROLE."""
+        known = self.relations[relation]
+        if known.kind == "v" or known.secured:
+            return self._reading(role, relation)
+        place = (role, known.sample)
+        if place not in self._judged:
+            self._judged[place] = self._reading(role, relation)
+        return self._judged[place]
+
+    def _reading(self, role: int, relation: int) -> Reading | None:
+        best: Reading | None = None
+        for identity in (role, *self.settable.get(role, ())):
+            if (self.relations[relation].sample, identity) not in self.usage:
+                continue
+            state = self._state(identity, relation, frozenset())
+            if state is None or (best is not None and best.state == ALLOW):
+                continue
+            if best is None or state == ALLOW:
+                best = Reading(
+                    state, self._way(role, identity, relation), self._part(identity, relation)
+                )
+        return best
+
+    def reads_as_public(self, relation: int) -> str | None:
+        """Whether any role at all can read it, whatever roles there will be."""
+        known = self.relations[relation]
+        if known.sample not in self.public:
+            return None
+        if known.kind != "v":
+            for_all = any(0 in meant for meant in self.policies.get(relation, ()))
+            return ALLOW if not known.secured else CONDITIONAL if for_all else None
+        below = [
+            self._state(known.owner, base, frozenset((relation,)))
+            if base not in self.relations or not known.invoker
+            else self.reads_as_public(base)
+            for base in self.bases.get(relation, ())
+        ]
+        return None if None in below else CONDITIONAL if CONDITIONAL in below else ALLOW
+
+    def holds(self, relation: int, seen: frozenset[int] = frozenset()) -> bool:
+        """Whether it holds rows, or is a view of something that does."""
+        known = self.relations.get(relation)
+        if known is None or relation in seen:
+            return False
+        if known.kind != "v":
+            return True
+        return any(self.holds(base, seen | {relation}) for base in self.bases.get(relation, ()))
+
+    def _part(self, role: int, relation: int) -> bool:
+        return self.privilege[self.relations[relation].sample, role] is False
+
+    def _state(self, role: int, relation: int, seen: frozenset[int]) -> str | None:
+        """As itself, and without looking at the schema."""
+        known = self.relations.get(relation)
+        if known is None:  # of the system's own
+            return ALLOW
+        if (known.sample, role) not in self.privilege or relation in seen:
+            return None
+        if known.kind != "v":
+            return self._rows(role, known)
+        state = ALLOW
+        for base in self.bases.get(relation, ()):
+            reader = role if known.invoker else known.owner
+            below = self._state(reader, base, seen | {relation})
+            if below is None:
+                return None
+            if below == CONDITIONAL:
+                state = CONDITIONAL
+        return state
+
+    def _rows(self, role: int, relation: Relation) -> str | None:
+        """What row-level security leaves."""
+        who = self.roles[role]
+        owns = role == relation.owner or (role, relation.owner) in self.inherited
+        if not relation.secured or who.superuser or who.bypasses or (owns and not relation.forced):
+            return ALLOW
+        for meant in self.policies.get(relation.oid, ()):
+            if 0 in meant or role in meant or any((role, r) in self.inherited for r in meant):
+                return CONDITIONAL
+        return None
+
+    def _way(self, role: int, identity: int, relation: int) -> str:
+        known, who = self.relations[relation], self.roles[identity]
+        after = "" if role == identity else f", after SET ROLE {who.name}"
+        if who.superuser:
+            return f"superuser{after}"
+        grantees = self.grants.get(known.sample, set())
+        if identity == known.owner:
+            way = "owner"
+        elif identity in grantees:
+            way = "SELECT granted"
+        elif (identity, known.owner) in self.inherited:
+            way = f"member of the owner {self.roles[known.owner].name}"
+        else:
+            through = [r for r in grantees if (identity, r) in self.inherited]
+            if through:
+                way = f"SELECT granted to {min(self.roles[r].name for r in through)}"
+            else:
+                way = "SELECT granted to PUBLIC" if 0 in grantees else "pg_read_all_data"
+        return way + after
+
+
+def ask(session: Session) -> Rights:
+    """Raises ``Unreadable``."""
+    rights = Rights(
+        {row[0]: Role(*row) for row in session.rows(_ROLES)},
+        {
+            row[0]: Relation(row[0], spell(row[1], row[2]), *row[3:])
+            for row in session.rows(_RELATIONS)
+        },
+    )
+    ((rights.database,),) = session.rows("SELECT current_database()::text")
+    samples = sorted({relation.sample for relation in rights.relations.values()})
+    for some in _by(samples, _AT_ONCE):
+        for sample, role, table, usage in session.rows(_JUDGED, (some,)):
+            rights.privilege[sample, role] = table
+            if usage:
+                rights.usage.add((sample, role))
+        for sample, grantee in session.rows(_GRANTS, (some, some)):
+            rights.grants.setdefault(sample, set()).add(grantee)
+        rights.public.update(sample for (sample,) in session.rows(_PUBLIC, (some,)))
+    setting = "'SET'" if session.version >= 160000 else "'MEMBER'"
+    rights.inherited.update(session.rows(_PAIRS.replace("{right}", "'USAGE'")))
+    for role, other in session.rows(_PAIRS.replace("{right}", setting)):
+        rights.settable.setdefault(role, []).append(other)
+    for role, other in session.rows(_PAIRS.replace("{right}", "'MEMBER WITH ADMIN OPTION'")):
+        rights.administered.setdefault(role, []).append(other)
+    for relation, roles in session.rows(_POLICIES):
+        rights.policies.setdefault(relation, []).append(frozenset(roles))
+    for view, base in session.rows(_BASES):
+        rights.bases.setdefault(view, []).append(base)
+    return rights
+
+
+def _by(items: Sequence[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+_ROLES = """
+SELECT oid::bigint, rolname::text, rolsuper, rolbypassrls,
+       rolcreaterole AND current_setting('server_version_num')::int < 160000, rolreplication,
+       rolcanlogin AND rolconnlimit <> 0
+         AND has_database_privilege(oid, current_database(), 'CONNECT')
+FROM pg_roles ORDER BY rolname COLLATE "C"
+"""
+_RELATIONS = """
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relowner::bigint,
+       min(c.oid::bigint) OVER (
+         PARTITION BY c.relowner, c.relnamespace, c.relacl::text,
+         CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+                           AND a.attacl IS NOT NULL) THEN c.oid END),
+       c.relrowsecurity, c.relforcerowsecurity,
+       coalesce(c.reloptions && '{security_invoker=true,security_invoker=on,security_invoker=1}'
+                ::text[], false)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+"""
+_JUDGED = """
+SELECT c.oid::bigint, r.oid::bigint, has_table_privilege(r.oid, c.oid, 'SELECT'),
+       has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
+FROM pg_class c, pg_roles r
+WHERE c.oid = ANY(%s::oid[]) AND has_any_column_privilege(r.oid, c.oid, 'SELECT')
+"""
+_GRANTS = """
+SELECT c.oid::bigint, x.grantee::bigint FROM pg_class c, aclexplode(c.relacl) x
+WHERE c.oid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
+UNION
+SELECT a.attrelid::bigint, x.grantee::bigint FROM pg_attribute a, aclexplode(a.attacl) x
+WHERE a.attrelid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
+"""
+_PUBLIC = """
+SELECT c.oid::bigint FROM pg_class c
+WHERE c.oid = ANY(%s::oid[]) AND has_any_column_privilege('public', c.oid, 'SELECT')
+  AND has_schema_privilege('public', c.relnamespace, 'USAGE')
+"""
+_PAIRS = """
+SELECT r.oid::bigint, g.oid::bigint FROM pg_roles r, pg_roles g
+WHERE r.oid <> g.oid AND NOT r.rolsuper AND pg_has_role(r.oid, g.oid, {right})
+  AND (g.oid IN (SELECT roleid FROM pg_auth_members) OR g.rolname = 'pg_database_owner')
+ORDER BY g.rolname COLLATE "C"
+"""
+_POLICIES = """
+SELECT polrelid::bigint, polroles::bigint[] FROM pg_policy
+WHERE polpermissive AND polcmd IN ('r', '*')
+"""
+_BASES = """
+SELECT DISTINCT w.ev_class::bigint, d.refobjid::bigint
+FROM pg_rewrite w
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+  AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> w.ev_class
+JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
+WHERE w.ev_type = '1'
+ORDER BY 1, 2
+"""

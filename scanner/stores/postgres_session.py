@@ -1,0 +1,264 @@
+"""A connection to PostgreSQL that cannot write, does not wait long, and says who it is.
+
+Every statement is its own short transaction: no snapshot is held between two of them. A server that
+went away is waited for, and the statement said again; it was a reading one, so that is harmless.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from scanner.errors import Reason, Unreadable
+from scanner.stores import postgres_target
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOCKED: Final = Reason.BUDGET_TIME
+"""The reason of what was left out because somebody else holds a lock on it."""
+_LAG_EVERY = 5.0
+_LAG_LIMIT = 600.0
+_CLASSES = {
+    "08": (Reason.UNREACHABLE, "the connection was lost"),
+    "22": (Reason.CORRUPT, "a value that the server itself cannot convert"),
+    "28": (Reason.CREDENTIALS, "the server refused the login"),
+    "53": (Reason.THROTTLED, "the server is short of resources"),
+    "54": (Reason.BUDGET_MEMORY, "more than the server can put into one value"),
+    "57": (Reason.UNREACHABLE, "the server shut the connection"),
+    "58": (Reason.IO_ERROR, "the server could not read its own files"),
+    "XX": (Reason.CORRUPT, "the server found its own data damaged"),
+}
+_STATES = {
+    "0A000": (Reason.UNSUPPORTED, "the server cannot do this"),
+    "3D000": (Reason.NOT_FOUND, "there is no such database"),
+    "3F000": (Reason.VANISHED, "the schema was listed, and is gone"),
+    "42501": (Reason.ACCESS_DENIED, "the role may not read this"),
+    "42703": (Reason.CHANGED, "a column was there when it was listed, and is gone"),
+    "42883": (Reason.UNSUPPORTED, "the server has no function for this"),
+    "42P01": (Reason.VANISHED, "it was listed, and is gone"),
+    "55000": (Reason.UNSUPPORTED, "it cannot be read in the state it is in (not populated?)"),
+    "55P03": (LOCKED, "somebody else holds a lock on it, and was not to be waited for"),
+    "57014": (Reason.TIMED_OUT, "a statement took longer than statement_seconds"),
+}
+# connection failures carry no SQLSTATE, only words; the words of another language stay unread
+_WORDS = (
+    ('FATAL:  role "', Reason.CREDENTIALS),
+    ("does not exist", Reason.NOT_FOUND),
+    ("password authentication failed", Reason.CREDENTIALS),
+    ("no password supplied", Reason.CREDENTIALS),
+    ("authentication failed", Reason.CREDENTIALS),
+    ("no pg_hba.conf entry", Reason.CREDENTIALS),
+    ("is not permitted to log in", Reason.CREDENTIALS),
+    ("permission denied for database", Reason.ACCESS_DENIED),
+    ("certificate", Reason.CREDENTIALS),
+    ("too many clients", Reason.THROTTLED),
+    ("remaining connection slots", Reason.THROTTLED),
+    ("too many connections", Reason.THROTTLED),
+)
+_AGAIN = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
+"""A standby cancelled it in favour of replay; the server shuts down or starts."""
+
+
+class Session:
+    """One connection, made at the first statement and again when it was lost."""
+
+    def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
+        self._uri, self._options = uri, options
+        self._patience = float(options.get("patience", 60))
+        self._rate = int(options.get("bytes_per_second", 0))
+        self._max_lag = int(options.get("max_lag", 60))
+        self._connection: psycopg.Connection[Any] | None = None
+        self._due = self._lag_due = 0.0
+        self.encrypted = False
+        """whether the newest connection was over TLS"""
+        self.version = 0
+        """of the server, as 150004"""
+        self.local = False
+        """the server is on this machine"""
+        self.mode = ""
+        """sslmode of the connection, where one was given"""
+
+    def connect(self) -> None:
+        """Raises ``Unreadable``."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connected()
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        try:
+            import psycopg
+        except ModuleNotFoundError:
+            detail = "expected the PostgreSQL driver: pip install 'cardtrail[postgres]'"
+            raise Unreadable(Reason.UNSUPPORTED, detail) from None
+        given = postgres_target.parameters(self._uri, self._options)
+        try:
+            connection = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
+        except (psycopg.Error, UnicodeError) as error:
+            raise _refused(error) from None
+        try:
+            self._prepare(connection)
+        except psycopg.Error as error:
+            connection.close()
+            raise fault(error) from None
+        except BaseException:
+            connection.close()
+            raise
+        self.encrypted = bool(connection.pgconn.ssl_in_use)
+        self.version = connection.info.server_version
+        self.local = postgres_target.is_local(connection.info.hostaddr or connection.info.host)
+        self.mode = str(given.get("sslmode") or os.environ.get("PGSSLMODE", ""))
+        return connection
+
+    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
+        """Set after connecting, since poolers refuse settings in the startup packet."""
+        from psycopg.adapt import Loader
+        from psycopg.pq import Format
+
+        class Raw(Loader):
+            format = Format.BINARY
+
+            def load(self, data: Any) -> bytes:
+                return bytes(data)
+
+        for kind in ("text", "bytea"):
+            connection.adapters.register_loader(kind, Raw)
+        seconds = self._options.get
+        settings = {
+            "default_transaction_read_only": "on",
+            "statement_timeout": f"{seconds('statement_seconds', 60)}s",
+            "lock_timeout": f"{seconds('lock_seconds', 2)}s",
+            "idle_in_transaction_session_timeout": "60s",
+            "search_path": "pg_catalog",
+            "max_parallel_workers_per_gather": "0",
+            "jit": "off",
+            "bytea_output": "hex",
+            "DateStyle": "ISO",
+        }
+        for name, value in settings.items():
+            connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+        if self._options.get("replica_only"):
+            row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
+            if row is None or not row[0]:
+                detail = "replica_only is set, and this server is a primary"
+                raise Unreadable(Reason.UNSUPPORTED, detail)
+
+    # --- asking
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows, as text the driver makes Python values of. Raises ``Unreadable``."""
+        return self._ask(query, values, binary=False)
+
+    def raw(self, query: str) -> list[tuple[Any, ...]]:
+        """The same with ``text`` and ``bytea`` as the bytes they are. Counts for the rate."""
+        started = time.monotonic()
+        found = self._ask(query, (), binary=True)
+        self._keep_rate(started, found)
+        return found
+
+    def _ask(self, query: str, values: Sequence[Any], *, binary: bool) -> list[tuple[Any, ...]]:
+        import psycopg
+
+        deadline, pause = time.monotonic() + self._patience, 0.1
+        while True:
+            try:
+                self.connect()
+                assert self._connection is not None
+                cursor = self._connection.cursor(binary=binary)
+                return cursor.execute(query.encode(), values or None).fetchall()
+            except psycopg.Error as error:
+                lost = self._connection is None or self._connection.closed
+                if not lost and error.sqlstate not in _AGAIN:
+                    raise fault(error) from None
+                problem = fault(error)
+            except Unreadable as error:
+                if error.reason not in (Reason.UNREACHABLE, Reason.THROTTLED):
+                    raise
+                problem = error
+            if time.monotonic() + pause > deadline:
+                raise problem from None
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    def stream(self, query: str, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows of one long statement, ``at_once`` by a cursor. It holds a snapshot as long as it
+        runs: only for what cannot be read in pieces. Not said again when the connection is lost.
+        Raises ``Unreadable``."""
+        import psycopg
+
+        self.connect()
+        assert self._connection is not None
+        try:
+            with (
+                self._connection.transaction(),
+                self._connection.cursor("cardtrail", binary=True) as cursor,
+            ):
+                cursor.execute(query.encode())
+                while True:
+                    started = time.monotonic()
+                    found = cursor.fetchmany(at_once)
+                    if not found:
+                        return
+                    yield found
+                    self._keep_rate(started, found)
+        except psycopg.Error as error:
+            raise fault(error) from None
+
+    # --- without hurting
+
+    def _keep_rate(self, started: float, found: list[tuple[Any, ...]]) -> None:
+        if self._rate:
+            size = sum(len(value) for row in found for value in row if isinstance(value, bytes))
+            self._due = max(self._due, started) + size / self._rate
+            time.sleep(max(0.0, self._due - time.monotonic()))
+        if self._max_lag and time.monotonic() > self._lag_due:
+            self._wait_for_replicas()
+            self._lag_due = time.monotonic() + _LAG_EVERY
+
+    def _wait_for_replicas(self) -> None:
+        """Pauses while a replica, or this server as one, is too far behind. What the role may not
+        see of replication counts as no lag."""
+        query = (
+            "SELECT CASE WHEN pg_is_in_recovery() THEN"
+            " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE"
+            " extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END"
+            " ELSE (SELECT extract(epoch FROM max(replay_lag)) FROM pg_stat_replication) END"
+        )
+        deadline = time.monotonic() + _LAG_LIMIT
+        while True:
+            ((lag,),) = self.rows(query)
+            if lag is None or lag <= self._max_lag:
+                return
+            if time.monotonic() > deadline:
+                detail = f"replication stayed more than {self._max_lag:,} s behind"
+                raise Unreadable(Reason.THROTTLED, detail)
+            time.sleep(1.0)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def fault(error: psycopg.Error) -> Unreadable:
+    """By its SQLSTATE alone: the message may quote values."""
+    state = error.sqlstate or ""
+    if state in _STATES:
+        reason, detail = _STATES[state]
+    elif state in _AGAIN:
+        reason, detail = Reason.UNREACHABLE, "the server stopped the statement"
+    else:
+        reason, detail = _CLASSES.get(
+            state[:2], (Reason.UNREACHABLE if not state else Reason.IO_ERROR, "the server failed")
+        )
+    return Unreadable(reason, f"{detail} (SQLSTATE {state})" if state else detail)
+
+
+def _refused(error: Exception) -> Unreadable:
+    """Of a connection that did not come about. Its message tells host, role and database; nothing
+    has been read that could be in it."""
+    text = str(error)
+    reason = next((reason for words, reason in _WORDS if words in text), Reason.UNREACHABLE)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return Unreadable(reason, lines[-1][:300] if lines else "the server could not be reached")

@@ -1,0 +1,273 @@
+r"""Reading a PostgreSQL table: by ranges of its blocks, each a statement of a few milliseconds.
+
+The server puts the rows of a range together into one text, since a message a row costs the client
+more than the reading costs the server. A slice of the unit, ``start <= byte < end``, is the blocks
+that begin in it, so slices join up exactly and each can be read again alone.
+
+In the text fields are parted by ``\x1f\t`` and rows by ``\x1e\n``: what a detector sees is
+tab-separated lines, and tabs and line ends inside values do not confuse the naming of columns. NULL
+is empty. ``bytea`` is the bytes it holds, or a member when it begins like a format.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from scanner import formats
+from scanner.contracts import Chunk, Member, Source
+from scanner.errors import Reason, Unreadable
+from scanner.model import Location, Problem, Slice
+from scanner.stores import postgres_catalogue as catalogue
+from scanner.stores.postgres_catalogue import Column, Relation, quote
+from scanner.stores.postgres_pieces import pieces
+from scanner.stores.postgres_session import Session
+from scanner.windows import BEFORE
+
+NEW_FIELD, NEW_ROW = b"\x1f\t", b"\x1e\n"
+_NEW_FIELD, _NEW_ROW = r"E'\x1f\t'", r"E'\x1e\n'"
+_NO_SEPARATORS = bytes.maketrans(b"\x1e\x1f", b"  ")
+TARGET = 2 << 20
+"""bytes of text a statement is meant to give"""
+_FIRST_BLOCKS, _MOST_BLOCKS = 32, 4096
+LARGE = 8 << 20
+"""a value above this is fetched in pieces"""
+_LARGE_NEEDS = 64 << 10
+"""bytes of TOAST below which no value can be that large: it compresses 1:100 at most"""
+_PACKED = 32
+_GROUP = 40
+"""arguments a call of ``concat``; a function takes a hundred at most"""
+_ROWS_AT_ONCE = 500
+_RANGES_SINCE = 140000
+"""version of the server that finds a range of blocks without reading the whole table"""
+_KEY_LIMIT = 10**10
+"""a key from here on could be a card number, and is not told"""
+_SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY, Reason.IO_ERROR))
+"""faults of a range that may be those of a few blocks in it"""
+
+
+class TableReader:
+    """One relation, for the slices one worker reads of it."""
+
+    def __init__(self, session: Session, relation: Relation, size: int | None, block: int) -> None:
+        """Raises ``Unreadable``."""
+        self._session, self._relation, self._size, self._block = session, relation, size, block
+        self._columns, self._hidden = catalogue.columns(session, relation.oid)
+        if not self._columns and self._hidden:
+            raise Unreadable(Reason.ACCESS_DENIED, "the role may read none of its columns")
+        guarded = catalogue.unpacked(session, relation.oid) > _LARGE_NEEDS
+        self._names = [column.name for column in self._columns]
+        self._binary = [column for column in self._columns if column.kind == "bytea"]
+        self._large = [column for column in self._columns if guarded and column.wide]
+        self._text = [column for column in self._columns if column.kind != "bytea"]
+        if self._binary:
+            self._names = [column.name for column in [*self._text, *self._binary]]
+        self._key = next((i for i, c in enumerate(self._text) if c.key and not c.wide), None)
+        by_block = relation.heap and relation.table and session.version >= _RANGES_SINCE
+        self.sliceable = by_block and size is not None
+
+    def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
+        """Raises ``Unreadable`` when nothing of the part can be read."""
+        if self.sliceable:
+            yield from self._by_block(part)
+        else:
+            yield from self._in_one(part)
+        if part.index == 0:
+            yield from self._left_out()
+
+    def _left_out(self) -> Iterator[Problem]:
+        if self._hidden:
+            total = self._hidden + len(self._columns)
+            detail = f"the role may not read {self._hidden:,} of its {total:,} columns"
+            yield Problem(Reason.ACCESS_DENIED, detail)
+        if self._relation.filtered:
+            detail = "row-level security hides rows from this role; how many cannot be told"
+            yield Problem(Reason.ACCESS_DENIED, detail)
+
+    # --- by block
+
+    def _by_block(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
+        assert self._size is not None
+        low = -(-part.start // self._block)
+        if part.end is None or part.end >= self._size:
+            now = catalogue.sizes(self._session, [self._relation.oid])
+            high = -(-now.get(self._relation.oid, self._size) // self._block)
+        else:
+            high = -(-part.end // self._block)
+        step, before, read = _FIRST_BLOCKS, b"", False
+        while low < high:
+            stop = min(high, low + step)
+            try:
+                lines, members = self._range(low, stop)
+            except Unreadable as fault:
+                if fault.reason not in _SMALLER:
+                    if not read:
+                        raise
+                    yield Problem(fault.reason, fault.detail)
+                    return
+                if stop - low > 1:
+                    step = (stop - low) // 2
+                    continue
+                yield Problem(fault.reason, f"block {low:,}: {fault.detail}")
+                low, read = stop, True
+                continue
+            yield from members
+            yield from self._chunk(lines, before)
+            before, low, read = lines[-BEFORE:], stop, True
+            step = _next_step(step, len(lines))
+
+    def _range(self, low: int, high: int) -> tuple[bytes, list[Member]]:
+        members: list[Member] = []
+        where = f"ctid >= '({low},0)'::tid AND ctid < '({high},0)'::tid"
+        if not self._binary:
+            text = f"string_agg({self._line()}, {_NEW_ROW})"
+            ((lines,),) = self._session.raw(f"SELECT {text} FROM {self._from()} WHERE {where}")  # noqa: S608 - names are quoted
+            lines = b"" if lines is None else lines + b"\n"
+        else:
+            query = f"SELECT {self._fields()} FROM {self._from()} WHERE {where}"  # noqa: S608 - the same
+            lines, members = self._lines(self._session.raw(query))
+        if self._large:
+            members += self._large_values(where)
+        return lines, members
+
+    def _from(self) -> str:
+        return f"ONLY {self._relation.sql}"
+
+    def _line(self) -> str:
+        """SQL for one row as text, NULL never."""
+        parts: list[str] = []
+        for column in self._text:
+            parts += [self._value(column), _NEW_FIELD]
+        groups = [parts[i : i + _GROUP] for i in range(0, len(parts) - 1, _GROUP)]
+        if groups:
+            groups[-1] = groups[-1][:-1] if not self._binary else groups[-1]
+        return " || ".join(f"concat({', '.join(group)})" for group in groups) or "''"
+
+    def _fields(self) -> str:
+        """SQL for one row: its text, then each ``bytea``, then its place."""
+        place = ["ctid::text"] if self._relation.table else []
+        return ", ".join([self._line(), *(self._value(c) for c in self._binary), *place])
+
+    def _value(self, column: Column) -> str:
+        name = quote(column.name)
+        if column.kind == "float8":
+            # as text a double of 16 digits is 4.5e+15: whole numbers in their digits
+            whole = f"{name} = trunc({name}) AND abs({name}) < 9e18"
+            return f"CASE WHEN {whole} THEN {name}::bigint::text ELSE {name}::text END"
+        if column in self._large:
+            return f"CASE WHEN {_over(column)} THEN NULL ELSE {name} END"
+        return name
+
+    def _lines(self, rows: Sequence[tuple[Any, ...]]) -> tuple[bytes, list[Member]]:
+        """Rows with ``bytea`` in them, one by one."""
+        lines: list[bytes] = []
+        members: list[Member] = []
+        for number, (text, *rest) in enumerate(rows):
+            values = rest[: len(self._binary)]
+            place = rest[-1].decode() if len(rest) > len(values) else str(number)
+            shown = [text]
+            for column, value in zip(self._binary, values, strict=True):
+                if value and len(value) > _PACKED and formats.is_packed(value):
+                    name = f"{column.name}@{place}"
+                    members.append(Member(name, len(value), partial(_held, value, name)))
+                    value = b""
+                shown.append((value or b"").translate(_NO_SEPARATORS) + NEW_FIELD)
+            lines.append(b"".join(shown)[: -len(NEW_FIELD)] if self._binary else text)
+        return (NEW_ROW.join(lines) + b"\n" if lines else b""), members
+
+    # --- large values
+
+    def _large_values(self, where: str) -> list[Member]:
+        over = ", ".join(_over(column) for column in self._large)
+        any_over = " OR ".join(_over(column) for column in self._large)
+        query = f"SELECT ctid::text, {over} FROM {self._from()} WHERE {where} AND ({any_over})"  # noqa: S608 - names are quoted
+        members = []
+        for place, *flags in self._session.raw(query):
+            for column, is_over in zip(self._large, flags, strict=True):
+                if is_over:
+                    name = f"{column.name}@{place.decode()}"
+                    open_it = partial(self._pieces, column, place.decode(), name)
+                    members.append(Member(name, None, open_it))
+        return members
+
+    def _pieces(self, column: Column, place: str, name: str) -> Source:
+        value = quote(column.name)
+        if column.kind != "bytea":
+            value = f"convert_to({value}::text, 'UTF8')"
+        rest = f"FROM {self._from()} WHERE ctid = '{place}'::tid"
+        return pieces(
+            self._session, name, lambda start, size: f"substr({value}, {start + 1}, {size}) {rest}"
+        )
+
+    # --- what cannot be read by block
+
+    def _in_one(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
+        """Of a table that is no heap, or of which the role may read only some columns."""
+        query = f"SELECT {self._fields()} FROM {self._from()}"  # noqa: S608 - names are quoted
+        before, read = b"", False
+        try:
+            for rows in self._session.stream(query, _ROWS_AT_ONCE):
+                lines, members = self._lines(rows)
+                yield from members
+                yield from self._chunk(lines, before)
+                before, read = lines[-BEFORE:], True
+        except Unreadable as fault:
+            if not read:
+                raise
+            yield Problem(fault.reason, fault.detail)
+
+    # --- places
+
+    def _chunk(self, lines: bytes, before: bytes) -> Iterator[Chunk]:
+        if not lines:
+            return
+        data, lo = before + lines, len(before)
+        names, key = self._names, self._key
+
+        def line_start(start: int) -> int:
+            found = data.rfind(NEW_ROW, lo, start)
+            return lo if found < 0 else found + len(NEW_ROW)
+
+        def field(start: int) -> str | None:
+            if start < lo:
+                return None
+            place = data.count(NEW_FIELD, line_start(start), start)
+            return names[place] if place < len(names) else None
+
+        def locate(start: int, end: int) -> Location:
+            row = None
+            if key is not None and start >= lo:
+                first = line_start(start)
+                last = data.find(NEW_ROW, first) % len(data)  # of the last row: its line end
+                row = _row(data[first:last].split(NEW_FIELD), key)
+            return Location(row=row, field=field(start))
+
+        yield Chunk(data, lo, len(data), locate, field, lines.count(b"\n"))
+
+
+def _over(column: Column) -> str:
+    """SQL: whether a value is to be fetched in pieces. The length of text and bytes can be asked
+    without unpacking; of the other types only the packed one, which may be a tenth."""
+    name = quote(column.name)
+    if column.sized:
+        return f"coalesce(octet_length({name}) > {LARGE}, false)"
+    return f"coalesce(pg_column_size({name}) > {LARGE // 8}, false)"
+
+
+def _next_step(step: int, got: int) -> int:
+    wanted = step * TARGET // max(got, TARGET // 4)
+    return max(1, min(wanted, 2 * step, _MOST_BLOCKS))
+
+
+def _row(values: Sequence[bytes], key: int) -> int | None:
+    """The primary key where it is a whole number too short to be a card number."""
+    if key >= len(values) or not values[key].isdigit():
+        return None
+    number = int(values[key])
+    return number if number < _KEY_LIMIT else None
+
+
+def _held(value: bytes, name: str) -> Source:
+    return Source(io.BytesIO(value), name, len(value))

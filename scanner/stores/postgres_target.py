@@ -1,0 +1,201 @@
+"""What a PostgreSQL target names, and how to connect to it without a secret in sight.
+
+``postgresql://[user@]host[:port]/database``; ``postgresql:///database`` is the local socket or
+whatever PGHOST or a service says. A password in it is refused: it would be in the shell's history,
+the process list and the report. It comes from where libpq looks (PGPASSWORD, PGPASSFILE,
+``~/.pgpass``, PGSERVICE) or from ``password_env`` and ``password_file``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from scanner.errors import Reason, Unreadable, UsageError
+
+SCHEMES = ("postgresql://", "postgres://")
+OPTIONS: Mapping[str, type] = {
+    "user": str,
+    "password_env": str,  # name of the variable that holds the password
+    "password_file": str,  # a file that holds it, and nothing else
+    "service": str,  # of pg_service.conf
+    "sslmode": str,  # verify-full unless the server is on this machine
+    "sslrootcert": str,
+    "sslcert": str,
+    "sslkey": str,
+    "iam_region": str,  # log in to Amazon RDS with an IAM token of this region
+    "bytes_per_second": int,  # of one connection; 0, the default, is no limit
+    "statement_seconds": int,  # longest single statement; 60 if not given
+    "lock_seconds": int,  # how long to wait for a lock; 2 if not given
+    "patience": int,  # seconds to wait for a server that went away; 60 if not given
+    "max_lag": int,  # pause while a replica is this many seconds behind; 60 if not given
+    "replica_only": bool,  # refuse to read a primary
+    "large_objects": bool,  # read pg_largeobject too
+}
+_FORM = "postgresql://user@host:port/database"
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_IN_QUERY = ("host", "port", "user", "service", "sslmode", "sslrootcert", "sslcert", "sslkey")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``host`` is empty for the default of libpq, and a path for the folder of a socket."""
+
+    host: str
+    port: int | None
+    database: str
+    user: str | None
+
+    @property
+    def uri(self) -> str:
+        """The identity of the store; who logs in is not part of it."""
+        host = quote(self.host, safe="[:]" if ":" in self.host else "")
+        if ":" in self.host and not self.host.startswith("/"):
+            host = f"[{host.strip('[]')}]"
+        port = f":{self.port}" if self.port not in (None, 5432) else ""
+        return f"postgresql://{host}{port}/{quote(self.database, safe='')}"
+
+
+def parse(target: str) -> tuple[Target, dict[str, Any]]:
+    """The target, and options that stood in its query. Raises ``UsageError``, which never repeats
+    what may be a password."""
+    rest = target.partition("://")[2]
+    if "@" in rest and ":" in rest.rpartition("@")[0]:
+        raise UsageError(
+            "a password stands in a postgresql:// target: expected "
+            f"{_FORM}, with the password in PGPASSWORD, ~/.pgpass, password_env or password_file"
+        )
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        port = parts.port
+    except ValueError:
+        raise UsageError(f"a postgresql:// target: expected {_FORM}") from None
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for key in query:
+        if key not in _IN_QUERY:
+            known = ", ".join(_IN_QUERY)
+            raise UsageError(f"a postgresql:// target: expected in its query only {known}")
+    shown = f"postgresql://{parts.netloc}{parts.path}"
+    host = query.pop("host", None) or unquote(parts.hostname or "")
+    if "%" in (parts.netloc.rpartition("@")[2]):  # urlsplit lowers the host, a path keeps its case
+        host = unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
+    if "port" in query:
+        if not query["port"].isdigit():
+            raise UsageError(f"{shown}: port: expected a number")
+        port = int(query.pop("port"))
+    database = unquote(parts.path.removeprefix("/"))
+    if not database and "service" not in query:
+        raise UsageError(f"{shown}: expected the name of a database: {_FORM}")
+    if "\0" in host + database or "," in host or parts.fragment:
+        raise UsageError(f"{shown}: expected one host and one database: {_FORM}")
+    user = query.pop("user", None) or (unquote(parts.username) if parts.username else None)
+    options: dict[str, Any] = dict(query)
+    if user:
+        options["user"] = user
+    return Target(host, port, database, user), options
+
+
+def check(uri: str, options: Mapping[str, Any]) -> None:
+    """Raises ``UsageError`` for an option that cannot be right."""
+    mode = options.get("sslmode")
+    if mode is not None and mode not in _MODES:
+        raise UsageError(f"{uri}: sslmode: expected one of {', '.join(_MODES)}")
+    for name, kind in OPTIONS.items():
+        if kind is int and options.get(name, 0) < 0:
+            raise UsageError(f"{uri}: {name}: expected 0 or more")
+    if options.get("password_env") and options.get("password_file"):
+        raise UsageError(f"{uri}: expected password_env or password_file, found both")
+
+
+def is_local(host: str) -> bool:
+    """Whether what is sent to ``host`` stays on this machine."""
+    if not host or host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def password(options: Mapping[str, Any]) -> str | None:
+    """The password by our own options, None to leave it to libpq or the client's own files.
+
+    Raises ``Unreadable`` when it is not where the options say.
+    """
+    variable, file = options.get("password_env"), options.get("password_file")
+    if variable:
+        value = os.environ.get(variable)
+        if value is None:
+            raise Unreadable(Reason.CREDENTIALS, f"password_env: {variable} is not set")
+        return value
+    if file:
+        try:
+            return Path(file).expanduser().read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise Unreadable(Reason.CREDENTIALS, f"password_file: {file}: {why}") from None
+    return None
+
+
+def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What libpq is given. Raises ``Unreadable`` as ``password`` does."""
+    target, _ = parse(uri)
+    host = target.host or ("" if options.get("service") else os.environ.get("PGHOST", ""))
+    given: dict[str, Any] = {
+        "host": target.host or None,
+        "port": target.port,
+        "dbname": target.database or None,
+        "user": options.get("user"),
+        "service": options.get("service"),
+        "password": password(options),
+        "application_name": "cardtrail",
+        "client_encoding": "UTF8",
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+        **_tls(host, options),
+    }
+    if options.get("iam_region"):
+        given["password"] = _iam_token(host, target.port or 5432, options)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _tls(host: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """The server's certificate is verified unless it is on this machine or somebody said not to."""
+    given = {
+        name: str(options[name])
+        for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")
+        if options.get(name)
+    }
+    if "sslmode" in given or "PGSSLMODE" in os.environ:
+        return given
+    if is_local(host) and not options.get("service"):
+        return given
+    given["sslmode"] = "verify-full"
+    own = Path("~/.postgresql/root.crt").expanduser()
+    if "sslrootcert" not in given and "PGSSLROOTCERT" not in os.environ and not own.exists():
+        given["sslrootcert"] = "system"
+    return given
+
+
+def _iam_token(host: str, port: int, options: Mapping[str, Any]) -> str:
+    import boto3.session
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    user, region = options.get("user"), str(options["iam_region"])
+    if not user or not host:
+        raise Unreadable(Reason.CREDENTIALS, "iam_region: expected a host and a user beside it")
+    try:
+        client = boto3.session.Session(region_name=region).client("rds")
+        token: str = client.generate_db_auth_token(host, port, str(user), region)
+    except (BotoCoreError, ClientError) as error:
+        detail = f"no IAM token for the database: {type(error).__name__}"
+        raise Unreadable(Reason.CREDENTIALS, detail) from None
+    return token
