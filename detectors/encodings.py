@@ -13,7 +13,7 @@ import binascii
 import html
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -239,6 +239,7 @@ def unescape(data: Bytes, first: int, last: int) -> Decoded:
     return Decoded(bytes(out), origin, "escaped")
 
 
+@lru_cache(4096)
 def _undo(escape: bytes) -> bytes:
     lead = escape[:1]
     if lead == b"=" and escape[1:2] in (b"\r", b"\n"):

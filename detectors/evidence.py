@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from detectors import iin
 from detectors.fieldstats import sigmoid
+from detectors.glue import escape_in_front, touching
 from detectors.layouts import USUAL
 from detectors.testpans import is_test
 from detectors.words import key_weight, text_weight
@@ -97,12 +98,6 @@ _EXPIRY = re.compile(
 )
 # South Africa: birth date, sequence, citizenship 0 or 1, 8 or 9, and a Luhn digit
 _PERSON = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{4}[01][89][0-9]")
-_ESCAPED = re.compile(rb"(?:\\[nrtfb]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})\Z")
-_ESCAPED_AHEAD = re.compile(rb"\\[nrtfbu\"']|%[0-9A-Fa-f]{2}|&[a-z#]")
-_HEXISH = re.compile(rb"[0-9a-fA-F\-]*\Z")
-_HEXISH_AHEAD = re.compile(rb"[0-9a-fA-F\-]*")
-_IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}[ \-]?(?:[0-9A-Z]{4}[ \-]?){0,6}[0-9A-Z]{0,4}\Z")
-_PATHISH = re.compile(rb"[^\s\"'<>,;(){}\[\]|]*\Z")
 
 
 def name_of(found: Candidate, column: str | None) -> str | None:
@@ -113,9 +108,9 @@ def name_of(found: Candidate, column: str | None) -> str | None:
 def _texts(found: Candidate) -> tuple[str, str]:
     """What stands in front and behind; an escape that touches the number is undone."""
     before = found.before
-    escape = _ESCAPED.search(before)
+    escape = escape_in_front(before)
     if escape:
-        before = before[: escape.start()] + (b"=" if escape[0].upper() == b"%3D" else b" ")
+        before = before[: -len(escape)] + (b"=" if escape.upper() == b"%3D" else b" ")
     # the windows may begin and end inside a character
     return _text(before, slice(3, None)), _text(found.after, slice(-3))
 
@@ -154,9 +149,13 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
         why.append(
             f"stands under a {kind} that names {'a card' if named > 0 else 'something else'}"
         )
-    value += _glue(found, key is not None and named > 1, why)
-    words, good, bad = text_weight(text[-120:], after[:80])
-    value += words * (0.4 if abs(named) >= 4 else 1.0)
+    if found.layout == "emv":
+        value += 1.0
+    else:
+        value += touching(found.before, found.after, key is not None and named > 1, why)
+    # a key that says what it is settles it: other words are about something else
+    words, good, bad = text_weight(text[-120:], after[:80]) if abs(named) < 4 else (0.0, "", "")
+    value += words
     if good:
         why.append(f"“{good}” stands near")
     if bad and named < 1:
@@ -197,52 +196,10 @@ def _layout(found: Candidate, why: list[str]) -> float:
 def _key(before: str) -> tuple[str | None, str]:
     """The key that the text ends with: ``"key": "``, ``key=``, ``<key>``, ``key_``; and the text
     in front of it."""
+    last = before.rstrip()[-1:]
+    if not (last.isalpha() and before[-1:] == last) and last not in tuple("=:>\"'`[({_-#"):
+        return None, before
     match = _KEY.search(before, max(0, len(before) - 64))
     if match is None:
         return None, before
     return match["key"] or match["tag"] or match["glued"], before[: match.start()]
-
-
-def _glue(found: Candidate, card_key: bool, why: list[str]) -> float:
-    """What touches the number on either side."""
-    before, after = found.before, found.after
-    if found.layout == "emv":
-        return 1.0
-    escape = _ESCAPED.search(before)
-    if escape:
-        before = before[: escape.start()]
-    left = b"" if escape else before[-1:]
-    if _ESCAPED_AHEAD.match(after):
-        after = b""
-    right = after[:1]
-    value = 0.0
-    if left.isalnum() and not card_key:
-        value -= 4.0
-        why.append("letters or digits touch it")
-    if right.isalnum():
-        value -= 4.0
-        why.append("letters or digits touch it")
-    if left == b"." and not before[-2:-1].isalpha():  # 0.4539 and -.4539
-        value -= 6.0
-        why.append("the tail of a decimal number")
-    elif left and left in b"._-/\\+@#" and not card_key:
-        value -= {b".": 1.5, b"_": 2.0, b"-": 2.0, b"/": 2.0, b"\\": 1.5, b"+": 2.5}.get(left, 0.3)
-    if right == b"." and after[1:2].isdigit() and not re.match(rb"\.0+(?![0-9])", after):
-        value -= 4.0
-        why.append("has a fraction")
-    elif right and right in b"_-/\\@" and after[1:2].isalnum():
-        value -= 2.0
-    hexish = _HEXISH.search(before)
-    ahead = _HEXISH_AHEAD.match(after)
-    token = (hexish[0] if hexish and not escape else b"") + (ahead[0] if ahead else b"")
-    if len(token) >= 3 and re.search(rb"[a-fA-F]", token) and b"0x" not in token:
-        value -= 2.5
-        why.append("inside a hexadecimal value")
-    if _IBAN.search(before):
-        value -= 5.0
-        why.append("part of an IBAN")
-    word = _PATHISH.search(before)
-    if word and (b"://" in word[0] or word[0].count(b"/") >= 2) and b"=" not in word[0]:
-        value -= 2.0
-        why.append("part of a path")
-    return value

@@ -114,9 +114,7 @@ _STRIPE = np.isin(np.arange(256), list(b"^=D"))
 
 def candidate(data: Bytes, start: int, end: int, layout: str) -> Candidate:
     text = data[start:end].tobytes()
-    digits = (
-        text if len(text) == sum(48 <= c <= 57 for c in text) else re.sub(rb"[^0-9]", b"", text)
-    )
+    digits = text if text.isdigit() else re.sub(rb"[^0-9]", b"", text)
     return Candidate(
         start,
         end,
