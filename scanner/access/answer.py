@@ -99,7 +99,7 @@ def _reads(
         name += f" session {seal_around_accounts(session, asked.seal_name)}"
     return Reads(
         principal=name,
-        reads=person.reads,
+        reads=None if person.uncounted and not person.reads else person.reads,
         rows=person.rows if person.told_rows else None,
         bytes=person.bytes if person.told_bytes or not person.reads else None,
         objects=None if person.nameless else person.objects.count(),

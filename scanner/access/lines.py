@@ -59,7 +59,8 @@ def read(file: BinaryIO, size: int) -> tuple[bytes, bool]:
     left = size
     while left:
         try:
-            part = file.read(min(left, STEP))
+            # a whole read would lose what was unpacked before the damage
+            part = file.read1(min(left, STEP))  # type: ignore[attr-defined] # both kinds have it
         except faults:
             return b"".join(parts), True
         if not part:

@@ -184,6 +184,8 @@ class Person:
     objects: Distinct = field(default_factory=Distinct)
     nameless: int = 0
     """reads without an object name"""
+    uncounted: int = 0
+    """calls that may have been reads of this store: the source does not tell"""
     first: datetime | None = None
     last: datetime | None = None
     anonymous: bool = False
@@ -230,6 +232,12 @@ class Person:
         if rows is not None:
             self.told_rows += 1
             self.rows += rows
+
+    def touch(self, when: datetime, inside: bool, obj: int) -> None:
+        """One more thing that a read already counted has read."""
+        self.day(when).objects.add(obj)
+        if inside:
+            self.objects.add(obj)
 
     def refuse(self, when: datetime, inside: bool) -> None:
         """A call at ``when`` that was denied."""

@@ -1,0 +1,439 @@
+"""Evidence from pgaudit: which role read which table of a PostgreSQL database.
+
+pgaudit writes a line for each relation of a statement, in ``SESSION`` audits for the statements of
+a role and in ``OBJECT`` audits for relations that were chosen, so one statement may have four
+lines: they are one read. A view and the table under it are two relations of one read. Statements
+hold literals; nothing of a statement is kept.
+
+What it cannot tell is said with every answer: what a SECURITY DEFINER function reads; the table of
+a statement where ``pgaudit.log_relation`` is off (``log_rows``: of a cursor or COPY).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from scanner.access import gaps, rules, tally
+from scanner.access.answer import Question, answer, question
+from scanner.access.postgres_lines import (
+    Clock,
+    Entry,
+    Form,
+    LogNotes,
+    Prefix,
+    entries,
+    split_csv,
+)
+from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
+from scanner.errors import Unreadable
+from scanner.known import Known, name_hash
+from scanner.model import Coverage, Evidence, Store
+
+SOURCE = "pgaudit"
+NOBODY = "a role the log does not name"
+_64_BITS = (1 << 64) - 1
+_SYSTEM = ("pg_catalog.", "information_schema.", "pg_toast.")
+_WHOLE = frozenset({"COPY", "DECLARE CURSOR"})
+_BLIND = (
+    "pgaudit does not name what a SECURITY DEFINER function reads, and its settings can leave out"
+    " roles and statements"
+)
+
+
+class PgAudit:
+    kind = "pgaudit"
+    options: Mapping[str, type] = {
+        **rules.OPTIONS,
+        "uri": str,  # file, folder or s3:// prefix with the server's logs
+        "store": str,  # the database server's store, where two have databases of one name
+        "prefix": str,  # log_line_prefix of the server, for plain logs
+        "zone": str,  # log_timezone of the server, where its abbreviation is not plain
+    }
+
+    def collect(
+        self,
+        settings: Mapping[str, Any],
+        open_files: OpenFiles,
+        stores: Sequence[Store],
+        window: tuple[datetime, datetime],
+        seal_name: SealName,
+        known: Mapping[str, Known] | None = None,
+    ) -> Mapping[str, EvidenceResult]:
+        """See ``contracts.EvidenceKind``; answers for ``postgresql://`` stores."""
+        collector = _Collector(stores, question(settings, window, seal_name, known), settings)
+        if not collector.databases:
+            return {}
+        collector.read(open_files, str(settings.get("uri", "")))
+        return {uri: collector.result(uri) for uri in collector.databases}
+
+
+EVIDENCE = PgAudit()
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What one line of pgaudit says, without the statement. ``relation`` is spelt as the store of
+    PostgreSQL spells its units, None where it is not told; ``rows`` None likewise."""
+
+    kind: str
+    statement: int
+    part: int
+    group: str
+    command: str
+    relation: str | None
+    rows: int | None
+    settings: bool
+    """the statement speaks of pgaudit's own settings"""
+
+
+def audit(message: str) -> Audit | None:
+    """Reads ``AUDIT: OBJECT,1,1,READ,SELECT,TABLE,public.cards,"...",<not logged>[,rows]``."""
+    text = message.removeprefix("AUDIT: ")
+    head = split_csv(text, 7)
+    if text == message or head is None or len(head) < 7:
+        return None
+    kind, statement, part, group, command, _, named = head
+    numbers = (statement + part).isascii() and statement.isdigit() and part.isdigit()
+    if kind not in ("SESSION", "OBJECT") or not numbers or len(statement + part) > 30:
+        return None
+    whole = split_csv(text, 10)
+    last = whole[9] if whole is not None and len(whole) == 10 else ""
+    rows = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
+    said = whole[7] if whole is not None and len(whole) > 7 else text
+    return Audit(
+        kind,
+        int(statement),
+        int(part),
+        group,
+        command,
+        _relation(named),
+        rows,
+        "pgaudit." in said.lower(),
+    )
+
+
+_IDENTIFIER = re.compile(r'(?:"((?:[^"]|"")*)"|([^."]+))(?:\.|$)')
+
+
+def _relation(named: str) -> str | None:
+    """``"My Schema"."T"`` as the store spells it: ``My Schema.T``; without ``public``."""
+    parts = [quoted.replace('""', '"') or plain for quoted, plain in _IDENTIFIER.findall(named)]
+    if len(parts) == 2 and parts[0] == "public":
+        del parts[0]
+    return ".".join(_spelt(part) for part in parts) or None
+
+
+def _spelt(part: str) -> str:
+    if "." in part or '"' in part or part.startswith("("):
+        return '"' + part.replace('"', '""') + '"'
+    return part
+
+
+@dataclass(slots=True)
+class Unnamed:
+    """Statements of one role that do not name what they read."""
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, when: datetime) -> None:
+        self.count += 1
+        self.first, self.last = tally.earlier(self.first, when), tally.later(self.last, when)
+
+
+@dataclass(slots=True)
+class _Log:
+    """What the entries of one form say of one database."""
+
+    people: tally.People = field(default_factory=tally.People)
+    ids: tally.Seen = field(default_factory=tally.Seen)
+    audits: int = 0
+    by_object: bool = False
+    """there are OBJECT audits: reads of the relations they are set for name them"""
+    unnamed: dict[tuple[str, bool], Unnamed] = field(default_factory=dict)
+    """by role, statements that nowhere name what they read; True: COPY and cursors"""
+    forged: int = 0
+    ambiguous: int = 0
+    switches: list[tuple[datetime, str]] = field(default_factory=list)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def new(self, *what: object) -> bool:
+        return self.ids.first_time(hash(what) & _64_BITS)
+
+    def knows(self, *what: object) -> bool:
+        return (hash(what) & _64_BITS) in self.ids
+
+
+class _Collector:
+    def __init__(
+        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+    ) -> None:
+        self._asked, self._faults = asked, []
+        self._notes = LogNotes()
+        self._clock = Clock(self._zone(settings), self._notes)
+        self._prefix = self._given_prefix(settings)
+        wanted = settings.get("store")
+        self.databases: dict[str, str] = {
+            store.uri: unquote(urlsplit(store.uri).path.removeprefix("/"))
+            for store in stores
+            if store.uri.startswith("postgresql://") and wanted in (None, store.uri)
+        }
+        self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.databases}
+        self._ages: dict[str, tuple[int, Audit, datetime]] = {}
+        self._hours = gaps.Hours(asked.window)
+        self._written: set[tuple[bytes, bytes]] = set()
+        self._inside = self._outside = self._elsewhere = 0
+
+    _faults: list[str]
+
+    def _zone(self, settings: Mapping[str, Any]) -> ZoneInfo | None:
+        name = settings.get("zone")
+        if not name:
+            return None
+        try:
+            return ZoneInfo(str(name))
+        except (ValueError, OSError, KeyError):
+            self._faults.append("“zone” is not understood: expected a name like Europe/Berlin")
+            return None
+
+    def _given_prefix(self, settings: Mapping[str, Any]) -> Prefix | None:
+        try:
+            return Prefix(str(settings["prefix"])) if settings.get("prefix") else None
+        except ValueError as error:
+            self._faults.append(f"“prefix” has an escape that is not understood ({error})")
+            return None
+
+    def read(self, open_files: OpenFiles, uri: str) -> None:
+        notes = self._notes
+        try:
+            for _, source in open_files(uri):
+                if not isinstance(source, Source):
+                    notes.unreadable += 1
+                    continue
+                before = notes.records
+                try:
+                    for entry in entries(source, self._prefix, self._clock, notes, self._written):
+                        notes.records += 1
+                        self._take(entry)
+                except Unreadable:
+                    notes.unreadable += 1
+                notes.files += notes.records > before
+                notes.other += notes.records == before
+        except Unreadable as error:
+            notes.broke_off = str(error.reason)
+        for hour, zone in self._written:
+            when = self._clock.moment(f"{hour.decode()}:00:00 {zone.decode()}")
+            if when is not None and self._asked.place(when):
+                self._hours.saw(when)
+
+    def _take(self, entry: Entry) -> None:
+        inside = self._asked.place(entry.when)
+        self._inside += bool(inside)
+        self._outside += not inside
+        if inside is None:
+            return
+        places = [uri for uri, name in self.databases.items() if entry.database in (None, name)]
+        if len(places) != 1:  # two servers have a database of that name: see ``result``
+            self._elsewhere += not places
+            return
+        log = self._logs[places[0]].setdefault(entry.form, _Log())
+        if not log.new("entry", entry.when, entry.session, entry.messages, entry.user):
+            return
+        role = entry.user or NOBODY
+        if any(each.startswith("AUDIT: ") for each in entry.messages):
+            if entry.raised:
+                log.forged += bool(inside)
+                return
+            log.audits += inside
+            log.ambiguous += entry.ambiguous and inside
+            for message in filter(None, entry.messages):
+                self._audit(places[0], log, entry, role, message, inside)
+        elif entry.messages[0]:
+            log.people.get(role, "").refuse(entry.when, inside)
+
+    def _audit(
+        self, uri: str, log: _Log, entry: Entry, role: str, message: str, inside: bool
+    ) -> None:
+        found = audit(message)
+        if found is None:
+            self._notes.unparsed += 1
+            return
+        when = entry.when
+        if inside:
+            log.first, log.last = tally.earlier(log.first, when), tally.later(log.last, when)
+            log.by_object = log.by_object or found.kind == "OBJECT"
+            if found.settings and len(log.switches) < 1_000:
+                log.switches.append((when, role))
+        relation = found.relation
+        system = relation is not None and relation.startswith(_SYSTEM)
+        if found.group != "READ" or found.command == "PREPARE" or system:
+            return
+        session = self._session(entry, found)
+        statement = (session, found.statement)
+        if relation is None:
+            whole = found.command in _WHOLE
+            new = log.new("unnamed", whole, statement)
+            if inside and new and not log.knows("named", statement):
+                log.unnamed.setdefault((role, whole), Unnamed()).add(when)
+            return
+        if log.new("named", statement) and inside:
+            for whole in (False, True):
+                if log.knows("unnamed", whole, statement):
+                    log.unnamed[role, whole].count -= 1
+        self._read(uri, log, entry, role, found, relation, session, inside)
+
+    def _read(
+        self,
+        uri: str,
+        log: _Log,
+        entry: Entry,
+        role: str,
+        found: Audit,
+        relation: str,
+        session: object,
+        inside: bool,
+    ) -> None:
+        person, hashed = log.people.get(role, ""), tally.hash64(relation)
+        known = self._asked.known.get(uri)
+        card = bool(
+            known
+            and known.cards
+            and name_hash(self._asked.seal_name(relation)) in known.cards
+            and log.new("card", session, found.statement, found.part)
+        )
+        if log.new("read", session, found.statement, found.part):
+            rows = None if entry.ambiguous else found.rows
+            person.read(entry.when, inside, hashed, rows=rows, card=card)
+        else:
+            person.touch(entry.when, inside, hashed)
+            person.card_reads += card and inside
+
+    def _session(self, entry: Entry, found: Audit) -> object:
+        """What tells this backend from others. A process id is used again: a statement number that
+        goes back, or comes again later, is another backend's."""
+        if not entry.pid_only:
+            return entry.session
+        age, last, when = self._ages.get(entry.session, (0, found, entry.when))
+        same = (found.statement, found.part) == (last.statement, last.part)
+        apart = abs((entry.when - when).total_seconds())
+        if found.statement < last.statement or (same and apart > 2):
+            age += 1
+        self._ages[entry.session] = (age, found, entry.when)
+        return entry.session, age
+
+    # --- how far it goes
+
+    def result(self, uri: str) -> EvidenceResult:
+        logs = self._logs[uri]
+        # a server that writes several forms says the same in each
+        form = max(Form, key=lambda form: logs[form].audits if form in logs else -1)
+        log = logs.get(form, _Log())
+        for (role, whole), unnamed in log.unnamed.items():
+            if unnamed.count and (whole or not log.by_object):
+                person = log.people.get(role, "")
+                person.uncounted += unnamed.count
+                for moment in filter(None, (unnamed.first, unnamed.last)):
+                    person.at(moment)
+        found = answer(log.people, self._asked, uri, things="tables and views")
+        twins = sum(name == self.databases[uri] for name in self.databases.values()) > 1
+        if twins:
+            state = Coverage.UNKNOWN
+            lead = (
+                "two stores have a database of this name, and a log does not name its server: give"
+                " its store with “store”"
+            )
+        elif not self._inside:
+            state, lead = Coverage.NONE, "no audit of the window was found in the logs"
+            if self._outside:
+                lead += f"; {self._outside:,} lie outside it"
+        elif not log.audits:
+            state = Coverage.UNKNOWN
+            lead = (
+                f"none of {self._inside:,} audits is of this database: either nobody touched it or"
+                " it is not audited"
+            )
+        else:
+            state, lead = Coverage.PARTIAL, _BLIND
+        causes = [*self._faults, *self._damage(), *self._doubts(log)]
+        if state is Coverage.PARTIAL:
+            causes += gaps.silence(self._hours.silent(), "log entry of any kind")
+        remarks = [*self._about(form, log, logs), *found.remarks]
+        return EvidenceResult(
+            Evidence(
+                source=SOURCE,
+                coverage=state,
+                start=log.first,
+                end=log.last,
+                detail="; ".join((lead, *causes, *remarks)),
+                unparsed=self._notes.unparsed + self._notes.too_long,
+            ),
+            found.reads,
+        )
+
+    def _damage(self) -> Iterator[str]:
+        notes = self._notes
+        if notes.broke_off:
+            yield f"the files could not all be listed ({notes.broke_off})"
+        if notes.unreadable:
+            yield f"{notes.unreadable:,} files could not be read"
+        if notes.broken:
+            yield f"{notes.broken:,} files are cut off or corrupt"
+        if notes.unparsed + notes.too_long:
+            yield f"{notes.unparsed + notes.too_long:,} entries could not be understood"
+        if notes.zones:
+            zones = self._asked.seal_name(", ".join(sorted(notes.zones)[:3]))
+            yield f"times of the zone {zones} could not be placed: give it with “zone”"
+        if notes.nobody:
+            yield f"the prefix of {notes.nobody:,} entries does not name the role (%u)"
+
+    def _doubts(self, log: _Log) -> Iterator[str]:
+        if log.forged:
+            yield (
+                f"{log.forged:,} entries look like audits but were raised by a statement of a"
+                " client: forged, not counted"
+            )
+        if log.ambiguous:
+            yield (
+                f"{log.ambiguous:,} entries can be read in two ways, for the prefix holds what a"
+                " client calls itself (%a): every read they may be is counted"
+            )
+        unnamed = sum(each.count for (_, whole), each in log.unnamed.items() if not whole)
+        if unnamed and log.by_object:
+            yield (
+                f"{unnamed:,} SELECTs do not name what they read; of what object auditing is set"
+                " for they can have read only through a SECURITY DEFINER function"
+            )
+        elif unnamed:
+            yield (
+                f"{unnamed:,} SELECTs do not name what they read (pgaudit.log_relation is off):"
+                " they are not among the reads counted"
+            )
+        copies = sum(each.count for (_, whole), each in log.unnamed.items() if whole)
+        if copies:
+            yield (
+                f"{copies:,} COPYs and cursors do not name what they read (pgaudit.log_rows is on,"
+                " or log_relation off): they are not among the reads counted"
+            )
+        if log.switches:
+            when, role = min(log.switches)
+            yield (
+                f"{len(log.switches):,} statements speak of pgaudit's own settings, the first at"
+                f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
+            )
+        if log.ids.full:
+            yield "more entries than repetitions can be told apart among"
+
+    def _about(self, form: Form, log: _Log, logs: Mapping[Form, _Log]) -> Iterator[str]:
+        if log.audits:
+            yield f"{log.audits:,} audits of it in {self._notes.files:,} files ({form.value})"
+        for other, twin in logs.items():
+            if other is not form and twin.audits:
+                yield f"{twin.audits:,} more as {other.value}, taken to be the same ones"
