@@ -59,6 +59,11 @@ class Reading:
     columns: bool = False
     """only some of its columns"""
 
+    @property
+    def rank(self) -> int:
+        """0 is all there is to read."""
+        return (2 if self.state == CONDITIONAL else 0) + self.columns
+
 
 @dataclass(slots=True)
 class Rights:
@@ -69,6 +74,8 @@ class Rights:
     database: str = ""
     privilege: dict[tuple[int, int], bool] = field(default_factory=dict)
     """(sample, role): True for the whole table, False for some columns only"""
+    columns: dict[tuple[int, int], frozenset[int]] = field(default_factory=dict)
+    """for those, the numbers of the columns"""
     usage: set[tuple[int, int]] = field(default_factory=set)
     """(sample, role): the role may use its schema"""
     grants: dict[int, set[int]] = field(default_factory=dict)
@@ -78,8 +85,8 @@ class Rights:
     administered: dict[int, list[int]] = field(default_factory=dict)
     policies: dict[int, list[frozenset[int]]] = field(default_factory=dict)
     """relation: for each permissive policy that lets rows be read, the roles it is for"""
-    bases: dict[int, list[int]] = field(default_factory=dict)
-    """view: what it reads"""
+    bases: dict[int, dict[int, frozenset[int]]] = field(default_factory=dict)
+    """view: what it reads, and the numbers of the columns it reads of that"""
     public: set[int] = field(default_factory=set)
     """samples that PUBLIC may read"""
     _judged: dict[tuple[int, int], Reading | None] = field(default_factory=dict)
@@ -100,12 +107,11 @@ class Rights:
             if (self.relations[relation].sample, identity) not in self.usage:
                 continue
             state = self._state(identity, relation, frozenset())
-            if state is None or (best is not None and best.state == ALLOW):
-                continue
-            if best is None or state == ALLOW:
-                best = Reading(
-                    state, self._way(role, identity, relation), self._part(identity, relation)
-                )
+            if state is not None:
+                way, part = self._way(role, identity, relation), self._part(identity, relation)
+                found = Reading(state, way, part)
+                if best is None or found.rank < best.rank:
+                    best = found
         return best
 
     def reads_as_public(self, relation: int) -> str | None:
@@ -117,10 +123,10 @@ class Rights:
             for_all = any(0 in meant for meant in self.policies.get(relation, ()))
             return ALLOW if not known.secured else CONDITIONAL if for_all else None
         below = [
-            self._state(known.owner, base, frozenset((relation,)))
+            self._state(known.owner, base, frozenset((relation,)), needed)
             if base not in self.relations or not known.invoker
             else self.reads_as_public(base)
-            for base in self.bases.get(relation, ())
+            for base, needed in self.bases.get(relation, {}).items()
         ]
         return None if None in below else CONDITIONAL if CONDITIONAL in below else ALLOW
 
@@ -136,19 +142,27 @@ class Rights:
     def _part(self, role: int, relation: int) -> bool:
         return self.privilege[self.relations[relation].sample, role] is False
 
-    def _state(self, role: int, relation: int, seen: frozenset[int]) -> str | None:
-        """As itself, and without looking at the schema."""
+    def _state(
+        self,
+        role: int,
+        relation: int,
+        seen: frozenset[int],
+        needed: frozenset[int] = frozenset(),
+    ) -> str | None:
+        """As itself, and without looking at the schema; all the columns that are ``needed``."""
         known = self.relations.get(relation)
         if known is None:  # of the system's own
             return ALLOW
         if (known.sample, role) not in self.privilege or relation in seen:
             return None
+        if not needed <= self.columns.get((known.sample, role), needed):
+            return None
         if known.kind != "v":
             return self._rows(role, known)
         state = ALLOW
-        for base in self.bases.get(relation, ()):
+        for base, columns in self.bases.get(relation, {}).items():
             reader = role if known.invoker else known.owner
-            below = self._state(reader, base, seen | {relation})
+            below = self._state(reader, base, seen | {relation}, columns)
             if below is None:
                 return None
             if below == CONDITIONAL:
@@ -203,6 +217,8 @@ def ask(session: Session) -> Rights:
             rights.privilege[sample, role] = table
             if usage:
                 rights.usage.add((sample, role))
+        for sample, role, numbers in session.rows(_SOME_COLUMNS, (some,)):
+            rights.columns[sample, role] = frozenset(numbers)
         for sample, grantee in session.rows(_GRANTS, (some, some)):
             rights.grants.setdefault(sample, set()).add(grantee)
         rights.public.update(sample for (sample,) in session.rows(_PUBLIC, (some,)))
@@ -214,8 +230,8 @@ def ask(session: Session) -> Rights:
         rights.administered.setdefault(role, []).append(other)
     for relation, roles in session.rows(_POLICIES):
         rights.policies.setdefault(relation, []).append(frozenset(roles))
-    for view, base in session.rows(_BASES):
-        rights.bases.setdefault(view, []).append(base)
+    for view, base, numbers in session.rows(_BASES):
+        rights.bases.setdefault(view, {})[base] = frozenset(numbers or ())
     return rights
 
 
@@ -250,6 +266,16 @@ SELECT c.oid::bigint, r.oid::bigint, has_table_privilege(r.oid, c.oid, 'SELECT')
 FROM pg_class c, pg_roles r
 WHERE c.oid = ANY(%s::oid[]) AND has_any_column_privilege(r.oid, c.oid, 'SELECT')
 """
+_SOME_COLUMNS = """
+SELECT c.oid::bigint, r.oid::bigint, array_agg(a.attnum::int)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT attisdropped
+CROSS JOIN pg_roles r
+WHERE c.oid = ANY(%s::oid[])
+  AND EXISTS (SELECT FROM pg_attribute x WHERE x.attrelid = c.oid AND x.attacl IS NOT NULL)
+  AND NOT has_table_privilege(r.oid, c.oid, 'SELECT')
+  AND has_column_privilege(r.oid, c.oid, a.attnum, 'SELECT')
+GROUP BY 1, 2
+"""
 _GRANTS = """
 SELECT c.oid::bigint, x.grantee::bigint FROM pg_class c, aclexplode(c.relacl) x
 WHERE c.oid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
@@ -273,11 +299,12 @@ SELECT polrelid::bigint, polroles::bigint[] FROM pg_policy
 WHERE polpermissive AND polcmd IN ('r', '*')
 """
 _BASES = """
-SELECT DISTINCT w.ev_class::bigint, d.refobjid::bigint
+SELECT w.ev_class::bigint, d.refobjid::bigint,
+       array_agg(d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)
 FROM pg_rewrite w
 JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
   AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> w.ev_class
 JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
 WHERE w.ev_type = '1'
-ORDER BY 1, 2
+GROUP BY 1, 2 ORDER BY 1, 2
 """
