@@ -46,47 +46,35 @@ class Candidate:
 
 
 # prior log-odds by brand and length: how much of what passes is a card, nothing else known
+_USUAL = 1.8
 _PRIOR: dict[tuple[str, int], float] = {
-    ("visa", 16): 2.2,
-    ("visa", 13): -0.8,
-    ("visa", 19): 0.6,
-    ("mastercard", 16): 2.2,
-    ("amex", 15): 2.0,
-    ("discover", 16): 2.0,
-    ("discover", 19): 0.2,
-    ("diners", 14): 1.0,
-    ("jcb", 16): 1.9,
-    ("unionpay", 16): 1.9,
-    ("unionpay", 19): 1.2,
-    ("maestro", 16): 1.5,
-    ("maestro", 12): -1.5,
-    ("maestro", 13): -1.5,
-    ("maestro", 14): -1.0,
-    ("mir", 16): 1.7,
-    ("rupay", 16): 1.6,
-    ("elo", 16): 1.8,
-    ("hipercard", 16): 1.8,
-    ("hiper", 16): 1.6,
-    ("troy", 16): 1.6,
-    ("verve", 16): 1.6,
-    ("verve", 19): 0.6,
-    ("mada", 16): 1.6,
-    ("dankort", 16): 1.8,
-    ("bancontact", 16): 1.6,
-    ("uzcard", 16): 1.4,
-    ("humo", 16): 1.4,
-    ("napas", 16): 1.4,
-    ("lankapay", 16): 1.4,
-    ("instapayment", 16): 1.2,
-    ("interpayment", 16): 1.2,
-    ("borica", 16): 0.2,
-    ("t-union", 19): -0.5,
-    ("uatp", 15): -1.5,
+    ("visa", 16): 2.3,
+    ("visa", 13): 0.3,
+    ("visa", 19): 1.7,
+    ("mastercard", 16): 2.3,
+    ("amex", 15): 2.2,
+    ("discover", 16): 2.1,
+    ("diners", 14): 1.7,
+    ("maestro", 12): -0.8,
+    ("maestro", 13): -0.8,
+    ("maestro", 14): 0.0,
+    ("maestro", 15): 0.2,
+    ("uatp", 15): 0.0,
+    ("t-union", 19): 1.2,
 }
-_RARE = -0.8
+_LONG = 1.4
+
+
+def _prior(brands: tuple[str, ...], length: int) -> float:
+    """Log-odds of a number of this length that one of ``brands`` could have issued."""
+    usual = _USUAL if length == 16 else _LONG
+    return max((_PRIOR.get((brand, length), usual) for brand in brands), default=-3.0)
+
 
 _SEPARATOR_WEIGHT = {b" ": 0.5, b"-": 1.5, b".": 0.2, b"/": 0.0, b"_": 0.5, b"\t": -0.6, b"  ": 0.3}
 
+_DIGIT_BEFORE = re.compile(rb"[0-9][ \-./_\t]\Z")
+_DIGIT_BEHIND = re.compile(rb"[ \-./_\t][0-9]")
 _KEY = re.compile(
     r"(?:[\"'`]?(?P<key>[^\W\d_][\w.\-]{0,40})[\"'`\]]?\s{0,3}(?:=>|:=|[=:])\s{0,3}[\"'`\[({]{0,3}"
     r"|<(?P<tag>[^\W\d_][\w.\-]{0,40})(?:\s[^<>]{0,60})?>\s{0,3}"
@@ -124,8 +112,7 @@ def _text(raw: bytes, sure: slice) -> str:
 def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]:
     """Probability and the words for it. ``column`` is the name of the column, when known."""
     why: list[str] = []
-    brands = iin.brands(found.digits)
-    value = max((_PRIOR.get((b, len(found.digits)), _RARE) for b in brands), default=-3.0)
+    value = _prior(iin.brands(found.digits), len(found.digits))
     if is_test(found.digits):
         value += 4.0
         why.append("a published test number")
@@ -174,11 +161,12 @@ def _layout(found: Candidate, why: list[str]) -> float:
     grouping = "-".join(map(str, found.groups))
     if found.broken:
         why.append("broken over a line end")
-        return 0.5 if found.groups in USUAL else -2.5
+        row = _DIGIT_BEFORE.search(found.before) or _DIGIT_BEHIND.match(found.after)
+        return (0.5 if found.groups in USUAL else -2.5) - (3.0 if row else 0.0)
     weight = _SEPARATOR_WEIGHT.get(found.separator, 1.2)
     if found.groups not in USUAL:
         why.append(f"unusual grouping {grouping}")
-        return min(weight, 0.0) - 3.5
+        return min(weight, 0.0) - 5.0
     # the same separator and more digits beside it: a list of short numbers
     further = 0
     if found.separator:

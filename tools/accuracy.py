@@ -86,6 +86,11 @@ class Tally:
             f"{label.layout:16} {label.brand:14} {mask(label.pan)}" for label in wanted.values()
         ]
 
+    def totals(self) -> tuple[int, int]:
+        """Cards, and how many of them were confirmed."""
+        cards = sum(n for key, n in self.all.items() if key[0] == "layout")
+        return cards, sum(n for key, n in self.hit.items() if key[0] == "layout")
+
 
 def _line(data: bytes, match: Match, digits: str) -> str:
     before = data[max(0, match.start - 40) : match.start].decode("utf-8", "replace")
@@ -139,8 +144,7 @@ def own(seeds: int) -> Tally:
             noise_bytes += len(document.data)
     table(tally, "layout")
     table(tally, "brand")
-    total = sum(n for key, n in tally.all.items() if key[0] == "layout")
-    hits = sum(n for key, n in tally.hit.items() if key[0] == "layout")
+    total, hits = tally.totals()
     confirmed = [text for score, text in tally.false if score >= CONFIRMED]
     possible = [text for score, text in tally.false if score < CONFIRMED]
     megabytes = noise_bytes / 1e6
@@ -153,6 +157,21 @@ def own(seeds: int) -> Tally:
         for line in lines[:25]:
             print(f"  {title}: {line}")
     return tally
+
+
+def bare(seeds: int, tally: Tally) -> None:
+    """Cards with nothing near that says so, amid look-alikes: the hard end, shown apart."""
+    alone = Tally()
+    for seed in range(1, seeds + 1):
+        alone.add(generate.document(seed, 12, generate.BARE))
+    table(alone, "layout")
+    total, hits = alone.totals()
+    confirmed = sum(score >= CONFIRMED for score, _ in alone.false)
+    print(
+        f"bare: recall of confirmed {hits / total:.2%}, false: {confirmed} confirmed,"
+        f" {len(alone.false) - confirmed} possible"
+    )
+    tally.scored += alone.scored
 
 
 def special() -> None:
@@ -253,6 +272,7 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, help="folder of card-free packages")
     options = parser.parse_args()
     tally = own(options.seeds)
+    bare(options.seeds, tally)
     special()
     outside = os.environ.get("CARDTRAIL_CORPORA")
     if outside:

@@ -164,6 +164,16 @@ LAYOUTS: dict[str, Callable[[str, random.Random], str]] = {
     "track 2": _track_two,
     "chip": _chip,
 }
+BARE: dict[str, Callable[[str, random.Random], str]] = {
+    "bare line": _keyed("{}"),
+    "bare words": _keyed("foo {} bar"),
+    "bare cell": _keyed("12,jane,{},x"),
+    "bare json": _keyed('{"n": "{}"}'),
+    "bare list": _keyed("[{}]"),
+    "bare groups": lambda pan, rng: "\x01" + " ".join(groups(pan)) + "\x02",
+    "bare dashes": lambda pan, rng: "\x01" + "-".join(groups(pan)) + "\x02",
+}
+"""nothing near says that it is a card: what is left is issuer, length, check digit and the field"""
 WHOLE: dict[str, str] = {
     "utf-16-le": "utf-16-le",
     "utf-16 with mark": "utf-16",
