@@ -15,9 +15,10 @@ from scanner import __version__, compose, key, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import Reason, Unreadable, UsageError
+from scanner.flow import Job, Listener
 from scanner.ledger import Ledger, RunAbout, RunRow, now
 from scanner.model import Run, Store, Unit
-from scanner.pipeline import Job, Listener, scan
+from scanner.pipeline import scan
 from scanner.progress import Progress
 from scanner.seal import Sealer
 

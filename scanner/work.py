@@ -78,11 +78,11 @@ class Worker:
         self._distinct_limit, self._stopping = distinct_limit, stopping
         self._stores: dict[str, OpenStore] = {}
 
-    def run(self, task: ScanTask | EvidenceTask) -> Any:
-        """``SliceResult`` for a scan, results by store uri for evidence."""
+    def run(self, task: Sequence[ScanTask] | EvidenceTask) -> Any:
+        """A ``SliceResult`` for each slice, results by store uri for evidence."""
         if isinstance(task, EvidenceTask):
             return self._evidence(task)
-        return self._slice(task)
+        return [self._slice(each) for each in task]
 
     def _store(self, store: Store) -> OpenStore:
         opened = self._stores.get(store.uri)

@@ -12,19 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = {
-    *("assemble", "cli", "commands", "compose", "config", "engine", "hygiene", "key", "ledger"),
-    *(
-        "pipeline",
-        "planning",
-        "preload",
-        "progress",
-        "registry",
-        "seal",
-        "session",
-        "settle",
-        "starter",
-    ),
-    *("tally", "verdict", "walk", "work", "__main__"),
+    *("__main__", "assemble", "cli", "commands", "compose", "config", "engine", "flow"),
+    *("hygiene", "inquiry", "key", "ledger", "pipeline", "planning", "preload", "progress"),
+    *("registry", "seal", "session", "settle", "starter", "tally", "verdict", "walk", "work"),
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
 MIDDLE = {"scanner.stores", "scanner.readers", "scanner.access", "detectors", "reports"}
