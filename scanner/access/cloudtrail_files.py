@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -142,7 +142,7 @@ def _add(counted: Notes, notes: Notes) -> None:
 class _Feed:
     """The text of a file in steps."""
 
-    def __init__(self, head: bytes, rest: BinaryIO, damaged: bool) -> None:
+    def __init__(self, head: bytes, rest: lines.Bytes, damaged: bool) -> None:
         self._head, self._rest, self.damaged = head, rest, damaged
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._taken = 0

@@ -9,7 +9,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from scanner.contracts import Source
 
@@ -39,18 +39,55 @@ class LineNotes:
     """why the listing of the files did not come to its end"""
 
 
-def unpacked(file: BinaryIO) -> BinaryIO:
+class Bytes(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def unpacked(file: BinaryIO) -> Bytes:
     """The file itself, or what a gzip file holds."""
     buffered = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
-    if buffered.peek(2)[:2] != b"\x1f\x8b":
-        return buffered
-    from isal import igzip
-
-    opened: Callable[..., BinaryIO] = igzip.open  # the library has no types
-    return opened(buffered, "rb")
+    return _Gunzip(buffered) if buffered.peek(2)[:2] == _MAGIC else buffered
 
 
-def read(file: BinaryIO, size: int) -> tuple[bytes, bool]:
+_MAGIC = b"\x1f\x8b"
+_PACKED = 16 << 10
+"""bytes unpacked at a time: what is before damage within them is lost with it"""
+
+
+class _Gunzip:
+    """Reads gzip, one stream after the other. A file object of the library would give nothing of
+    the buffer in which the file breaks off."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        from isal import igzip_lib
+
+        self._new: Callable[[], Any] = lambda: igzip_lib.IgzipDecompressor(
+            flag=igzip_lib.DECOMP_GZIP
+        )
+        self._file, self._machine, self._rest = file, self._new(), b""
+
+    def read(self, size: int, /) -> bytes:
+        """Raises ``EOFError``, or an error of the library, at damage."""
+        while True:
+            if self._machine.eof:
+                rest = (self._machine.unused_data + self._rest).lstrip(b"\0")
+                rest = rest or self._file.read(_PACKED).lstrip(b"\0")
+                if not rest:
+                    return b""
+                if not _MAGIC.startswith(rest[:2]):
+                    raise EOFError
+                self._machine, self._rest = self._new(), rest
+            if not self._rest and self._machine.needs_input:
+                self._rest = self._file.read(_PACKED)
+                if not self._rest:
+                    raise EOFError
+            given, self._rest = self._rest, b""
+            data: bytes = self._machine.decompress(given, size)
+            if data:
+                return data
+
+
+def read(file: Bytes, size: int) -> tuple[bytes, bool]:
     """Up to ``size`` bytes, and whether the file broke off (cut or corrupt gzip) before them."""
     from isal import isal_zlib
 
@@ -59,8 +96,7 @@ def read(file: BinaryIO, size: int) -> tuple[bytes, bool]:
     left = size
     while left:
         try:
-            # a whole read would lose what was unpacked before the damage
-            part = file.read1(min(left, STEP))  # type: ignore[attr-defined] # both kinds have it
+            part = file.read(min(left, STEP))
         except faults:
             return b"".join(parts), True
         if not part:
