@@ -13,7 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.iin import LONGEST, SHORTEST
-from detectors.runs import Bytes, Flags, Frame, Places, Tokens, Words, issued, trailing_zeros
+from detectors.runs import (
+    Bytes,
+    Flags,
+    Frame,
+    Places,
+    Tokens,
+    Words,
+    issued,
+    prefixes,
+    trailing_zeros,
+)
 
 _U = np.uint64
 MAX_GROUPS = 6
@@ -210,36 +220,31 @@ def _collect(
     fits = fits[_sensible([s[fits] for s in sizes], broken[fits])]
     if not len(fits):
         return
+    fits = fits[issued(_prefix(frame, start[fits], sizes[0][fits], gaps[0][fits]), total[fits])]
+    if not len(fits):
+        return
     start, end, total = start[fits], at[fits], total[fits]
-    sizes, gaps = [s[fits] for s in sizes], [g[fits] for g in gaps]
+    groups = np.zeros((len(fits), MAX_GROUPS), np.uint8)
     # where digit number j from the left stands: start + j + the gaps before it
     number = np.arange(LONGEST) - (LONGEST - total)[:, None]
     where = start[:, None] + number
     border = np.zeros(len(fits), np.int64)
-    for size, gap in zip(sizes, gaps, strict=False):
-        border = border + size
-        where += gap[:, None] * (number >= border[:, None])
+    for column, size in enumerate(sizes):
+        groups[:, column] = size[fits]
+        border = border + size[fits]
+        if column < len(gaps):
+            where += gaps[column][fits][:, None] * (number >= border[:, None])
     digits: Bytes = frame.data[np.maximum(where, 0)] & np.uint8(15)
     digits[number < 0] = 0
-    prefix = np.zeros(len(fits), np.int64)
-    row = np.arange(len(fits))
-    for column in range(6):
-        prefix = prefix * 10 + digits[row, LONGEST - total + column]
-    good = np.flatnonzero(issued(prefix, total))
-    if len(good):
-        groups = np.zeros((len(good), MAX_GROUPS), np.uint8)
-        for column, size in enumerate(sizes):
-            groups[:, column] = size[good]
-        out.append(
-            Grouped(
-                start[good],
-                end[good],
-                total[good],
-                luhn_rows(digits[good]),
-                groups,
-                broken[fits][good],
-            )
-        )
+    out.append(Grouped(start, end, total, luhn_rows(digits), groups, broken[fits]))
+
+
+def _prefix(frame: Frame, start: Places, size: Places, gap: Places) -> Places:
+    """The first six digits of numbers whose first group has ``size`` digits, at least four."""
+    held = np.minimum(size, 7)
+    bits = (held << 3).view(np.uint64)
+    first = frame.load(start) & ((_U(1) << bits) - _U(1))
+    return prefixes(np.where(size < 6, first | (frame.load(start + size + gap) << bits), first))
 
 
 def _sensible(sizes: list[Places], broken: Flags) -> Flags:
