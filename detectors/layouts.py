@@ -65,6 +65,9 @@ _AFTER_LINE = np.full(64, 15, np.uint64)
 _AFTER_LINE[5:8] = 31
 
 
+_DELIMITER = np.isin(np.arange(256), list(b",;|\t"))
+
+
 def _word(text: bytes) -> int:
     return int.from_bytes(text, "little")
 
@@ -159,8 +162,11 @@ def _over_line(frame: Frame, start: Places, size: Places, gap: Places, second: W
     left = second >> (ahead & 63).view(np.uint64)
     third = left >> (trailing_zeros(left) & 63).view(np.uint64)
     begun = (size == 4) & (ahead >= 4) & (ahead <= 6) & (third & _U(15) == 15)
+    # the last cell of one row and the first of the next
+    after = frame.data.take(start + size + gap + ahead)
+    cells = _DELIMITER.take(frame.data.take(start - 1)) & _DELIMITER.take(after)
     one_line = (frame.data.take(start + size + gap - 1) != 10) & (size <= 8)
-    flags: Flags = whole | begun | one_line
+    flags: Flags = ((whole | begun) & ~cells) | one_line
     return flags
 
 
