@@ -181,28 +181,56 @@ def _after(word: Words, ends: Words) -> Words:
     return word & ~((ends >> _U(7)) * _U(0xFF))
 
 
+_UNKNOWN = 1 << 20
+
+
 def _column(data: Bytes, position: Places, delimiter: int) -> Places:
     """How many delimiters stand between the start of the line and each position; where the line
-    starts further back than ``REACH``, since the last bracket; else 1 << 20."""
+    starts further back than ``REACH``, since the last bracket; else ``_UNKNOWN``."""
     first = max(0, int(position[0]) - REACH)
     part = data[first : int(position[-1])]
     at = position - first
-    rank = np.concatenate(([0], np.cumsum(part == delimiter, dtype=np.int32)))
-    out = np.full(len(at), 1 << 20, np.int64)
-    for opener in (40, 10):
-        opens = np.flatnonzero(part == opener)
-        if not len(opens):
-            continue
-        index = np.searchsorted(opens, at) - 1
-        begin = opens[np.maximum(index, 0)]
-        near = (index >= 0) & (at - begin <= REACH)
-        out[near] = (rank[at] - rank[begin])[near]
+    rank = _Rank(part, delimiter)
+    out = np.full(len(at), _UNKNOWN, np.int64)
+    lines = (part == 10).nonzero()[0]
+    _since(lines, at, rank, out)
     if first == 0:  # the first line has no line end in front of it
-        opens = np.flatnonzero(part[: REACH + 1] == 10)
-        limit = int(opens[0]) if len(opens) else REACH
-        near = (at <= limit) & (at < REACH)
-        out[near] = rank[at][near]
+        head = at < (min(int(lines[0]), REACH - 1) + 1 if len(lines) else REACH)
+        out[head] = rank(at[head])
+    rest = (out == _UNKNOWN).nonzero()[0]
+    if len(rest):
+        some = out[rest]
+        _since((part == 40).nonzero()[0], at[rest], rank, some)
+        out[rest] = some
     return out
+
+
+def _since(opens: Places, at: Places, rank: _Rank, out: Places) -> None:
+    """Fills in the delimiters since the last of ``opens``, where that is not too far back."""
+    if not len(opens):
+        return
+    index = np.searchsorted(opens, at) - 1
+    begin = opens.take(np.maximum(index, 0))
+    near = ((index >= 0) & (at - begin <= REACH)).nonzero()[0]
+    out[near] = rank(at[near]) - rank(begin[near])
+
+
+class _Rank:
+    """How many bytes equal to ``char`` stand in front of a position: 64 to a word, and summed."""
+
+    def __init__(self, part: Bytes, char: int) -> None:
+        bits = np.zeros(len(part) // 64 + 1, np.uint64)
+        packed = np.packbits(part == char, bitorder="little")
+        bits.view(np.uint8)[: len(packed)] = packed
+        self._bits = bits
+        self._sums = np.zeros(len(bits) + 1, np.int64)
+        np.cumsum(np.bitwise_count(bits), out=self._sums[1:])
+
+    def __call__(self, at: Places) -> Places:
+        word = at >> 6
+        below = (_U(1) << (at & 63).view(np.uint64)) - _U(1)
+        count: Places = self._sums.take(word) + np.bitwise_count(self._bits.take(word) & below)
+        return count
 
 
 def is_ids(seen: int, valid: int) -> bool:
