@@ -131,7 +131,7 @@ def test_list_then_fetch() -> None:
     _read(late, TODAY, 30)
     assert alarms(late.days) == {}
     tool = usual(Person(), 30)
-    for back in range(10):
+    for back in range(40):
         tool.list(TODAY - timedelta(days=back))
     _read(tool, TODAY, 30)
     assert alarms(tool.days) == {}
