@@ -39,7 +39,7 @@ class Kind:
 # what may not touch a number or a code: letters, digits, and signs that make it part of a longer
 # name, path, float or id
 _L = rb"(?<![A-Za-z0-9_\-./@#$%+\\&])(?<![0-9] )"
-_R = rb"(?![A-Za-z0-9_\-/@#$%\\&=]|[.:,][0-9]| [0-9])"
+_R = rb"(?![A-Za-z0-9_\-/@#$%\\&=]|[.:][0-9]| [0-9])"
 
 
 def shape(body: bytes, flags: int = 0) -> re.Pattern[bytes]:

@@ -43,13 +43,17 @@ def _regions(code: str) -> tuple[str, ...]:
     return tuple(region for region in found if region != "001")
 
 
+@cache
+def _of_countries(regions: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
+    """Rules of the regions, and of those that share their country code, as the USA and Canada."""
+    codes = dict.fromkeys(rules[0] for region in regions if (rules := _rules(region)))
+    every = dict.fromkeys(region for code in codes for region in _regions(code))
+    return tuple(rules for region in every if (rules := _rules(region)))
+
+
 def valid(digits: str, regions: tuple[str, ...]) -> bool:
     """A national number of one of the regions, with its trunk prefix or country code or without."""
-    for region in regions:
-        rules = _rules(region)
-        if rules is None:
-            continue
-        code, trunk, pattern = rules
+    for code, trunk, pattern in _of_countries(regions):
         if pattern.match(digits):
             return True
         if trunk and digits.startswith(trunk) and pattern.match(digits, len(trunk)):

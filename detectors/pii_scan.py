@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
 from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints
 from detectors.pii_fastpass import Anchor, FastPass
+from detectors.pii_found import Found, best, columns
 from detectors.pii_kind import Kind
 from detectors.pii_kinds import KINDS
 from detectors.pii_settings import PiiSettings, settings, version
@@ -26,15 +28,7 @@ ENOUGH = 256
 """values of a kind confirmed by Presidio in a process, after which its exact test is trusted"""
 
 
-class Found(NamedTuple):
-    """A candidate that passed."""
-
-    start: int
-    end: int
-    entity: str
-    score: float
-    why: tuple[str, ...]
-    field: int
+_WORD = re.compile(r"(?:\A|(?<=\|))([a-z]{3,})(?:s\?)?(?=\||\Z)")
 
 
 class Plan:
@@ -58,6 +52,9 @@ class Plan:
                 # the end of a word is checked afterwards, and its tail may vary
                 words = kind.words.replace(r"\w*", "").encode()
                 anchors.append(Anchor(rb"(?:\b|_)(?:" + words + rb")", WORD + index, caseless=True))
+                camel = [w.title().encode() for w in _WORD.findall(kind.words) if w.isalpha()]
+                if camel:  # inside a name, as in userSsn
+                    anchors.append(Anchor(rb"[a-z](?:" + b"|".join(camel) + rb")", WORD + index))
         self.fast = FastPass(anchors)
         self.confirmed = [0] * len(self.kinds)
         self.domains = pii_email.Domains(
@@ -130,26 +127,7 @@ class _Look:
         self._seen: set[tuple[int, int, str]] = set()
 
     def best(self) -> list[Found]:
-        """In order; of two that overlap the likelier, then the longer."""
-        ranked = sorted(
-            self._found.values(), key=lambda f: (-f.score, f.start - f.end, f.start, f.entity)
-        )
-        if len(ranked) < 2:
-            return ranked
-        kept: dict[int, list[Found]] = {}
-        out = []
-        for found in ranked:
-            cells = range(found.start >> 7, (found.end >> 7) + 1)
-            if any(
-                found.start < other.end and other.start < found.end
-                for cell in cells
-                for other in kept.get(cell, ())
-            ):
-                continue
-            for cell in cells:
-                kept.setdefault(cell, []).append(found)
-            out.append(found)
-        return sorted(out)
+        return best(self._found.values())
 
     def at(self, end: int, target: int) -> None:
         """Looks at a hit of the fast pass."""
@@ -317,7 +295,7 @@ class _Look:
         """Values without a word beside them, in columns whose name is the word."""
         if isinstance(self._hints, NoHints):
             return
-        names = _names(self._data, self._lo, self._hi, self._hints)
+        names = columns(self._data, self._lo, self._hi, self._hints)
         if not names:
             return
         joined = {name: pii_view.plain(name) for name in names}
@@ -356,24 +334,6 @@ def _weak(value: str) -> bool:
     """One digit over and over, or counting up: what people type when they make something up."""
     number = "".join(char for char in value if char.isdigit())
     return len(set(number)) <= 2 or number in "01234567890123456789"
-
-
-def _names(data: bytes, lo: int, hi: int, hints: Hints) -> set[str]:
-    """Names of the columns that the lines at the start, middle and end of a window know."""
-    names: set[str] = set()
-    for place in (lo, (lo + hi) // 2, max(lo, hi - 2048)):
-        start = data.find(b"\n", place, hi) + 1 or place
-        stop = data.find(b"\n", start, min(hi, start + 4096))
-        stop = stop if stop >= 0 else min(hi, start + 4096)
-        names |= {name for at in _cells(data, start, stop) if (name := hints.field_name(at))}
-    return names
-
-
-def _cells(data: bytes, start: int, stop: int) -> Iterator[int]:
-    yield start
-    for index in range(start, stop):
-        if data[index] in b",\t;|:":
-            yield index + 1
 
 
 def value_of(data: Any, match: Match) -> str:

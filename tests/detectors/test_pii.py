@@ -1,0 +1,360 @@
+"""Personal data: what is found, what is left alone, and that a cut changes nothing."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("presidio_analyzer", reason="the profile full is not installed")
+pytest.importorskip("hyperscan", reason="the profile full is not installed")
+
+import detectors
+from detectors import pii, pii_checks, pii_numbers, pii_presidio
+from detectors.base import AFTER, BEFORE, CONFIRMED, Match, NoHints
+from detectors.pii_kinds import KINDS
+from detectors.pii_settings import PiiSettings, UserPattern, configure
+
+
+def find(text: str | bytes, at_least: float = CONFIRMED) -> list[tuple[str, str]]:
+    data = text.encode() if isinstance(text, str) else text
+    found = detectors.find(data, using=[pii.DETECTOR], at_least=at_least)
+    return [(match.entity, data[match.start : match.end].decode()) for match in found]
+
+
+@pytest.mark.parametrize("example", pii.DETECTOR.examples, ids=lambda e: e.entity)
+def test_examples(example: detectors.base.Example) -> None:
+    (match,) = detectors.find(example.data, using=[pii.DETECTOR], at_least=CONFIRMED)
+    assert (match.entity, match.state) == (example.entity, example.state)
+    assert pii.DETECTOR.value(example.data, match).text == example.value
+
+
+@pytest.mark.parametrize("data", pii.DETECTOR.near_misses)
+def test_near_misses(data: bytes) -> None:
+    assert not find(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        (
+            "mail to zoë.roe+tag@mail.cardtrail.co.uk!",
+            "EMAIL_ADDRESS",
+            "zoë.roe+tag@mail.cardtrail.co.uk",
+        ),
+        ('{"user_ssn": "308630237"}', "US_SSN", "308630237"),
+        ("userSsn=308630237", "US_SSN", "308630237"),
+        ("ITIN 912-71-1234", "US_ITIN", "912-71-1234"),
+        ("my iban is gb82west12345698765432", "IBAN_CODE", "gb82west12345698765432"),
+        ("in DE89 3704 0044 0532 0130 00 2 days", "IBAN_CODE", "DE89 3704 0044 0532 0130 00"),
+        ("+4930901820 rang", "PHONE_NUMBER", "+4930901820"),
+        ("call (415) 555-2671 now", "PHONE_NUMBER", "(415) 555-2671"),
+        ("fax: 020 7946 0958", "PHONE_NUMBER", "020 7946 0958"),
+        ("client 86.231.85.193 left", "IP_ADDRESS", "86.231.85.193"),
+        ("ip 2a02:8071:22d1:1a00::f00d ok", "IP_ADDRESS", "2a02:8071:22d1:1a00::f00d"),
+        ("hwaddr 00:1b:44:11:3a:b7", "MAC_ADDRESS", "00:1b:44:11:3a:b7"),
+        ("NHS number 943 476 5919", "UK_NHS", "943 476 5919"),
+        ("nino: AB123456C", "UK_NINO", "AB123456C"),
+        ("aadhaar 2345 6789 0124", "IN_AADHAAR", "2345 6789 0124"),
+        ("PAN of tax: ABCPE1234F", "IN_PAN", "ABCPE1234F"),
+        ("passport no. C12345678", "US_PASSPORT", "C12345678"),
+        ("My driver's license number is A56319335", "US_DRIVER_LICENSE", "A56319335"),
+        ("bank account number: 004512783341", "US_BANK_NUMBER", "004512783341"),
+        ("routing 021000021", "ABA_ROUTING_NUMBER", "021000021"),
+        ("dob: 1984-03-12", "DATE_OF_BIRTH", "1984-03-12"),
+        ("born on 2/7/1961.", "DATE_OF_BIRTH", "2/7/1961"),
+        ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "CRYPTO", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
+        ("cf RSSMRA85T10A562S", "IT_FISCAL_CODE", "RSSMRA85T10A562S"),
+        ("PESEL 44051401359", "PL_PESEL", "44051401359"),
+        ("hetu 131052-308T", "FI_PERSONAL_IDENTITY_CODE", "131052-308T"),
+        ("NRIC S1234567D", "SG_NRIC_FIN", "S1234567D"),
+        ("DNI 12345678Z", "ES_NIF", "12345678Z"),
+        ("NPI 1234567893", "US_NPI", "1234567893"),
+    ],
+)
+def test_found(text: str, entity: str, value: str) -> None:
+    assert find(text) == [(entity, value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 308630237 of 2026-03-01 12:00:01",
+        "at 2026-03-01 12:00:01 +0100 epoch 1767225600123",
+        "Chrome/41.0.227.118 Safari/537.36 build 1.2.3.4-rc1",
+        "took 415-555-26 of 1234",
+        "git clone git@github.com:a/b.git",
+        "listening on 127.0.0.1 and 0.0.0.0",
+        "ff:ff:ff:ff:ff:ff and 00:00:00:00:00:00",
+        "trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7",
+        "ssn 000-12-3456 and 666-12-3456 and 123-00-4567",
+        "http://admin:hunter@cardtrail.org/",
+        "NHS number 943 476 5918",
+        "webmaster@cardtrail.org",
+        "a@b.c",
+        "@@@@ +++++ ::::",
+    ],
+)
+def test_left_alone(text: str) -> None:
+    assert find(text) == []
+
+
+class Columns:
+    """Hints of comma-separated lines."""
+
+    def __init__(self, data: bytes, *names: str) -> None:
+        self.data, self.names = data, names
+
+    def field_name(self, start: int) -> str | None:
+        begin = self.data.rfind(b"\n", 0, start) + 1
+        place = self.data.count(b",", begin, start)
+        return self.names[place] if place < len(self.names) else None
+
+
+def test_the_name_of_a_column_is_the_word() -> None:
+    dice = random.Random(1)
+    rows = [
+        f"{dice.randrange(100, 600)}{dice.randrange(10, 99)}{dice.randrange(1000, 9999)},"
+        f"{dice.randrange(100000000, 999999999)}"
+        for _ in range(50)
+    ]
+    data = ("\n".join(rows) + "\n").encode()
+    hints = Columns(data, "ssn", "order")
+    found = detectors.find(data, using=[pii.DETECTOR], at_least=CONFIRMED, hints=hints)
+    assert {match.entity for match in found} == {"US_SSN"}
+    assert len(found) >= 48
+    assert all(hints.field_name(match.start) == "ssn" for match in found)
+
+
+def test_a_field_that_passes_like_chance_is_voted_down() -> None:
+    """A third of made-up numbers in this form would pass for an SSN or ITIN one by one."""
+    dice = random.Random(2)
+    lines = [
+        f"retry {dice.randrange(100, 1000)}-{dice.randrange(10, 100)}-{dice.randrange(1000, 9999)}"
+        for _ in range(3000)
+    ]
+    assert find("\n".join(lines)) == []
+
+
+def mixed(seed: int, lines: int = 120) -> bytes:
+    dice = random.Random(seed)
+    parts = [example.data.decode() for example in pii.DETECTOR.examples]
+    parts += [
+        "ssn 308630237",
+        "dob 1984-03-12",
+        "x" * 900,
+        "fax 020 7946 0958",
+        "1.2.3.4",
+        "@",
+        "+",
+    ]
+    parts += ["client 86.231.85.193", "2345 6789 0124", "passport C12345678", "\n", "é" * 40]
+    return " ".join(
+        dice.choice(parts) + dice.choice(["", "\n", ","]) for _ in range(lines)
+    ).encode()
+
+
+def pieces(data: bytes, size: int) -> list[tuple[int, int, str, float]]:
+    scan = pii.DETECTOR.scan()
+    out = []
+    for lo in range(0, len(data), size):
+        hi = min(lo + size, len(data))
+        first = max(0, lo - BEFORE)
+        chunk = data[first : hi + AFTER]
+        out += [
+            (match.start + first, match.end + first, match.entity, match.score)
+            for match in scan.find(chunk, lo - first, hi - first, NoHints())
+        ]
+    return out
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_a_stream_is_cut_changes_nothing(seed: int) -> None:
+    data = mixed(seed)
+    whole = pieces(data, len(data))
+    assert len(whole) > 20
+    for size in (37, 500, 1011, 4096):
+        assert pieces(data, size) == whole
+
+
+def test_any_bytes_will_do() -> None:
+    dice = random.Random(3)
+    scan = pii.DETECTOR.scan()
+    for kind in (bytes, bytearray, memoryview):
+        data = kind(dice.randbytes(20_000))
+        for match in scan.find(data, 0, len(data), NoHints()):
+            assert isinstance(match, Match)
+    assert scan.find(b"", 0, 0, NoHints()) == []
+
+
+WORST = {
+    "dots": b"." * 200_000,
+    "dots and at": (b"." * 5000 + b"@") * 20,
+    "ats": b"@" * 100_000,
+    "a@a.": b"a@a." * 50_000,
+    "digits": b"1" * 200_000,
+    "plus": b"+1" * 100_000,
+    "groups": b"12 " * 70_000,
+    "hyphens": b"1-1-" * 50_000,
+    "spaces": b" " * 200_000,
+    "words": b"ssn passport dob phone " * 9_000,
+    "colons": b"ab:" * 70_000,
+    "letters": b"a" * 200_000,
+    "url": b"http://" + b"a.b-" * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_no_input_is_slow(name: str) -> None:
+    find("warm@up.com ssn 308-63-0237 +4930901820")
+    begin = time.process_time()
+    find(WORST[name])
+    assert time.process_time() - begin < 1.0
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.test], ids=lambda k: k.entity)
+def test_cheap_tests_agree_with_the_recogniser(kind: object) -> None:
+    """Whatever a cheap test lets pass Presidio has to confirm: it stands in for it in masses."""
+    from detectors.pii_kind import Kind
+
+    assert isinstance(kind, Kind)
+    assert kind.test is not None
+    dice = random.Random(kind.entity)
+    makers = {
+        "US_SSN": lambda: (
+            f"{dice.randrange(1000):03}-{dice.randrange(100):02}-{dice.randrange(10**4):04}"
+        ),
+        "US_ITIN": lambda: (
+            f"9{dice.randrange(100):02}-{dice.randrange(50, 100)}-{dice.randrange(10**4):04}"
+        ),
+        "IBAN_CODE": lambda: made_up_iban(dice),
+        "MAC_ADDRESS": lambda: ":".join(f"{dice.randrange(256):02x}" for _ in range(6)),
+        "CA_SIN": lambda: f"{dice.randrange(10**8, 8 * 10**8)}",
+        "SG_NRIC_FIN": lambda: (
+            f"{dice.choice('STFGM')}{dice.randrange(10**7):07}"
+            + dice.choice("ABCDEFGHIJKLMNPQRTUWXZ")
+        ),
+    }
+    passed = 0
+    for _ in range(1500):
+        value = makers[kind.entity]()
+        if kind.test(value):
+            passed += 1
+            assert pii_presidio.confirms(kind.recognizer, kind.entity, value, 0, len(value)), value
+    assert passed > 20
+
+
+def made_up_iban(dice: random.Random) -> str:
+    country, size = dice.choice([("GB", 22), ("DE", 22), ("NL", 18), ("BE", 16), ("AT", 20)])
+    bank = "WEST" if country in ("GB", "NL") else ""
+    rest = bank + "".join(dice.choice("0123456789") for _ in range(size - 4 - len(bank)))
+    number = int("".join(str(int(char, 36)) for char in rest + country + "00"))
+    return f"{country}{98 - number % 97:02}{rest}"
+
+
+def test_the_rules_for_telephone_numbers_are_the_librarys() -> None:
+    import phonenumbers
+
+    dice = random.Random(4)
+    regions = ("US", "GB", "FR", "IN", "BR")
+
+    def known(number: str, region: str | None) -> bool:
+        try:
+            return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, region)))
+        except phonenumbers.NumberParseException:
+            return False
+
+    for _ in range(1500):
+        number = str(dice.randrange(10**8, 10**11))
+        theirs = any(known(number, region) for region in regions)
+        assert pii_numbers.valid(number, regions) == theirs, number
+        if pii_numbers.valid_international(number):
+            assert known("+" + number, None), number
+
+
+def test_luhn_digits() -> None:
+    assert pii_checks.luhn_digits("046 454 286")
+    assert not pii_checks.luhn_digits("046 454 287")
+
+
+@pytest.fixture
+def default_settings() -> object:
+    yield
+    configure(PiiSettings())
+
+
+def test_regions(default_settings: object) -> None:
+    configure(PiiSettings(regions=("gb",)))
+    assert find("nino: AB123456C") == [("UK_NINO", "AB123456C")]
+    assert find("aadhaar 2345 6789 0124") == []
+    assert find("call (415) 555-2671 now") == []
+
+
+def test_patterns_of_the_user(default_settings: object) -> None:
+    configure(PiiSettings(patterns=(UserPattern("STAFF_ID", r"\bE-\d{6}\b", 0.5, ("staff",)),)))
+    assert find("E-123456", 0.3) == [("STAFF_ID", "E-123456")]
+    assert find("E-123456") == []
+    assert find("staff E-123456") == [("STAFF_ID", "E-123456")]
+
+
+@pytest.mark.parametrize(
+    ("entity", "pattern", "score", "told"),
+    [
+        ("STAFF_ID", r"(a)\1", 0.9, "RE2 does not take"),
+        ("STAFF_ID", r"a*", 0.9, "matches nothing"),
+        ("staff id", r"a", 0.9, "capitals"),
+        ("STAFF_ID", r"a", 1.5, "score"),
+    ],
+)
+def test_patterns_that_cannot_be(entity: str, pattern: str, score: float, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        configure(PiiSettings(patterns=(UserPattern(entity, pattern, score),)))
+
+
+def test_a_pattern_that_times_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presidio goes on as if nothing were there, with a line in its log: that is an outcome."""
+    import regex
+
+    class Never:
+        def finditer(self, *_: object, **__: object) -> object:
+            raise TimeoutError
+
+    recogniser = pii_presidio.recognizer("UsPassportRecognizer")
+    for pattern in recogniser.patterns:
+        monkeypatch.setattr(pattern, "compiled_regex", Never())
+        flags = recogniser.global_regex_flags
+        monkeypatch.setattr(pattern, "compiled_with_flags", flags, raising=False)
+    assert regex
+    scan = pii.DETECTOR.scan()
+    data = b"passport no. C12345678"
+    assert scan.find(data, 0, len(data), NoHints()) == []
+    assert "timed out" in " ".join(scan.problems())
+
+
+def test_nothing_is_said_and_nothing_fetched(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert find("first.of@a-new-domain.com iban GB82WEST12345698765432")
+    out, err = capfd.readouterr()
+    assert not out
+    assert not err
+
+
+def test_importing_the_plug_ins_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, detectors.pii, detectors.secrets;"
+        "heavy = {'numpy', 'hyperscan', 're2', 'presidio_analyzer', 'detect_secrets', 'spacy'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
