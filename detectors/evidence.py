@@ -49,25 +49,26 @@ class Candidate:
 _USUAL = 1.8
 _PRIOR: dict[tuple[str, int], float] = {
     ("visa", 16): 2.3,
-    ("visa", 13): 0.3,
+    ("visa", 13): -0.8,
     ("visa", 19): 1.7,
     ("mastercard", 16): 2.3,
     ("amex", 15): 2.2,
     ("discover", 16): 2.1,
     ("diners", 14): 1.7,
-    ("maestro", 12): -0.8,
-    ("maestro", 13): -0.8,
-    ("maestro", 14): 0.0,
-    ("maestro", 15): 0.2,
-    ("uatp", 15): 0.0,
+    ("maestro", 12): -1.2,
+    ("maestro", 13): -1.2,
+    ("maestro", 14): -0.6,
+    ("maestro", 15): -0.4,
+    ("uatp", 15): -1.0,
     ("t-union", 19): 1.2,
 }
+_OTHER = {17: 0.9, 18: 0.9}
 _LONG = 1.4
 
 
 def _prior(brands: tuple[str, ...], length: int) -> float:
     """Log-odds of a number of this length that one of ``brands`` could have issued."""
-    usual = _USUAL if length == 16 else _LONG
+    usual = _USUAL if length == 16 else _OTHER.get(length, _LONG)
     return max((_PRIOR.get((brand, length), usual) for brand in brands), default=-3.0)
 
 
@@ -131,6 +132,9 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
     if _PERSON.fullmatch(found.digits) and named < 4:
         value -= 6.0
         why.append("has the form of a national identity number")
+    if len(found.digits) == 13 and named < 4 and _is_ean(found.digits):
+        value -= 1.5
+        why.append("has the check digit of an EAN")
     if abs(named) >= 1:
         kind = "column" if column else "key"
         why.append(
@@ -153,6 +157,11 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
         value += 1.5
         why.append("an expiry date stands beside it")
     return sigmoid(value), tuple(why)
+
+
+def _is_ean(digits: str) -> bool:
+    """Whether thirteen digits end in the check digit of an EAN."""
+    return sum(int(c) * (3 if i % 2 else 1) for i, c in enumerate(digits)) % 10 == 0
 
 
 def _layout(found: Candidate, why: list[str]) -> float:
