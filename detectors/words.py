@@ -119,7 +119,7 @@ _OTHER = """
 
 def _phrases() -> dict[str, float]:
     out: dict[str, float] = {}
-    for text, weight in ((_STRONG, 3.5), (_MIDDLE, 2.5), (_WEAK, 1.0), (_OTHER, -3.0)):
+    for text, weight in ((_STRONG, 3.5), (_MIDDLE, 2.5), (_WEAK, 1.0), (_OTHER, -3.4)):
         for phrase in re.split(r"[/\n]", text):
             if phrase.strip():
                 out[" ".join(_WORD.findall(phrase.casefold()))] = weight
