@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from detectors.base import State
 from reports import figures, requirements, words
 from reports.figures import ReadTotals
 from scanner.model import (
@@ -229,7 +230,14 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
     ]
     if beside:
         said.append("beside it: " + ", ".join(dict.fromkeys(beside)))
-    possible = sum(k.distinct for k in kinds if not k.confirmed)
+    truncated = sum(k.distinct for k in kinds if k.state == State.TRUNCATED)
+    if truncated:
+        said.append(f"{words.plural(truncated, 'number')} in truncated form")
+    possible = sum(
+        k.distinct
+        for k in kinds
+        if not k.confirmed and k.state not in (State.TRUNCATED, State.TEST)
+    )
     if possible:
         said.append(f"{words.number(possible)} more possible")
     return tuple(said)
