@@ -29,6 +29,7 @@ class Finder:
     def __init__(self) -> None:
         self.counter = fieldcount.Counter()
         self._ascii = Prefilter()
+        self._signs = encodings.SignFinder()
         self._narrow: Prefilter | None = None
         self._ebcdic: Prefilter | None = None
 
@@ -37,7 +38,7 @@ class Finder:
         number may come more than once. Only those inside are counted."""
         window = Window(max(0, lo - SPILL), min(len(data), hi + SPILL), lo, hi)
         yield from self._text(self._ascii, data, window)
-        seen = encodings.signs(data)
+        seen = self._signs.signs(data)
         until, phase = -1, 0
         for at in seen.base64:
             if at < until and at % 4 == phase:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.runs import PIECE, Bytes, Flags, Places, parts
+from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
 
 _MARGIN = 64
 STEP = 256
@@ -52,37 +52,46 @@ for _row, _chars in enumerate((b"MNO", b"DTjz", b"AEIMQUYcgk", b"wxyz012345")):
     _QUAD[_row, list(_chars)] = True
 
 
-def signs(data: Bytes) -> Signs:
-    """One pass over ``data`` in pieces that stay in cache."""
-    nul = high = False
-    quads: list[int] = []
-    script: list[int] = []
-    for begin, end in parts(0, len(data), PIECE):
-        piece = data[begin : end + _MARGIN]
-        quads.extend((_base64_digits(piece) + begin).tolist())
-        if int(piece.view(np.int8).min()) <= 0:  # one look for both NUL and high bytes
-            nul = nul or bool((piece == 0).any())
-            if int(piece.max()) >= 0x80:
-                high = True
-                script.extend((_script_digits(piece) + begin).tolist())
-    return Signs(nul, high, _leaders(quads, 4), _leaders(script, 12))
+class SignFinder:
+    """The pass for signatures, with its scratch arrays. For one thread at a time."""
 
+    def __init__(self) -> None:
+        size = PIECE + REST + _MARGIN
+        self._raw, self._both = np.empty(size, np.uint8), np.empty(size, np.bool_)
 
-def _base64_digits(piece: Bytes) -> Places:
-    """Where three base64 quads in a row each stand for three digits."""
-    if len(piece) < 16:
-        return np.empty(0, np.int64)
-    first = np.subtract(piece, 0x50)
-    sign = np.greater(first, 0xFC, out=first.view(np.bool_))  # M N O
-    both = sign[:-8] & sign[4:-4]
-    both &= sign[8:]
-    if not both.any():
-        return np.empty(0, np.int64)
-    at = np.flatnonzero(both)
-    at = at[at + 12 <= len(piece)]
-    for step in range(12):
-        at = at[_QUAD[step & 3][piece[at + step]]]
-    return at
+    def signs(self, data: Bytes) -> Signs:
+        """One pass over ``data`` in pieces that stay in cache."""
+        nul = high = False
+        quads: list[int] = []
+        script: list[int] = []
+        for begin, end in parts(0, len(data), PIECE):
+            piece = data[begin : end + _MARGIN]
+            quads.extend((self._base64_digits(piece) + begin).tolist())
+            if int(piece.view(np.int8).min()) <= 0:  # one look for both NUL and high bytes
+                nul = nul or bool((piece == 0).any())
+                if int(piece.max()) >= 0x80:
+                    high = True
+                    script.extend((_script_digits(piece) + begin).tolist())
+        return Signs(nul, high, _leaders(quads, 4), _leaders(script, 12))
+
+    def _base64_digits(self, piece: Bytes) -> Places:
+        """Where three base64 quads in a row each stand for three digits."""
+        n = len(piece)
+        if n < 16:
+            return np.empty(0, np.int64)
+        raw, both = self._raw[:n], self._both[: n - 8]
+        np.subtract(piece, 0x50, out=raw)
+        sign = raw.view(np.bool_)
+        np.greater(raw, 0xFC, out=sign)  # M N O
+        np.logical_and(sign[:-8], sign[4:-4], out=both)
+        both &= sign[8:]
+        if not both.any():
+            return np.empty(0, np.int64)
+        at = np.flatnonzero(both)
+        at = at[at + 12 <= n]
+        for step in range(12):
+            at = at[_QUAD[step & 3][piece[at + step]]]
+        return at
 
 
 def _script_digits(piece: Bytes) -> Places:

@@ -60,11 +60,10 @@ _KIND[[text[0] for text in LINE_ENDS]] = _LINE
 _KIND[list(b"%&\\=#")] = _ESCAPE
 
 
-_AFTER_LINE = np.full(64, 15, np.uint64)
-"""by the size of the first group, the digits that a second one on the next line begins with"""
-_AFTER_LINE[5:8] = 31
-
-
+_NEED = np.full(128 + 1, 15, np.uint64)
+"""by the size of the first group, and with 64 added when a line end follows it, the digits that
+the second group has to begin with"""
+_NEED[64 + 5 : 64 + 8] = 31
 _DELIMITER = np.isin(np.arange(256), list(b",;|\t"))
 
 
@@ -127,21 +126,24 @@ class Grouped(NamedTuple):
 def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     """Issued candidates in groups, by number of groups; and the starts of runs followed by an
     escape, whose surroundings have to be decoded before anything can be said."""
-    near = (tokens.length <= 15).nonzero()[0]
+    size = tokens.length
+    lead = frame.data.take(tokens.start + size)
+    kind = _KIND.take(lead)
+    # the map behind a gap of one byte: a second group of four digits, after a line end enough to
+    # make a number; or else a digit within nine bytes
+    behind = tokens.map >> ((size + 1) & 63).view(np.uint64)
+    need = _NEED.take(size + ((lead == 10) << 6))
+    follows = (behind & need == need) | ((behind & _U(0x1FF)) > (behind & _U(1)) * _U(0x1FF))
+    near = (follows & (kind != 0) & (size <= 15)).nonzero()[0]
     if not len(near):
         return [], near
-    start, size = tokens.start[near], tokens.length[near]
-    lead = frame.data.take(start + size)
-    kind = _KIND.take(lead)
-    some = kind.nonzero()[0]
-    if len(some) < len(near):
-        near, start, size, lead, kind = near[some], start[some], size[some], lead[some], kind[some]
+    start, size, kind, lead = tokens.start[near], size[near], kind[near], lead[near]
     rest = tokens.map[near] >> size.view(np.uint64)
     gap = trailing_zeros(rest)
     escaped = (kind == _ESCAPE) & (gap <= 9)
     second = rest >> (gap & 63).view(np.uint64)
     # the second group has four digits, too; after a line end, enough to make a number
-    need = np.where((lead == 10) | (lead == 13), _AFTER_LINE.take(size), _U(15))
+    need = _NEED.take(size + (((lead == 10) | (lead == 13)) << 6))
     keep = (gap <= _GAP) & (second & need == need) & ((size <= 8) | (kind == _LINE))
     line = (keep & (kind >= _LINE)).nonzero()[0]
     if len(line):
