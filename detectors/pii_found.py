@@ -21,22 +21,25 @@ class Found(NamedTuple):
 
 
 def best(found: Iterable[Found]) -> list[Found]:
-    """In order; of two that overlap the likelier, then the longer."""
-    ranked = sorted(found, key=lambda f: (-f.score, f.start - f.end, f.start, f.entity))
-    kept: dict[int, list[Found]] = {}
-    out = []
-    for one in ranked:
-        cells = range(one.start >> 7, (one.end >> 7) + 1)
-        if any(
-            one.start < other.end and other.start < one.end
-            for cell in cells
-            for other in kept.get(cell, ())
-        ):
-            continue
-        for cell in cells:
-            kept.setdefault(cell, []).append(one)
-        out.append(one)
-    return sorted(out)
+    """In order; of those that overlap the likelier, then the longer."""
+    out: list[Found] = []
+    cluster: list[Found] = []
+    reach = -1
+    for one in sorted(found):
+        if one.start >= reach:
+            out += cluster if len(cluster) < 2 else _best_of(cluster)
+            cluster = []
+        cluster.append(one)
+        reach = max(reach, one.end)
+    return out + (cluster if len(cluster) < 2 else _best_of(cluster))
+
+
+def _best_of(cluster: list[Found]) -> list[Found]:
+    kept: list[Found] = []
+    for one in sorted(cluster, key=lambda f: (-f.score, f.start - f.end, f.start, f.entity)):
+        if all(one.end <= other.start or other.end <= one.start for other in kept):
+            kept.append(one)
+    return sorted(kept)
 
 
 def columns(data: bytes, lo: int, hi: int, hints: Hints) -> set[str]:

@@ -19,62 +19,56 @@ _TYPES = (
 
 
 @cache
-def _rules(region: str) -> tuple[str, str, re.Pattern[str]] | None:
-    """Country code, trunk prefix, and what a national number looks like, of a region."""
+def _rule(code: str) -> tuple[str, str] | None:
+    """Of a country code: the trunk prefix, and a pattern of what its national numbers look like,
+    in any of the regions that share the code, as the USA and Canada do."""
     library: Any = importlib.import_module("phonenumbers")
-    data = library.PhoneMetadata.metadata_for_region(region, None)
-    if data is None:
+    regions = library.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
+    trunk, shapes = "", []
+    for region in regions:
+        data = library.PhoneMetadata.metadata_for_region(region, None)
+        if data is None:  # satellites and the like belong to no region
+            continue
+        trunk = trunk or data.national_prefix or ""
+        kinds = [getattr(data, name) for name in _TYPES]
+        every = "|".join(
+            f"(?:{d.national_number_pattern})" for d in kinds if d and d.national_number_pattern
+        )
+        shapes.append(rf"(?=(?:{data.general_desc.national_number_pattern})\Z)(?:{every})\Z")
+    return (trunk, "|".join(f"(?:{shape})" for shape in shapes)) if shapes else None
+
+
+@cache
+def _national(regions: tuple[str, ...]) -> re.Pattern[str]:
+    """Numbers of the regions, bare or behind their trunk prefix or country code."""
+    library: Any = importlib.import_module("phonenumbers")
+    codes = dict.fromkeys(str(library.country_code_for_region(region)) for region in regions)
+    shapes = []
+    for code in codes:
+        rule = _rule(code)
+        if rule is not None:
+            front = f"{rule[0]}|{code}" if rule[0] else code
+            shapes.append(rf"(?:(?:{front})?(?:{rule[1]}))")
+    return re.compile("|".join(shapes) or r"(?!)")
+
+
+@cache
+def _behind_code(code: str) -> re.Pattern[str] | None:
+    rule = _rule(code) if code and code[0] != "0" else None
+    if rule is None:
         return None
-    descriptions = [getattr(data, name) for name in _TYPES]
-    patterns = [d.national_number_pattern for d in descriptions if d and d.national_number_pattern]
-    every = "|".join(f"(?:{pattern})" for pattern in patterns)
-    general = data.general_desc.national_number_pattern
-    return (
-        str(data.country_code),
-        data.national_prefix or "",
-        re.compile(rf"(?=(?:{general})\Z)(?:{every})\Z"),
-    )
-
-
-@cache
-def _regions(code: str) -> tuple[str, ...]:
-    library: Any = importlib.import_module("phonenumbers")
-    found = library.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
-    return tuple(region for region in found if region != "001")
-
-
-@cache
-def _of_countries(regions: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    """Rules of the regions, and of those that share their country code, as the USA and Canada."""
-    codes = dict.fromkeys(rules[0] for region in regions if (rules := _rules(region)))
-    every = dict.fromkeys(region for code in codes for region in _regions(code))
-    return tuple(rules for region in every if (rules := _rules(region)))
+    return re.compile(rf"(?:{rule[0]})?(?:{rule[1]})" if rule[0] else rf"(?:{rule[1]})")
 
 
 def valid(digits: str, regions: tuple[str, ...]) -> bool:
     """A national number of one of the regions, with its trunk prefix or country code or without."""
-    for code, trunk, pattern in _of_countries(regions):
-        if pattern.match(digits):
-            return True
-        if trunk and digits.startswith(trunk) and pattern.match(digits, len(trunk)):
-            return True
-        if digits.startswith(code) and pattern.match(digits, len(code)):
-            return True
-    return False
+    return _national(regions).match(digits) is not None
 
 
 def valid_international(digits: str) -> bool:
     """Country code and number, without the ``+``."""
     for size in (1, 2, 3):
-        for region in _regions(digits[:size]):
-            rules = _rules(region)
-            if rules is None:
-                continue
-            trunk, pattern = rules[1], rules[2]
-            if pattern.match(digits, size) or (
-                trunk
-                and digits.startswith(trunk, size)
-                and pattern.match(digits, size + len(trunk))
-            ):
-                return True
+        pattern = _behind_code(digits[:size])
+        if pattern is not None and pattern.match(digits, size):
+            return True
     return False

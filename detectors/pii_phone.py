@@ -6,7 +6,7 @@ import re
 
 INTERNATIONAL = rb"\+[1-9][0-9 ().\-]{6}"
 NATIONAL = (
-    rb"\([0-9]{2,5}\)[ .\-]?[0-9]{3,5}[ .\-]?[0-9]{2,4}",  # (415) 555-2671, (85) 5986-8343
+    rb"\([0-9]{2,5}\)[ .\-]?[0-9]{3}",  # (415) 555-2671, (85) 5986-8343
     rb"\b[0-9]{3}-[0-9]{3}-[0-9]{4}",
     rb"\b[0-9]{3}\.[0-9]{3}\.[0-9]{4}",
     rb"\b[0-9]{3} [0-9]{3}[ \-][0-9]{4}",
@@ -39,22 +39,24 @@ SHAPE = re.compile(
     + rb"(?![A-Za-z0-9_/@]|[.:\-][0-9]| [0-9])"
 )
 _NANP = re.compile(r"1?[2-9](?:[02-9]\d|1[02-9])[2-9]\d{6}\Z")
+_EXTENSION = re.compile(rb"[xXeE]")
+_SIGNS = b" ().-/+,"
 _DATE = re.compile(
     rb"(?:19|20)[0-9]{2}[-. ][01]?[0-9][-. ][0-3]?[0-9]"
     rb"|[0-3]?[0-9][-. ][0-3]?[0-9][-. ](?:19|20)?[0-9]{2}\Z"
 )
 
 
-def digits(text: str) -> str:
+def digits(raw: bytes) -> str:
     """Of the number itself, without its extension."""
-    for mark in "xe":
-        text = text.partition(mark)[0]
-    return "".join(char for char in text if "0" <= char <= "9")
+    if raw[-1:].isdigit() and (b"x" in raw or b"X" in raw or b"e" in raw or b"E" in raw):
+        raw = _EXTENSION.split(raw, maxsplit=1)[0]
+    return raw.translate(None, _SIGNS).decode("ascii")
 
 
 def possible(text: bytes) -> bool:
     """Cheap: seven to fifteen digits, not a date, not one digit over and over."""
-    number = digits(text.decode("ascii", "replace"))
+    number = digits(text)
     return 7 <= len(number) <= 15 and len(set(number)) > 2 and _DATE.match(text) is None
 
 
@@ -64,7 +66,7 @@ def strict(text: bytes, regions: tuple[str, ...]) -> bool:
         return True
     if not {"US", "CA"} & set(regions):
         return False
-    number = digits(text.decode("ascii", "replace"))
+    number = digits(text)
     shape = re.match(
         rb"(?:1[ .\-])?(?:\([0-9]{3}\) ?[0-9]{3}[\-. ][0-9]{4}|[0-9]{3}-[0-9]{3}-[0-9]{4})", text
     )

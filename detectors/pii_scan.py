@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
-from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints
+from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints
 from detectors.pii_fastpass import Anchor, FastPass
 from detectors.pii_found import Found, best, columns
 from detectors.pii_kind import Kind
@@ -19,6 +20,8 @@ NAME = "pii"
 EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD = range(6)
 SHAPE, WORD = 100, 1000
 """targets of the fast pass: ``SHAPE + i`` is the shape of kind i, ``WORD + i`` one of its words"""
+COUNTABLE = ("EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS")
+"""entities on which no field votes, so that a confirmed value can be counted without a place"""
 AHEAD = 72
 """bytes behind a word in which its number stands"""
 MARGIN = 256
@@ -35,6 +38,7 @@ class Plan:
     """What is looked for under the settings of this process, and what was learnt on the way."""
 
     def __init__(self, chosen: PiiSettings) -> None:
+        self.limit = chosen.list_at_most
         self.kinds = [kind for kind in KINDS if chosen.has(kind.regions)]
         self.phones = chosen.phone_regions()
         anchors = [
@@ -81,6 +85,9 @@ class PiiScan:
         self._plan = _plan(version())
         self._counts: dict[int, FieldCounts] = {}
         self._time_outs = 0
+        self._listed: Counter[str] = Counter()
+        self._more: Counter[str] = Counter()
+        self._dense: set[str] = set()
 
     def fields(self) -> Mapping[int, FieldCounts]:
         return self._counts
@@ -91,21 +98,28 @@ class PiiScan:
             return ()
         return (f"{self._time_outs} patterns of Presidio timed out: what they look for is unknown",)
 
+    def more(self) -> Mapping[str, int]:
+        """By entity: values that the exact test confirmed beyond those that were listed
+        (``PiiSettings.list_at_most``). They are in no ``Match``."""
+        return self._more
+
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         first, last = max(0, lo - MARGIN), min(len(data), hi + MARGIN)
         text = data if isinstance(data, bytes) else bytes(data)
         hits = self._plan.fast.hits(text[first:last] if (first, last) != (0, len(text)) else text)
         before = pii_presidio.time_outs()
-        look = _Look(self._plan, text, lo, hi, hints, self._counts)
+        look = _Look(self._plan, text, lo, hi, hints, self._counts, self._more, self._dense)
         for end, target in hits:
             look.at(end + first, target)
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before
+        found = [one for one in look.best() if lo <= one.start < hi]
+        if self._plan.limit is not None:
+            self._listed.update(one.entity for one in found)
+            self._dense = {e for e in COUNTABLE if self._listed[e] >= self._plan.limit}
         return [
-            Match(NAME, f.entity, f.start, f.end, f.score, why=f.why, field=f.field)
-            for f in look.best()
-            if lo <= f.start < hi
+            Match(NAME, f.entity, f.start, f.end, f.score, why=f.why, field=f.field) for f in found
         ]
 
 
@@ -120,9 +134,12 @@ class _Look:
         hi: int,
         hints: Hints,
         counts: dict[int, FieldCounts],
+        more: Counter[str],
+        dense: set[str],
     ) -> None:
         self._plan, self._data, self._lo, self._hi = plan, data, lo, hi
         self._hints, self._counts = hints, counts
+        self._more, self._dense = more, dense
         self._found: dict[tuple[int, int, str], Found] = {}
         self._seen: set[tuple[int, int, str]] = set()
 
@@ -235,6 +252,10 @@ class _Look:
         if old is None or old.score < found.score:
             self._found[key] = found
 
+    def _count(self, start: int, entity: str) -> None:
+        if self._lo <= start < self._hi:
+            self._more[entity] += 1
+
     # --- e-mail, telephone, IP
 
     def _email(self, end: int) -> None:
@@ -244,6 +265,9 @@ class _Look:
         address = self._data[span[0] : span[1]]
         score = pii_email.probability(address)
         if score >= 0.3 and self._plan.domains.valid(address):
+            if score >= CONFIRMED and "EMAIL_ADDRESS" in self._dense:
+                self._count(span[0], "EMAIL_ADDRESS")
+                return
             self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0))
 
     def _phone(self, start: int, end: int, *, international: bool) -> None:
@@ -254,21 +278,23 @@ class _Look:
         raw = self._data[start:end]
         if not pii_phone.possible(raw):
             return
-        name = self._hints.field_name(start)
-        near = self._near(start, end, pii_phone.WORDS, name)
-        strict = international or pii_phone.strict(raw, self._plan.phones)
-        text = raw.decode("ascii", "replace")
-        number = pii_phone.digits(text)
+        number = pii_phone.digits(raw)
         if international or number.startswith("00"):
             known = pii_numbers.valid_international(number.removeprefix("00"))
         else:
             known = pii_numbers.valid(number, self._plan.phones)
         if not known:
             return
+        strict = international or pii_phone.strict(raw, self._plan.phones)
+        if strict and "PHONE_NUMBER" in self._dense:
+            self._count(start, "PHONE_NUMBER")
+            return
+        name = self._hints.field_name(start)
+        near = self._near(start, end, pii_phone.WORDS, name)
         # the rules of the library are enough where the punctuation or the column is a telephone
         # number's own; anything else is shown to its matcher, at a hundred times the price
         if not (strict or (near and name is not None)) and not pii_presidio.confirms(
-            "PhoneRecognizer", "PHONE_NUMBER", text, 0, len(text), self._plan.phones
+            "PhoneRecognizer", "PHONE_NUMBER", raw.decode("ascii"), 0, len(raw), self._plan.phones
         ):
             return
         score = {
@@ -286,7 +312,9 @@ class _Look:
         begins = start == 0 or self._data[start - 1 : start] == b"\n"
         front = pii_view.before(self._data, start)
         score = pii_ip.probability(text, front, bool(near), begins)
-        if score >= 0.3:
+        if score >= CONFIRMED and "IP_ADDRESS" in self._dense:
+            self._count(start, "IP_ADDRESS")
+        elif score >= 0.3:
             self._keep(Found(start, end, "IP_ADDRESS", score, (near,) if near else (), 0))
 
     # --- columns and the user's own

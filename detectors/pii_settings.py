@@ -29,10 +29,15 @@ class UserPattern:
 @dataclass(frozen=True, slots=True)
 class PiiSettings:
     """``regions`` are ISO 3166 codes in lower case: national ids and national phone numbers of
-    these only. Empty: the ids of all countries, and phones of ``PHONE_REGIONS``."""
+    these only. Empty: the ids of all countries, and phones of ``PHONE_REGIONS``.
+
+    ``list_at_most`` values of an entity of a slice are listed one by one; what the exact test
+    confirms beyond them is only counted, in ``PiiScan.more()``. None lists everything.
+    """
 
     regions: tuple[str, ...] = ()
     patterns: tuple[UserPattern, ...] = ()
+    list_at_most: int | None = None
 
     def has(self, regions: tuple[str, ...]) -> bool:
         """Whether a kind that belongs to these regions (none: to the world) is looked for."""

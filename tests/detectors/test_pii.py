@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -16,6 +17,7 @@ import detectors
 from detectors import pii, pii_checks, pii_numbers, pii_presidio
 from detectors.base import AFTER, BEFORE, CONFIRMED, Match, NoHints
 from detectors.pii_kinds import KINDS
+from detectors.pii_scan import PiiScan
 from detectors.pii_settings import PiiSettings, UserPattern, configure
 
 
@@ -291,6 +293,23 @@ def test_regions(default_settings: object) -> None:
     assert find("nino: AB123456C") == [("UK_NINO", "AB123456C")]
     assert find("aadhaar 2345 6789 0124") == []
     assert find("call (415) 555-2671 now") == []
+
+
+def test_dense_values_are_counted(default_settings: object) -> None:
+    """Listed and counted ones together are what is there."""
+    lines = [
+        f"u{i}@mail{i % 7}.cardtrail.org (415) 555-{i:04} ip 9.8.{i % 250}.7" for i in range(400)
+    ]
+    data = "\n".join(lines).encode()
+    configure(PiiSettings(list_at_most=100))
+    scan, listed = pii.DETECTOR.scan(), Counter[str]()
+    for lo in range(0, len(data), 2048):
+        hi = min(lo + 2048, len(data))
+        listed.update(match.entity for match in scan.find(data, lo, hi, NoHints()))
+    assert isinstance(scan, PiiScan)
+    for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS"):
+        assert 100 <= listed[entity] < 200
+        assert listed[entity] + scan.more()[entity] == 400
 
 
 def test_patterns_of_the_user(default_settings: object) -> None:
