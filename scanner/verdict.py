@@ -120,8 +120,8 @@ def verdict(findings: Sequence[Finding], outcomes: RunCoverage) -> tuple[Verdict
     sad = [f for f in confirmed if f.entity in SAD]
     clear = [f for f in confirmed if f.entity == "CREDIT_CARD" and f.state in READABLE]
     hashed = [f for f in confirmed if f.entity == "PAN_HASH"]
-    truncated = [f for f in confirmed if f.state == State.TRUNCATED]
-    possible = [f for f in card if f.confidence < CONFIRMED]
+    truncated = [f for f in card if f.state == State.TRUNCATED]
+    possible = [f for f in card if f.confidence < CONFIRMED and f.state != State.TRUNCATED]
     unread = outcomes.units - outcomes.scanned
     if sad:
         return Verdict.UNPROTECTED, (

@@ -116,6 +116,7 @@ def test_requirements(entity: str, state: State, where: Store, expected: tuple[s
         ([finding(entity="PAN_HASH", state=State.HASHED)], READ, Verdict.UNPROTECTED),
         ([finding(confidence=0.5)], READ, Verdict.UNKNOWN),
         ([finding(state=State.TRUNCATED)], READ, Verdict.PROTECTED),
+        ([finding(state=State.TRUNCATED, confidence=0.5)], READ, Verdict.PROTECTED),
         ([finding(state=State.TRUNCATED)], PARTLY, Verdict.UNKNOWN),
         ([finding(state=State.TEST)], READ, Verdict.NO_CARD_DATA),
         ([finding(entity="EMAIL_ADDRESS")], READ, Verdict.NO_CARD_DATA),
