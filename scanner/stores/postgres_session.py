@@ -72,6 +72,7 @@ class Session:
         self._max_lag = int(options.get("max_lag", 60))
         self._connection: psycopg.Connection[Any] | None = None
         self._due = self._lag_due = 0.0
+        self._gave_up = False
         self.encrypted = False
         """whether the newest connection was over TLS"""
         self.version = 0
@@ -82,9 +83,14 @@ class Session:
         """sslmode of the connection, where one was given"""
 
     def connect(self) -> None:
-        """Raises ``Unreadable``."""
+        """Once, without patience. Raises ``Unreadable``."""
+        self._gave_up = True
+        self._reach()
+
+    def _reach(self) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = self._connected()
+        self._gave_up = False
 
     def _connected(self) -> psycopg.Connection[Any]:
         try:
@@ -163,7 +169,7 @@ class Session:
         deadline, pause = time.monotonic() + self._patience, 0.1
         while True:
             try:
-                self.connect()
+                self._reach()
                 assert self._connection is not None
                 cursor = self._connection.cursor(binary=binary)
                 return cursor.execute(query.encode(), values or None).fetchall()
@@ -176,7 +182,8 @@ class Session:
                 if error.reason not in (Reason.UNREACHABLE, Reason.THROTTLED):
                     raise
                 problem = error
-            if time.monotonic() + pause > deadline:
+            if self._gave_up or time.monotonic() + pause > deadline:
+                self._gave_up = True  # whoever asks next need not wait as long again
                 raise problem from None
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
@@ -187,7 +194,7 @@ class Session:
         Raises ``Unreadable``."""
         import psycopg
 
-        self.connect()
+        self._reach()
         assert self._connection is not None
         try:
             with (

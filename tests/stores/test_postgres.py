@@ -1,0 +1,479 @@
+"""The PostgreSQL store over a real server: every type, every place, every row once."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from scanner import registry
+from scanner.contracts import Limits, OpenStore
+from scanner.errors import Reason, Unreadable, UsageError
+from scanner.model import Outcome, Problem, Slice, Unit
+from scanner.stores import postgres_catalogue, postgres_table, postgres_target
+from scanner.stores.postgres import STORE
+from scanner.walk import walk
+from tests import postgres_server
+from tests.postgres_server import Server
+
+pytestmark = [
+    pytest.mark.xdist_group("postgres"),
+    pytest.mark.skipif(
+        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
+    ),
+]
+DATABASE = "reading"
+WHOLE = Slice(0, 0, None)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = postgres_server.server()
+    with server.database(DATABASE):
+        yield server
+
+
+@pytest.fixture
+def opened(server: Server) -> Iterator[OpenStore]:
+    store = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
+    yield store
+    store.close()
+
+
+def units(store: OpenStore) -> dict[str, Unit | Outcome]:
+    listed = list(store.units(lambda name, is_folder: False))
+    return {item.key if isinstance(item, Unit) else item.unit: item for item in listed}
+
+
+def unit(store: OpenStore, key: str) -> Unit:
+    found = units(store)[key]
+    assert isinstance(found, Unit)
+    return found
+
+
+class Read:
+    """What came out of one unit, and where it said it stood."""
+
+    def __init__(self, store: OpenStore, key: str, part: Slice = WHOLE) -> None:
+        self.text, self.problems = b"", list[Problem]()
+        self.members: list[str | None] = []
+        self.places: dict[bytes, tuple[str | None, int | None]] = {}
+        opened = store.open(unit(store, key))
+        for member, item in walk(opened, key, part, registry.readers(), Limits()):
+            if isinstance(item, Problem):
+                self.problems.append(item)
+                continue
+            data = bytes(item.data)
+            self.text += data[item.lo : item.hi]
+            self.members.append(member)
+            at = data.find(b"needle", item.lo)
+            while 0 <= at < item.hi:
+                place = item.locate(at, at + 6)
+                self.places[data[at : at + 9]] = (place.field or place.member, place.row)
+                at = data.find(b"needle", at + 1)
+        changed = opened.check()
+        if changed is not None:
+            self.problems.append(changed)
+
+
+def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) -> None:
+    server.run(
+        DATABASE,
+        "CREATE EXTENSION hstore",
+        "CREATE DOMAIN short AS text CHECK (length(value) < 99)",
+        "CREATE TYPE pair AS (a text, b int)",
+        """CREATE TABLE types (id bigint PRIMARY KEY, t text, v varchar(40), c char(20), j json,
+           jb jsonb, arr text[], x name, h hstore, d short, p pair, by bytea, n numeric(30,2),
+           f float8, big bigint, "wei""rd	name" text, r int4range, u uuid, empty text)""",
+        r"""INSERT INTO types VALUES (7, 'needle000', 'needle001', 'needle002',
+           '{"k": "needle003"}', '{"k": ["needle004"]}', ARRAY['a', E'needle005\nb'],
+           'needle006', 'k=>needle007', 'needle008', ROW('needle009', 1), 'needle010',
+           4539148803436467.00, 4539148803436467, 4539148803436467, 'needle011', '[1,2)',
+           '00000000-0000-0000-0000-000000000000', NULL)""",
+        r"INSERT INTO types (id, t, v) VALUES (8, E'tab\there\nline\n needle020', 'needle021')",
+    )
+    read = Read(opened, "types")
+    assert not read.problems
+    columns = ["t", "v", "c", "j", "jb", "arr", "x", "h", "d", "p", "by", 'wei"rd\tname']
+    assert read.places == {
+        **{b"needle%03d" % i: (name, 7) for i, name in enumerate(columns)},
+        b"needle020": ("t", 8),
+        b"needle021": ("v", 8),
+    }
+    assert read.text.count(b"4539148803436467") == 3  # the double in its digits too
+
+
+def test_every_row_is_in_exactly_one_slice(server: Server, opened: OpenStore) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE many AS SELECT i, 'row<' || i || '>' || repeat('x', i % 300) AS t"
+        " FROM generate_series(1, 20000) i",
+        "DELETE FROM many WHERE i % 7 = 0",
+    )
+    size = unit(opened, "many").size
+    assert size is not None and size > 1 << 20
+    expected = sorted(b"row<%d>" % i for i in range(1, 20001) if i % 7)
+    for step in (100_000, 1 << 18):
+        found: list[bytes] = []
+        for index, start in enumerate(range(0, size, step)):
+            part = Slice(index, start, min(size, start + step))
+            text = Read(opened, "many", part).text
+            found += [line.split(b"\t")[1].split(b">")[0] + b">" for line in text.splitlines()]
+        assert sorted(found) == expected
+
+
+def test_rows_added_after_the_listing_do_not_hide_the_end(
+    server: Server, opened: OpenStore
+) -> None:
+    server.run(DATABASE, "CREATE TABLE t(a text)", "INSERT INTO t VALUES ('first')")
+    before = unit(opened, "t")
+    server.run(DATABASE, "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 100)")
+    server.run(DATABASE, "INSERT INTO t VALUES ('needle')")
+    records = opened.open(before)
+    part = Slice(0, 0, before.size)
+    items = [item for _, item in walk(records, "t", part, registry.readers(), Limits())]
+    assert any(b"needle" in bytes(item.data) for item in items if not isinstance(item, Problem))
+
+
+def test_binary_values_that_are_formats_are_opened(server: Server, opened: OpenStore) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inside.txt", "needle100 " * 50)
+    server.run(DATABASE, "CREATE TABLE files(id int, body bytea, note text)")
+    with server.connect(DATABASE) as connection:
+        insert = "INSERT INTO files VALUES (%s, %s, %s)"
+        connection.execute(insert, (1, packed.getvalue(), "needle101"))
+        connection.execute(insert, (2, b"plain needle102 \x1f\x1e\x00\xff", "needle103"))
+    read = Read(opened, "files")
+    assert read.places[b"needle100"][0] == "body@(0,1)!inside.txt"
+    assert read.places[b"needle101"][0] == "note"
+    assert read.places[b"needle102"][0] == "body"
+    assert read.places[b"needle103"][0] == "note"
+
+
+def test_values_too_large_to_hold_are_read_in_pieces(
+    server: Server, opened: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_table, "LARGE", 1 << 20)
+    server.run(
+        DATABASE,
+        "CREATE TABLE large(id int, t text, b bytea, j jsonb)",
+        "ALTER TABLE large ALTER t SET STORAGE external",
+        "INSERT INTO large VALUES (1, repeat('é', 3000000) || 'needle200', NULL,"
+        " jsonb_build_object('k', repeat('z', 99) || 'needle201'))",
+        "INSERT INTO large SELECT 2, NULL, convert_to(string_agg(md5(i::text), '')"
+        " || 'needle202', 'UTF8'), NULL FROM generate_series(1, 300000) i",
+    )
+    read = Read(opened, "large")
+    assert not read.problems
+    assert read.places == {
+        b"needle200": ("t@(0,1)", None),
+        b"needle201": ("j", None),
+        b"needle202": ("b@(0,2)", None),
+    }
+    assert read.text.count("é".encode()) == 3_000_000
+
+
+def test_more_columns_than_a_function_takes_arguments(server: Server, opened: OpenStore) -> None:
+    names = [f"c{i}" for i in range(300)]
+    server.run(
+        DATABASE,
+        f"CREATE TABLE wide({', '.join(name + ' text' for name in names)})",
+        "INSERT INTO wide(c0, c150, c299) VALUES ('needle001', 'needle002', 'needle003')",
+        "CREATE TABLE nothing()",
+        "INSERT INTO nothing DEFAULT VALUES",
+    )
+    places = {name: place[0] for name, place in Read(opened, "wide").places.items()}
+    assert places == {b"needle001": "c0", b"needle002": "c150", b"needle003": "c299"}
+    assert not Read(opened, "nothing").problems
+
+
+def test_partitions_views_and_foreign_tables(server: Server, opened: OpenStore) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE p(a int, t text) PARTITION BY LIST (a)",
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)",
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)",
+        "INSERT INTO p VALUES (1, 'needle301'), (2, 'needle302')",
+        "CREATE SCHEMA other",
+        "CREATE VIEW other.v AS SELECT * FROM p",
+        "CREATE MATERIALIZED VIEW other.m AS SELECT * FROM p",
+        "CREATE MATERIALIZED VIEW other.later AS SELECT * FROM p WITH NO DATA",
+        "CREATE EXTENSION postgres_fdw",
+        "CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw",
+        "CREATE FOREIGN TABLE other.far(a int) SERVER elsewhere",
+    )
+    found = units(opened)
+    tables = {name for name in found if not name.startswith("(")}
+    assert tables == {"p1", "p2", "other.m", "other.later", "other.far"}
+    far = found["other.far"]
+    assert isinstance(far, Outcome) and far.reason is Reason.LINK and "elsewhere" in far.detail
+    assert list(Read(opened, "p1").places) == [b"needle301"]
+    assert set(Read(opened, "other.m").places) == {b"needle301", b"needle302"}
+    assert Read(opened, "other.later").text == b""
+
+
+def test_places_that_are_no_table(server: Server) -> None:
+    server.run(
+        DATABASE,
+        "CREATE EXTENSION pg_stat_statements",
+        "CREATE TABLE t(a text DEFAULT 'needle400', CHECK (a <> 'needle401'))",
+        "COMMENT ON TABLE t IS 'needle402'",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''needle403''::text'",
+        "CREATE VIEW v AS SELECT 'needle404'::text",
+        "INSERT INTO t SELECT 'needle405' FROM generate_series(1, 9)",
+        "ANALYZE t",
+        "CREATE INDEX i ON t(a) WHERE a <> 'needle406'",
+        "CREATE RULE r AS ON DELETE TO t DO INSTEAD UPDATE t SET a = 'needle407'",
+        "ALTER DATABASE reading SET application_name = 'needle408'",
+        "COMMENT ON DATABASE reading IS 'needle409'",
+        'CREATE ROLE "needle410"',
+        'DROP ROLE "needle410"',
+    )
+    server.run(DATABASE, "SELECT lo_from_bytea(0, 'needle411')")
+    options = {"large_objects": True}
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), options), str)
+    found = {key: sorted(Read(opened, key).places) for key in units(opened) if key.startswith("(")}
+    opened.close()
+    assert found["(column defaults)"] == [b"needle400"]
+    assert found["(constraints and indexes)"] == [b"needle401", b"needle406"]
+    assert found["(comments)"] == [b"needle402", b"needle409"]
+    assert found["(function bodies)"] == [b"needle403"]
+    assert found["(view definitions)"] == [b"needle404"]
+    assert found["(pg_stats)"] == [b"needle405"]
+    assert found["(rules, triggers and policies)"] == [b"needle407"]
+    assert found["(settings)"] == [b"needle408"]
+    assert b"needle410" in found["(pg_stat_statements)"]  # utility statements keep their words
+    assert found["(large objects)"] == [b"needle411"]
+
+
+def test_what_other_sessions_run_is_seen(server: Server, opened: OpenStore) -> None:
+    with server.connect(DATABASE) as other:
+        other.execute("SELECT 'needle500'")
+        assert b"needle500" in Read(opened, "(pg_stat_activity)").places
+
+
+def test_a_role_that_may_read_some_of_it(server: Server) -> None:
+    server.run("postgres", "DROP ROLE IF EXISTS narrow")
+    server.run(
+        DATABASE,
+        "CREATE ROLE narrow LOGIN",
+        "CREATE TABLE hidden(a text)",
+        "CREATE TABLE part(a text, b text, c text)",
+        "INSERT INTO part VALUES ('needle600', 'needle601', 'needle602')",
+        "GRANT SELECT (a, c) ON part TO narrow",
+        "CREATE TABLE filtered(a text)",
+        "INSERT INTO filtered VALUES ('needle603'), ('needle604')",
+        "GRANT SELECT ON filtered TO narrow",
+        "ALTER TABLE filtered ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY p ON filtered USING (a = 'needle603')",
+    )
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE, "narrow"), {}), str)
+    hidden = units(opened)["hidden"]
+    assert isinstance(hidden, Outcome) and hidden.reason is Reason.ACCESS_DENIED
+    part = Read(opened, "part")
+    assert {key: place[0] for key, place in part.places.items()} == {
+        b"needle600": "a",
+        b"needle602": "c",
+    }
+    assert [p.reason for p in part.problems] == [Reason.ACCESS_DENIED]
+    filtered = Read(opened, "filtered")
+    assert list(filtered.places) == [b"needle603"]
+    assert "row-level security" in filtered.problems[0].detail
+    opened.close()
+    server.run(DATABASE, "DROP OWNED BY narrow", "DROP ROLE narrow")
+
+
+def test_a_locked_table_is_left_alone_and_the_rest_is_listed(server: Server) -> None:
+    server.run(DATABASE, "CREATE TABLE busy(a text)", "CREATE TABLE free(a text)")
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"lock_seconds": 1}), str)
+    with server.connect(DATABASE) as holder, holder.transaction():
+        holder.execute("LOCK TABLE busy IN ACCESS EXCLUSIVE MODE")
+        assert {"busy", "free"} <= set(units(opened))
+        with pytest.raises(Unreadable) as caught:
+            Read(opened, "busy")
+        assert caught.value.reason.skips and "lock" in caught.value.detail
+        assert not Read(opened, "free").problems
+    assert not Read(opened, "busy").problems
+    opened.close()
+
+
+def test_nothing_can_be_written_by_the_session(server: Server, opened: OpenStore) -> None:
+    server.run(DATABASE, "CREATE TABLE t(a text)")
+    session = opened._session  # type: ignore[attr-defined]  # the very session that reads
+    with pytest.raises(Unreadable) as caught:
+        session.rows("INSERT INTO public.t VALUES ('x') RETURNING a")
+    assert "25006" in caught.value.detail  # read_only_sql_transaction
+    assert server.rows(DATABASE, "SELECT * FROM t") == []
+    ((name,),) = session.rows("SELECT current_setting('application_name')")
+    assert name == "cardtrail"
+
+
+def test_rows_that_moved_meanwhile_are_told(server: Server, opened: OpenStore) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE t(a int, b text)",
+        "INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 2000) i",
+    )
+    records = opened.open(unit(opened, "t"))
+    list(walk(records, "t", WHOLE, registry.readers(), Limits()))
+    assert records.check() is None
+    server.run(DATABASE, "UPDATE t SET b = b || 'y'", "SELECT pg_stat_force_next_flush()")
+    changed = records.check()
+    assert changed is not None and changed.reason == Reason.CHANGED
+
+
+def test_damaged_blocks_cost_only_themselves(
+    server: Server, opened: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE t(a text)",
+        "INSERT INTO t SELECT repeat('x', 1000) || i FROM generate_series(1, 200) i",
+        "CHECKPOINT",
+    )
+    ((path,),) = server.rows(DATABASE, "SELECT pg_relation_filepath('t')")
+    server.halt()
+    with (server.data / path).open("r+b") as file:
+        file.seek(8192 * 5)
+        file.write(b"\xee" * 8192)
+    server.start()
+    read = Read(opened, "t")
+    assert [p.reason for p in read.problems] == [Reason.CORRUPT]
+    assert "block 5" in read.problems[0].detail
+    assert read.text.count(b"\n") > 180
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "key"),
+    [
+        ("public", "cards", "cards"),
+        ("shop", "cards", "shop.cards"),
+        ("public", "a.b", '"a.b"'),
+        ("a.b", 'c"d', '"a.b"."c""d"'),
+        ("public", "(comments)", '"(comments)"'),
+        ("x", "new\nline", "x.new\nline"),
+    ],
+)
+def test_keys_are_unambiguous(schema: str, name: str, key: str) -> None:
+    assert postgres_catalogue.spell(schema, name) == key
+    assert postgres_catalogue.parts_of(key) == (schema, name)
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "uri", "user"),
+    [
+        ("postgresql://ann@db.example/shop", "postgresql://db.example/shop", "ann"),
+        ("postgres://db.example:5432/shop", "postgresql://db.example/shop", None),
+        ("postgresql://[::1]:5433/shop", "postgresql://[::1]:5433/shop", None),
+        ("postgresql://%2Frun%2FPg/shop", "postgresql://%2Frun%2FPg/shop", None),
+        ("postgresql:///sh%20op?host=/run/Pg&user=ann", "postgresql://%2Frun%2FPg/sh%20op", "ann"),
+    ],
+)
+def test_targets(target: str, uri: str, user: str | None) -> None:
+    store = STORE.resolve(target, {})
+    assert store.uri == uri
+    assert store.options.get("user") == user
+    assert STORE.resolve(uri, {}).uri == uri
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "postgresql://ann:s3cret@db/shop",
+        "postgresql://ann:s3cret%40x@db/shop",
+        "postgresql://ann:s3c@ret@db/shop",
+        "postgresql://db/shop?password=s3cret",
+        "postgresql://ann:s3cret@db:notaport/shop",
+    ],
+)
+def test_a_password_in_a_target_is_refused_and_not_repeated(target: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        STORE.resolve(target, {})
+    assert "s3c" not in str(caught.value) and "ret@" not in str(caught.value)
+
+
+def test_certificates_are_verified_unless_the_server_is_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    there = postgres_target.parameters("postgresql://db.example/x", {})
+    assert there["sslmode"] == "verify-full" and there["sslrootcert"] == "system"
+    chosen = postgres_target.parameters("postgresql://db.example/x", {"sslmode": "require"})
+    assert chosen["sslmode"] == "require"
+    for host in ("127.0.0.1", "localhost", "[::1]", "%2Frun"):
+        assert "sslmode" not in postgres_target.parameters(f"postgresql://{host}/x", {})
+
+
+def test_where_a_password_comes_from(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path_factory.mktemp("secret") / "password"
+    file.write_text("from a file\n")
+    monkeypatch.setenv("DB_PASSWORD", "from a variable")
+    assert postgres_target.password({"password_file": str(file)}) == "from a file"
+    assert postgres_target.password({"password_env": "DB_PASSWORD"}) == "from a variable"
+    assert postgres_target.password({}) is None
+    with pytest.raises(Unreadable) as caught:
+        postgres_target.password({"password_env": "NO_SUCH"})
+    assert caught.value.reason is Reason.CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("postgresql://{admin}@127.0.0.1:{port}/no_such", Reason.NOT_FOUND),
+        ("postgresql://no_such_role@127.0.0.1:{port}/postgres", Reason.CREDENTIALS),
+        ("postgresql://{admin}@127.0.0.1:1/postgres", Reason.UNREACHABLE),
+        ("postgresql://{admin}@127.0.0.1:{port}/postgres?sslmode=require", Reason.UNREACHABLE),
+    ],
+)
+def test_why_a_store_cannot_be_reached(server: Server, target: str, reason: Reason) -> None:
+    filled = target.format(admin=postgres_server.ADMIN, port=server.port)
+    opened = STORE.connect(STORE.resolve(filled, {}), str)
+    with pytest.raises(Unreadable) as caught:
+        list(opened.units(lambda name, is_folder: False))
+    assert caught.value.reason is reason
+    assert all(fact.detail for fact in opened.facts()) or reason is Reason.UNREACHABLE
+    opened.close()
+
+
+def test_a_primary_is_refused_where_only_replicas_may_be_read(server: Server) -> None:
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"replica_only": True}), str)
+    with pytest.raises(Unreadable, match="primary"):
+        list(opened.units(lambda name, is_folder: False))
+    opened.close()
+
+
+def test_every_statement_ends_and_no_snapshot_is_kept(server: Server, opened: OpenStore) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE t AS SELECT repeat('x', 900) a FROM generate_series(1, 30000) i",
+    )
+    records = opened.open(unit(opened, "t"))
+    states = set()
+    with server.connect("postgres") as watch:
+        for number, _ in enumerate(walk(records, "t", WHOLE, registry.readers(), Limits())):
+            if number % 4 == 0:
+                query = "SELECT state, backend_xmin FROM pg_stat_activity WHERE application_name"
+                states |= set(watch.execute((query + " = 'cardtrail'").encode()).fetchall())
+    assert states == {("idle", None)}
+
+
+def test_the_driver_is_named_when_it_is_missing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
+    with pytest.raises(Unreadable, match=r"cardtrail\[postgres\]"):
+        list(opened.units(lambda name, is_folder: False))
+    monkeypatch.undo()
+    assert psycopg.__name__ == "psycopg"

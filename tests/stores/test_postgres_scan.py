@@ -1,0 +1,173 @@
+"""The ordinary command over PostgreSQL: killed, restarted under it, locked out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import postgres_server
+from tests.conftest import Cardtrail, Planted
+from tests.postgres_server import Server
+
+pytestmark = [
+    pytest.mark.xdist_group("postgres"),
+    pytest.mark.skipif(
+        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
+    ),
+]
+DATABASE = "scanned"
+ROWS = 40_000
+
+
+@pytest.fixture
+def server(home: Path) -> Iterator[Server]:
+    server = postgres_server.server()
+    with server.database(DATABASE):
+        yield server
+
+
+def fill(server: Server, planted: Planted) -> list[str]:
+    """About 20 MB, with a card in one row of four hundred."""
+    pans = [planted.pan() for _ in range(ROWS // 400)]
+    server.run(
+        DATABASE,
+        "CREATE TABLE orders(id int PRIMARY KEY, note text, card_number text)",
+        "INSERT INTO orders SELECT i, repeat(md5(i::text), 14), NULL"
+        f" FROM generate_series(1, {ROWS}) i",
+    )
+    with server.connect(DATABASE) as connection, connection.transaction():
+        connection.execute("ALTER TABLE orders DISABLE TRIGGER ALL")
+        for number, pan in enumerate(pans):
+            update = "UPDATE orders SET card_number = %s WHERE id = %s"
+            connection.execute(update, (pan, 400 * number + 7))
+    server.run(DATABASE, "VACUUM FULL orders")
+    return pans
+
+
+def configure(cardtrail: Cardtrail, server: Server, rate: int) -> Path:
+    """A scan of one process over 1 MiB slices that is slow enough to be hit in the middle."""
+    path = cardtrail.cwd / "cardtrail.toml"
+    path.write_text(
+        f"""
+exclude = ["(pg_stat_statements)", "(pg_stat_activity)", "(pg_stats)"]
+[limits]
+slice = 1048576
+[[store]]
+uri = "{server.target(DATABASE)}"
+bytes_per_second = {rate}
+"""
+    )
+    return path
+
+
+def found(cardtrail: Cardtrail) -> tuple[dict[str, Any], list[tuple[int | None, str | None]]]:
+    document = json.loads((cardtrail.cwd / "run.json").read_text())
+    places = [
+        (place.get("row"), place.get("field"))
+        for finding in document["findings"]
+        for place in finding["locations"]
+    ]
+    return document, sorted(places, key=str)
+
+
+def expected(pans: list[str]) -> list[tuple[int | None, str | None]]:
+    rows = [(400 * number + 7, "card_number") for number in range(len(pans))]
+    return sorted(rows, key=str)
+
+
+def test_killed_in_mid_table_it_goes_on_where_it_was(
+    server: Server, cardtrail: Cardtrail, planted: Planted, home: Path
+) -> None:
+    pans = fill(server, planted)
+    configure(cardtrail, server, 8_000_000)
+    process = subprocess.Popen(
+        cardtrail.command("scan", "-j", "1", "-o", "run.json"),
+        cwd=cardtrail.cwd,
+        env=cardtrail.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for_reads(server, 6_000_000)
+    time.sleep(0.6)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = cardtrail("scan", "--resume", "-j", "1", "-o", "run.json")
+    assert done.code == 1, done.err
+    document, places = found(cardtrail)
+    assert document["coverage"]["scanned"] == document["coverage"]["units"]
+    assert places == expected(pans)
+    assert sum(finding["count"] for finding in document["findings"]) == len(pans)
+
+
+def test_a_server_that_restarts_is_waited_for(
+    server: Server, cardtrail: Cardtrail, planted: Planted
+) -> None:
+    pans = fill(server, planted)
+    configure(cardtrail, server, 8_000_000)
+    process = subprocess.Popen(
+        cardtrail.command("scan", "-j", "2", "-o", "run.json"),
+        cwd=cardtrail.cwd,
+        env=cardtrail.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_reads(server, 6_000_000)
+    server.halt()
+    time.sleep(0.5)
+    server.start()
+    assert process.wait(60) == 1
+    document, places = found(cardtrail)
+    assert document["coverage"]["scanned"] == document["coverage"]["units"]
+    assert places == expected(pans)
+    assert sum(finding["count"] for finding in document["findings"]) == len(pans)
+
+
+def wait_for_reads(server: Server, size: int) -> None:
+    """Until the scan has had its statements answered that many bytes' worth of rows."""
+    deadline = time.monotonic() + 30
+    query = "SELECT coalesce(sum(pg_stat_get_tuples_returned('orders'::regclass)), 0)::bigint"
+    ((start,),) = server.rows(DATABASE, query)
+    while time.monotonic() < deadline:
+        ((now,),) = server.rows(DATABASE, query)
+        if (now - start) * 500 >= size:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the scan does not read")
+
+
+def test_a_lock_of_somebody_else_costs_one_table_and_blocks_nobody(
+    server: Server, cardtrail: Cardtrail, planted: Planted
+) -> None:
+    pan = planted.pan()
+    server.run(
+        DATABASE,
+        "CREATE TABLE busy(card text)",
+        "CREATE TABLE free(card text)",
+        f"INSERT INTO free VALUES ('{pan}')",
+    )
+    with server.connect(DATABASE) as holder, holder.transaction():
+        holder.execute("LOCK TABLE busy IN ACCESS EXCLUSIVE MODE")
+        done = cardtrail("scan", server.target(DATABASE), "-j", "1", "-o", "run.json")
+        holder.execute(f"INSERT INTO busy VALUES ('{pan}')")
+    assert done.code == 4, done.err
+    document, _ = found(cardtrail)
+    (left,) = [unit for unit in document["outcomes"] if unit["status"] != "scanned"]
+    assert (left["unit"], left["status"]) == ("busy", "skipped")
+    assert "lock" in left["detail"]
+    assert "free" in {finding["unit"] for finding in document["findings"]}
+
+
+def test_no_password_comes_out(server: Server, cardtrail: Cardtrail) -> None:
+    secret = "hunter" + "2secret"
+    target = f"postgresql://ann:{secret}@127.0.0.1:{server.port}/{DATABASE}"
+    done = cardtrail("scan", target)
+    assert done.code == 2
+    assert secret not in done.out + done.err and "password" in done.err
