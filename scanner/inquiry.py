@@ -1,0 +1,275 @@
+"""``cardtrail access``: who could and did read a store, from a run that is in the ledger.
+
+Nothing is scanned again. Shows stores, or one principal over all of them, as lines of text or as
+plain data for JSON. A number that is not known is None, and said as "not counted", never as 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from scanner import phrases
+from scanner.errors import UsageError
+from scanner.incident import Sighting
+from scanner.ledger import Ledger
+from scanner.model import (
+    Access,
+    Coverage,
+    Evidence,
+    Grant,
+    Reads,
+    Run,
+    StoreReport,
+)
+from scanner.text import printable
+
+_SESSION = " session "
+PUBLIC = "*"
+"""the principal of a grant to anybody"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to show. ``store``: a uri, or a part of one that names a single store. ``principal``: a
+    part of a name, capitals or not. ``since``: only who read or was refused from then on."""
+
+    store: str | None = None
+    principal: str | None = None
+    since: datetime | None = None
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """``2026-03-01``, ``2026-03-01T10:00Z``, ``30d``, ``12h``. Raises ``UsageError``."""
+    back = re.fullmatch(r"(\d{1,5})([dh])", text)
+    if back:
+        amount = int(back[1])
+        return now - (timedelta(days=amount) if back[2] == "d" else timedelta(hours=amount))
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--since {printable(text)}: expected a date (2026-03-01), a time"
+            " (2026-03-01T10:00Z) or how far back (30d, 12h)"
+        ) from None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+# --- access ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One principal in one store: whether it could, and what it did. ``grant`` is None when no
+    grant is known for it; ``reads`` are its sessions, empty when it was not seen."""
+
+    principal: str
+    grant: Grant | None
+    reads: tuple[Reads, ...]
+
+    @property
+    def did(self) -> bool:
+        return any(each.reads != 0 for each in self.reads)
+
+
+def people(access: Access) -> list[Seen]:
+    """Could and did together, who did first."""
+    by: dict[str, list[Reads]] = {}
+    for reads in access.did_read:
+        by.setdefault(reads.principal.partition(_SESSION)[0], []).append(reads)
+    grants = {grant.principal: grant for grant in access.could_read}
+    seen = [Seen(name, _grant_of(name, grants), tuple(reads)) for name, reads in by.items()]
+    seen += [Seen(name, grant, ()) for name, grant in grants.items() if name not in by]
+    return sorted(seen, key=lambda each: (not each.did, not each.reads, each.principal))
+
+
+def _grant_of(name: str, grants: Mapping[str, Grant]) -> Grant | None:
+    """The grant of a principal: its own, or one to its whole account, or one to anybody."""
+    account = re.match(r"arn:[a-z-]+:[a-z]+::(\d{12}):", name)
+    wide = [f"arn:aws:iam::{account[1]}:root", account[1]] if account else []
+    return next((grants[each] for each in (name, *wide, PUBLIC) if each in grants), None)
+
+
+def _wanted(access: Access, asked: Question) -> list[Seen]:
+    found = people(access)
+    if asked.principal:
+        part = asked.principal.casefold()
+        found = [
+            each
+            for each in found
+            if part in each.principal.casefold()
+            or any(part in reads.principal.casefold() for reads in each.reads)
+        ]
+    if asked.since:
+        recent = [
+            Seen(each.principal, each.grant, tuple(r for r in each.reads if _after(r, asked.since)))
+            for each in found
+        ]
+        found = [each for each in recent if each.reads]
+    return found
+
+
+def _after(reads: Reads, since: datetime) -> bool:
+    return reads.last is not None and phrases.utc(reads.last) >= since
+
+
+def access_record(run: Run, asked: Question) -> dict[str, Any]:
+    """The answer as plain data."""
+    return {
+        "schema": "cardtrail.access/1",
+        "run": run.id,
+        "stores": [
+            {
+                "uri": report.store.uri,
+                "answer": report.access.answer,
+                "window": [
+                    phrases.time_text(report.access.window_start),
+                    phrases.time_text(report.access.window_end),
+                ],
+                "coverage": str(phrases.coverage(report.access)),
+                "evidence": [_evidence_record(each) for each in report.access.evidence],
+                "public": str(report.access.public),
+                "could_read_known": report.access.could_read_known,
+                "principals": [_seen_record(e, report) for e in _wanted(report.access, asked)],
+            }
+            for report in phrases.chosen(run, asked.store)
+        ],
+    }
+
+
+def access_lines(run: Run, asked: Question) -> list[str]:
+    """The answer as text, a printable line each."""
+    return [printable(line) for line in _access(run, asked)]
+
+
+def _access(run: Run, asked: Question) -> Iterator[str]:
+    stores = phrases.chosen(run, asked.store)
+    quiet = 0
+    for report in stores:
+        found = _wanted(report.access, asked)
+        if (asked.principal or asked.since) and not found and asked.store is None:
+            quiet += 1
+            continue
+        yield report.store.uri
+        yield from _told(report.access)
+        yield from _principals(report, found, asked)
+        yield ""
+    if quiet:
+        yield (
+            f"{quiet:,} other stores do not show it; whether they could is told by their evidence"
+            " (--store)"
+        )
+    if asked.since:
+        day = phrases.day(asked.since)
+        yield f"Shown is who was seen on {day} or later; numbers are of the whole window."
+
+
+def _told(access: Access) -> Iterator[str]:
+    window = ""
+    if access.window_start and access.window_end:
+        window = f" {phrases.day(access.window_start)} to {phrases.day(access.window_end)}"
+    yield f"  can anyone tell?{window}: {_TELL[phrases.coverage(access)]}"
+    for each in access.evidence:
+        reach = (
+            f", {phrases.day(each.start)} to {phrases.day(each.end)}"
+            if each.start and each.end
+            else ""
+        )
+        yield f"    {each.source}: {each.coverage}{reach}; {each.detail}"
+
+
+_TELL = {
+    Coverage.COMPLETE: "yes, reads were recorded for all of it",
+    Coverage.PARTIAL: "in part, the record has gaps",
+    Coverage.NONE: "no, reads were not recorded",
+    Coverage.UNKNOWN: "unknown, how far the record goes could not be found out",
+}
+
+
+def _principals(report: StoreReport, found: Sequence[Seen], asked: Question) -> Iterator[str]:
+    access = report.access
+    groups: dict[str, list[Seen]] = {}
+    for each in found:
+        groups.setdefault(_relation(each, access), []).append(each)
+    for name, members in groups.items():
+        yield f"  {name}: {len(members):,}"
+        for each in members:
+            yield from _one(each)
+    if access.answer == "cannot-tell" and not asked.principal and not asked.since:
+        yield "  who did read: cannot tell"
+    if access.answer == "not-read" and not asked.principal and not asked.since:
+        yield "  nobody read it in the whole window"
+
+
+def _relation(each: Seen, access: Access) -> str:
+    """Could and did, in the four ways they go together, and a fifth for what cannot be told."""
+    if each.did:
+        if each.grant is not None:
+            return "could and did"
+        if access.could_read_known:
+            return "did, and no grant says it could (how?)"
+        return "did (whether a grant lets it is not known: the list is not whole)"
+    if each.reads:
+        return "was refused, and did not read as far as is recorded"
+    if each.principal == PUBLIC:
+        return "open to anybody"
+    if phrases.coverage(access) is Coverage.COMPLETE:
+        return "could and never did in the window"
+    return "could; whether it did cannot be told"
+
+
+def _one(each: Seen) -> Iterator[str]:
+    grant = f"  ({each.grant.state}, {each.grant.via})" if each.grant else ""
+    yield f"    {each.principal}{grant}"
+    for reads in each.reads:
+        session = reads.principal.partition(_SESSION)[2]
+        yield f"      {f'session {session}: ' if session else ''}{phrases.numbers(reads)}"
+        for flag in reads.flags:
+            yield f"      ! {flag.rule}: {flag.sentence}"
+
+
+def _seen_record(each: Seen, report: StoreReport) -> dict[str, Any]:
+    return {
+        "principal": each.principal,
+        "relation": _relation(each, report.access),
+        "grant": {"state": each.grant.state, "via": each.grant.via} if each.grant else None,
+        "reads": [
+            {
+                "principal": reads.principal,
+                **{n: getattr(reads, n) for n in ("reads", "rows", "bytes", "objects", "denied")},
+                "first": phrases.time_text(reads.first),
+                "last": phrases.time_text(reads.last),
+                "flags": [{"rule": f.rule, "sentence": f.sentence} for f in reads.flags],
+            }
+            for reads in each.reads
+        ],
+    }
+
+
+def _evidence_record(each: Evidence) -> dict[str, Any]:
+    return {
+        "source": each.source,
+        "coverage": str(each.coverage),
+        "start": phrases.time_text(each.start),
+        "end": phrases.time_text(each.end),
+        "detail": each.detail,
+        "unparsed": each.unparsed,
+    }
+
+
+# --- what earlier runs saw ------------------------------------------------------------------------
+
+
+def sightings(ledger: Ledger, uri: str) -> list[Sighting]:
+    """The finished runs that looked at a store, for ``incident.lines``. That a run which was not
+    complete found none says nothing: it counts as not known."""
+    return [
+        Sighting(row.id, row.started, store.pans or (0 if row.status == "complete" else None))
+        for row in ledger.runs()
+        if row.finished is not None
+        for store in ledger.stores(row.id)
+        if store.about.store.uri == uri
+    ]
