@@ -118,7 +118,8 @@ def scan(
         typer.Option(
             metavar="NAME",
             envvar="CARDTRAIL_PROFILE",
-            help="What to look for: card (card numbers and what belongs to them). [default: card]",
+            help="What to look for: card (card numbers and what belongs to them) or full (personal "
+            "data and secrets as well). [default: card]",
         ),
     ] = None,
     jobs: Annotated[

@@ -111,6 +111,7 @@ def make_worker(
     settings = msgspec.json.decode(settings_json, type=Settings)
     if not in_process:
         hygiene.harden_worker(WORKER_MEMORY, [folder for folder, _ in scratch.places(0)])
+    _configure_detectors(settings)
     budgets = msgspec.to_builtins(settings.limits)
     del budgets["slice"]
     worker = Worker(
@@ -121,6 +122,20 @@ def make_worker(
         (lambda: None) if signals is None else signals.stopping,
     )
     return worker.run
+
+
+def _configure_detectors(settings: Settings) -> None:
+    """What the user says of personal data. Raises ``UsageError`` for a pattern that is none."""
+    from detectors import pii_settings
+
+    patterns = tuple(
+        pii_settings.UserPattern(table.entity, table.pattern, table.score, tuple(table.words))
+        for table in settings.pattern
+    )
+    try:
+        pii_settings.configure(pii_settings.PiiSettings(tuple(settings.regions), patterns))
+    except ValueError as error:
+        raise UsageError(f"[[pattern]]: {error}") from None
 
 
 def plugins(profile: str) -> Plugins:

@@ -18,8 +18,8 @@ from scanner.errors import ConfigError
 from scanner.model import Severity
 
 FILE = "cardtrail.toml"
-Profile = Literal["card"]
-PROFILES = ("card",)
+Profile = Literal["card", "full"]
+PROFILES = ("card", "full")
 
 
 class Key(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,6 +58,16 @@ class EvidenceTable(msgspec.Struct):
     options: dict[str, Any] = {}
 
 
+class PatternTable(msgspec.Struct, forbid_unknown_fields=True):
+    """``[[pattern]]``: a pattern of the user's own, RE2 syntax, for the full profile."""
+
+    entity: str
+    pattern: str
+    score: float = 0.85
+    words: list[str] = []
+    """words near it that make it likely"""
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     profile: Profile = "card"
     jobs: int | None = None
@@ -70,6 +80,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     exclude: list[str] = []
     window_days: int = 90
     """how far back the question "who read it" goes"""
+    regions: list[str] = []
+    """ISO 3166 codes in lower case: national ids and phone numbers of these only; all if empty"""
+    pattern: list[PatternTable] = []
     key: Key = msgspec.field(default_factory=Key)
     limits: LimitsTable = msgspec.field(default_factory=LimitsTable)
     store: list[StoreTable] = []
@@ -107,10 +120,14 @@ def parse(document: dict[str, Any], file: str) -> Settings:
     _check_keys(document, Settings, file, "")
     _check_keys(document.get("key", {}), Key, file, "key.")
     _check_keys(document.get("limits", {}), LimitsTable, file, "limits.")
-    for name, table in (("store", StoreTable), ("evidence", EvidenceTable)):
+    for name, table in (("store", StoreTable), ("evidence", EvidenceTable), ("pattern", None)):
         entries = document.get(name, [])
         if not isinstance(entries, list):
             raise ConfigError(file, name, f"a list of tables, written [[{name}]]")
+        if table is None:
+            for i, entry in enumerate(entries):
+                _check_keys(entry, PatternTable, file, f"{name}[{i}].")
+            continue
         document = {**document, name: [_gather_options(entry, table) for entry in entries]}
     try:
         settings = msgspec.convert(document, Settings)

@@ -38,7 +38,7 @@ def test_the_starter_is_valid_and_so_are_its_comments(tmp_path: Path) -> None:
         ("[[store]]\nenvironment='x'", r"store\[0\].uri: expected a value: this key is required"),
         ("[[store]]\nuri=3", r"store\[0\].uri: expected str, found int"),
         ("fail_on = 'bad'", r"fail_on: expected one of critical, high, medium, low, info"),
-        ("profile = 'everything'", r"profile: expected one of card, found 'everything'"),
+        ("profile = 'everything'", r"profile: expected one of card, full, found 'everything'"),
         ("jobs = 0", r"jobs: expected 1 or more, found 0"),
         ("jobs = 'two'", r"jobs: expected int, found str"),
         ("[limits]\ndept = 1", r'limits.dept: .*did you mean "depth"'),
