@@ -5,7 +5,7 @@ STARTER = """\
 # Paths count from the folder of this file. Secrets never stand here: S3 credentials come from the
 # ordinary AWS chain, the fingerprint key from a file of its own.
 
-profile = "card"          # card numbers and what belongs to them; "full": personal data and secrets too
+profile = "card"          # card numbers; "full" looks for personal data and secrets as well
 # regions = ["us", "gb"]  # whose national ids and phone numbers "full" looks for; all if not given
 fail_on = "high"          # exit 1 for findings at or above: critical, high, medium, low, info
 # jobs = 4                # worker processes; the number of cores if not given
