@@ -16,8 +16,21 @@ from scanner import incident, inquiry
 from scanner.errors import UsageError
 from scanner.incident import Sighting
 from scanner.inquiry import Question
-from scanner.ledger import Ledger
-from scanner.model import Access, Coverage, Evidence, Flag, Grant, Reads, Run
+from scanner.ledger import Ledger, RunAbout, StoreAbout
+from scanner.model import (
+    Access,
+    Coverage,
+    Evidence,
+    Flag,
+    Grant,
+    Outcome,
+    Reads,
+    Run,
+    RunSummary,
+    Status,
+    Store,
+)
+from scanner.settle import Settled
 from tests.runs import DUMPS, LOGS, START, empty, hostile, runs, sample
 
 ETL = "arn:aws:iam::111122223333:role/etl-nightly"
@@ -217,5 +230,20 @@ def test_any_run_has_an_answer(run: Run) -> None:
 
 
 def test_earlier_runs_are_found_in_the_ledger(tmp_path: Path) -> None:
+    about = RunAbout("0", "card", "digest", "key", ("pan",), (DUMPS,), {}, False)
+    summary = RunSummary("", START, START, "complete", "card", 1, 0, 0, 0, 0)
     with contextlib.closing(Ledger(tmp_path / "ledger.db", create=True)) as ledger:
-        assert inquiry.sightings(ledger, DUMPS) == []
+        for number, status in enumerate(("complete", "incomplete", "complete", "running")):
+            run = f"r{number}"
+            ledger.begin(run, START + timedelta(days=number), about)
+            ledger.put_store(run, 0, StoreAbout(Store(DUMPS, "s3"), (), Access()))
+            if number == 2:
+                prints = (7).to_bytes(8, "little") + (8).to_bytes(8, "little")
+                found = Outcome(DUMPS, "a", Status.SCANNED)
+                ledger.put_unit(run, 0, found, Settled([], prints))
+            if status != "running":
+                when = START + timedelta(days=number)
+                ledger.finish(run, when, replace(summary, status=status), 0)
+        seen = inquiry.sightings(ledger, DUMPS)
+        assert [(each.run, each.pans) for each in seen] == [("r0", 0), ("r1", None), ("r2", 2)]
+        assert inquiry.sightings(ledger, LOGS) == []
