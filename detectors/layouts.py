@@ -135,6 +135,8 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     need = _NEED.take(size + ((lead == 10) << 6))
     follows = (behind & need == need) | ((behind & _U(0x1FF)) > (behind & _U(1)) * _U(0x1FF))
     near = (follows & (kind != 0) & (size <= 15)).nonzero()[0]
+    if len(near):
+        near = near[_not_a_year(size[near], lead[near], behind[near])]
     if not len(near):
         return [], near
     start, size, kind, lead = tokens.start[near], size[near], kind[near], lead[near]
@@ -153,6 +155,15 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     if len(row):
         _chains(frame, start[row], size[row], rest[row], gap[row], out)
     return out, start[escaped]
+
+
+def _not_a_year(size: Places, lead: Bytes, behind: Words) -> Flags:
+    """False for four digits at the end of a line when the next line begins with four that stand
+    alone, as years do: neither 4-4-4, 4-5-6 nor 4-6-5 goes on so, nor has it eight digits more."""
+    flags: Flags = (size != 4) | (lead != 10)
+    for goes_on in (0x1EF, 0x3DF, 0x7BF, 0xFF):
+        flags |= behind & _U(goes_on) == goes_on
+    return flags
 
 
 def _over_line(frame: Frame, start: Places, size: Places, gap: Places, second: Words) -> Flags:
