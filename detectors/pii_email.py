@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from detectors.base import State
+
 ANCHOR = rb"[A-Za-z0-9_%+'\-\x80-\xff]@[A-Za-z0-9\x80-\xff]"
 _LOCAL = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+'-" + bytes(
     range(128, 256)
@@ -21,9 +23,7 @@ _ROLE = re.compile(
     rb"(?:[._\-][a-z]+)?\Z",
     re.I,
 )
-_NOBODY = re.compile(
-    rb"(?:.*\.)?(?:example|test|invalid|localhost|local|internal)(?:\.(?:com|org|net))?\Z", re.I
-)
+_EXAMPLE = re.compile(rb"(?:.*\.)?example\.(?:com|org|net)\Z")
 
 
 def span(data: bytes, end: int) -> tuple[int, int] | None:
@@ -46,13 +46,11 @@ def span(data: bytes, end: int) -> tuple[int, int] | None:
 
 
 def probability(address: bytes) -> float:
-    """From the address alone: that it is a person's. Nobody has ``git@``, ``x@example.com`` is made
-    up, and ``webmaster@`` is an office."""
-    local, _, domain = address.rpartition(b"@")
+    """From the address alone: that it is a person's. Nobody has ``git@``, and
+    ``webmaster@`` is an office."""
+    local, _, _ = address.rpartition(b"@")
     if _MACHINE.match(local):
         return 0.2
-    if _NOBODY.match(domain):
-        return 0.35
     if _ROLE.match(local):
         return 0.6
     return 0.97
@@ -62,15 +60,16 @@ class Domains:
     """Remembers which domains were confirmed: exact, since the local part was checked by shape."""
 
     def __init__(self, confirm: Callable[[str], bool]) -> None:
-        self._confirm, self._known = confirm, dict[bytes, bool]()
+        self._confirm, self._known = confirm, dict[bytes, State | None]()
 
-    def valid(self, address: bytes) -> bool:
+    def state(self, address: bytes) -> State | None:
+        """None when there can be no such domain. Domains kept for examples (RFC 2606) are where
+        test data lives."""
         domain = address[address.rfind(b"@") + 1 :].lower()
-        known = self._known.get(domain)
-        if known is None:
+        if domain not in self._known:
             if len(self._known) > 65536:
                 self._known.clear()
-            known = self._known[domain] = self._confirm(
-                f"someone@{domain.decode('utf-8', 'replace')}"
-            )
-        return known
+            state = State.TEST if _EXAMPLE.match(domain) else State.CLEAR
+            valid = self._confirm(f"someone@{domain.decode('utf-8', 'replace')}")
+            self._known[domain] = state if valid else None
+        return self._known[domain]

@@ -54,19 +54,17 @@ def digits(raw: bytes) -> str:
     return raw.translate(None, _SIGNS).decode("ascii")
 
 
-def possible(text: bytes) -> bool:
+def possible(text: bytes, number: str) -> bool:
     """Cheap: seven to fifteen digits, not a date, not one digit over and over."""
-    number = digits(text)
     return 7 <= len(number) <= 15 and len(set(number)) > 2 and _DATE.match(text) is None
 
 
-def strict(text: bytes, regions: tuple[str, ...]) -> bool:
+def strict(text: bytes, number: str, regions: tuple[str, ...]) -> bool:
     """A national number written with the punctuation only telephone numbers have."""
     if text.startswith(b"("):
         return True
     if not {"US", "CA"} & set(regions):
         return False
-    number = digits(text)
     shape = re.match(
         rb"(?:1[ .\-])?(?:\([0-9]{3}\) ?[0-9]{3}[\-. ][0-9]{4}|[0-9]{3}-[0-9]{3}-[0-9]{4})", text
     )

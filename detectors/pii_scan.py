@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
-from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints
+from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
 from detectors.pii_fastpass import Anchor, FastPass
 from detectors.pii_found import Found, best, columns
 from detectors.pii_kind import Kind
@@ -82,15 +82,15 @@ class PiiScan:
     """``detectors.base.Scan`` for personal data."""
 
     def __init__(self) -> None:
-        self._plan = _plan(version())
-        self._counts: dict[int, FieldCounts] = {}
+        self.plan = _plan(version())
+        self.counts: dict[int, FieldCounts] = {}
         self._time_outs = 0
-        self._listed: Counter[str] = Counter()
-        self._more: Counter[str] = Counter()
-        self._dense: set[str] = set()
+        self.listed: Counter[str] = Counter()
+        self.counted: Counter[str] = Counter()
+        self.dense: set[str] = set()
 
     def fields(self) -> Mapping[int, FieldCounts]:
-        return self._counts
+        return self.counts
 
     def problems(self) -> tuple[str, ...]:
         """What this scan could not settle, in words without content."""
@@ -101,45 +101,33 @@ class PiiScan:
     def more(self) -> Mapping[str, int]:
         """By entity: values that the exact test confirmed beyond those that were listed
         (``PiiSettings.list_at_most``). They are in no ``Match``."""
-        return self._more
+        return self.counted
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         first, last = max(0, lo - MARGIN), min(len(data), hi + MARGIN)
         text = data if isinstance(data, bytes) else bytes(data)
-        hits = self._plan.fast.hits(text[first:last] if (first, last) != (0, len(text)) else text)
+        hits = self.plan.fast.hits(text[first:last] if (first, last) != (0, len(text)) else text)
         before = pii_presidio.time_outs()
-        look = _Look(self._plan, text, lo, hi, hints, self._counts, self._more, self._dense)
+        look = _Look(self, text, lo, hi, hints)
         for end, target in hits:
             look.at(end + first, target)
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before
-        found = [one for one in look.best() if lo <= one.start < hi]
-        if self._plan.limit is not None:
-            self._listed.update(one.entity for one in found)
-            self._dense = {e for e in COUNTABLE if self._listed[e] >= self._plan.limit}
         return [
-            Match(NAME, f.entity, f.start, f.end, f.score, why=f.why, field=f.field) for f in found
+            Match(NAME, f.entity, f.start, f.end, f.score, f.state, why=f.why, field=f.field)
+            for f in look.best()
+            if lo <= f.start < hi
         ]
 
 
 class _Look:
     """The candidates of one buffer."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        data: bytes,
-        lo: int,
-        hi: int,
-        hints: Hints,
-        counts: dict[int, FieldCounts],
-        more: Counter[str],
-        dense: set[str],
-    ) -> None:
-        self._plan, self._data, self._lo, self._hi = plan, data, lo, hi
-        self._hints, self._counts = hints, counts
-        self._more, self._dense = more, dense
+    def __init__(self, scan: PiiScan, data: bytes, lo: int, hi: int, hints: Hints) -> None:
+        self._plan, self._counts = scan.plan, scan.counts
+        self._listed, self._more, self._dense = scan.listed, scan.counted, scan.dense
+        self._data, self._lo, self._hi, self._hints = data, lo, hi, hints
         self._found: dict[tuple[int, int, str], Found] = {}
         self._seen: set[tuple[int, int, str]] = set()
 
@@ -251,6 +239,10 @@ class _Look:
         old = self._found.get(key)
         if old is None or old.score < found.score:
             self._found[key] = found
+        if old is None and found.entity in COUNTABLE and self._lo <= found.start < self._hi:
+            self._listed[found.entity] += 1
+            if self._plan.limit is not None and self._listed[found.entity] >= self._plan.limit:
+                self._dense.add(found.entity)
 
     def _count(self, start: int, entity: str) -> None:
         if self._lo <= start < self._hi:
@@ -264,11 +256,13 @@ class _Look:
             return
         address = self._data[span[0] : span[1]]
         score = pii_email.probability(address)
-        if score >= 0.3 and self._plan.domains.valid(address):
-            if score >= CONFIRMED and "EMAIL_ADDRESS" in self._dense:
-                self._count(span[0], "EMAIL_ADDRESS")
-                return
-            self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0))
+        state = self._plan.domains.state(address) if score >= 0.3 else None
+        if state is None:
+            return
+        if score >= CONFIRMED and state is State.CLEAR and "EMAIL_ADDRESS" in self._dense:
+            self._count(span[0], "EMAIL_ADDRESS")
+        else:
+            self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0, state))
 
     def _phone(self, start: int, end: int, *, international: bool) -> None:
         key = (start, end, "PHONE_NUMBER")
@@ -276,16 +270,16 @@ class _Look:
             return
         self._seen.add(key)
         raw = self._data[start:end]
-        if not pii_phone.possible(raw):
-            return
         number = pii_phone.digits(raw)
+        if not pii_phone.possible(raw, number):
+            return
         if international or number.startswith("00"):
             known = pii_numbers.valid_international(number.removeprefix("00"))
         else:
             known = pii_numbers.valid(number, self._plan.phones)
         if not known:
             return
-        strict = international or pii_phone.strict(raw, self._plan.phones)
+        strict = international or pii_phone.strict(raw, number, self._plan.phones)
         if strict and "PHONE_NUMBER" in self._dense:
             self._count(start, "PHONE_NUMBER")
             return
@@ -341,7 +335,8 @@ class _Look:
         wanted = {name for name, plain in joined.items() if expression.search(plain)}
         if wanted:
             for match in pii_phone.SHAPE.finditer(self._data, first, last):
-                if self._hints.field_name(match.start()) in wanted:
+                known = (*match.span(), "PHONE_NUMBER") in self._seen
+                if not known and self._hints.field_name(match.start()) in wanted:
                     self._phone(*match.span(), international=False)
 
     def patterns(self, first: int, last: int) -> None:

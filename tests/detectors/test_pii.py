@@ -15,7 +15,7 @@ pytest.importorskip("hyperscan", reason="the profile full is not installed")
 
 import detectors
 from detectors import pii, pii_checks, pii_numbers, pii_presidio
-from detectors.base import AFTER, BEFORE, CONFIRMED, Match, NoHints
+from detectors.base import AFTER, BEFORE, CONFIRMED, Match, NoHints, State
 from detectors.pii_kinds import KINDS
 from detectors.pii_scan import PiiScan
 from detectors.pii_settings import PiiSettings, UserPattern, configure
@@ -102,6 +102,11 @@ def test_found(text: str, entity: str, value: str) -> None:
 )
 def test_left_alone(text: str) -> None:
     assert find(text) == []
+
+
+def test_a_domain_kept_for_examples_makes_test_data() -> None:
+    (match,) = detectors.find(b"to ann.roe@example.com", using=[pii.DETECTOR])
+    assert (match.entity, match.state) == ("EMAIL_ADDRESS", State.TEST)
 
 
 class Columns:
