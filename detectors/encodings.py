@@ -57,7 +57,7 @@ class SignFinder:
 
     def __init__(self) -> None:
         size = PIECE + REST + _MARGIN
-        self._raw, self._both = np.empty(size, np.uint8), np.empty(size, np.bool_)
+        self._raw, self._least = np.empty(size, np.uint8), np.empty(size, np.uint8)
 
     def signs(self, data: Bytes) -> Signs:
         """One pass over ``data`` in pieces that stay in cache."""
@@ -79,15 +79,13 @@ class SignFinder:
         n = len(piece)
         if n < 16:
             return np.empty(0, np.int64)
-        raw, both = self._raw[:n], self._both[: n - 8]
-        np.subtract(piece, 0x50, out=raw)
-        sign = raw.view(np.bool_)
-        np.greater(raw, 0xFC, out=sign)  # M N O
-        np.logical_and(sign[:-8], sign[4:-4], out=both)
-        both &= sign[8:]
-        if not both.any():
+        raw, least = self._raw[:n], self._least[: n - 8]
+        np.subtract(piece, 0x50, out=raw)  # M N O are now the highest three
+        np.minimum(raw[:-8], raw[4:-4], out=least)
+        np.minimum(least, raw[8:], out=least)
+        if int(least.max()) <= 0xFC:
             return np.empty(0, np.int64)
-        at = np.flatnonzero(both)
+        at = (least > 0xFC).nonzero()[0]
         at = at[at + 12 <= n]
         for step in range(12):
             at = at[_QUAD[step & 3][piece[at + step]]]

@@ -44,12 +44,17 @@ _LONGEST_ROW = 4096
 
 
 class _SadScan:
+    def __init__(self) -> None:
+        from detectors.sadnames import NameFinder
+
+        self._names = NameFinder()
+
     def fields(self) -> Mapping[int, FieldCounts]:
         return {}
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         found = {}
-        for match in _named(data, lo, hi):
+        for match in _named(data, lo, hi, self._names.places(data)):
             found[match.start] = match
         if not isinstance(hints, NoHints):
             for match in _in_columns(data, lo, hi, hints):
@@ -57,11 +62,9 @@ class _SadScan:
         return [found[start] for start in sorted(found)]
 
 
-def _named(data: Buffer, lo: int, hi: int) -> Iterator[Match]:
+def _named(data: Buffer, lo: int, hi: int, places: list[int]) -> Iterator[Match]:
     """Values with their name in front."""
-    from detectors.sadnames import places
-
-    for at in places(data):
+    for at in places:
         first = max(0, at - _WINDOW_BACK)
         window = bytes(data[first : at + _WINDOW_AHEAD])
         for pattern, entity in ((_CODE, "CVV"), (_PIN, "PIN_BLOCK")):
