@@ -1,0 +1,210 @@
+"""The loop under bad luck: lost workers, broken listings, units that come in slices."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.assemble import assemble
+from scanner.contracts import EvidenceResult, Ignore
+from scanner.engine import Executor, InProcess, Processes
+from scanner.errors import ExitCode, Reason, Stopped, Unreadable
+from scanner.flow import Job
+from scanner.ledger import Ledger, RunAbout, now
+from scanner.model import (
+    Access,
+    Coverage,
+    Evidence,
+    Fact,
+    Outcome,
+    Reads,
+    Run,
+    Status,
+    Store,
+    Tri,
+    Unit,
+)
+from scanner.pipeline import LISTING, scan
+from scanner.progress import Quiet
+from scanner.tally import SliceResult
+from scanner.work import EvidenceTask, ScanTask
+
+STORE = Store("fake://s", "fake")
+ABOUT = RunAbout("0", "card", "d", "k", (), (STORE.uri,), {}, False)
+
+
+class Fake:
+    """A store whose units, and what happens to them, are in its list."""
+
+    kind = "fake"
+
+    def __init__(self, items: Sequence[str | Outcome | Unreadable], size: int = 100) -> None:
+        self.items, self.size = items, size
+
+    def connect(self, store: Store, seal_name: Callable[[str], str]) -> Fake:
+        if self.items and self.items[0] == "unreachable":
+            raise Unreadable(Reason.UNREACHABLE, "nobody answers")
+        return self
+
+    def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
+        for item in self.items:
+            if isinstance(item, Unreadable):
+                raise item
+            if isinstance(item, Outcome):
+                yield item
+            else:
+                yield Unit(STORE.uri, item, item, self.size, "v1")
+
+    def facts(self) -> tuple[Fact, ...]:
+        return (Fact("public-access", Tri.NO, "asked"),)
+
+    def access(self) -> Access:
+        return Access(public=Tri.NO)
+
+    def close(self) -> None:
+        pass
+
+
+def make(parts_seen: str = "") -> Callable[[Any], Any]:
+    """The task function: what a unit is called is what happens."""
+
+    def run(tasks: Any) -> Any:
+        if isinstance(tasks, EvidenceTask):
+            evidence = Evidence(tasks.kind, Coverage.COMPLETE, None, None, "whole")
+            return {STORE.uri: EvidenceResult(evidence, (Reads("someone", 3),))}
+        return [one(task) for task in tasks]
+
+    def one(task: ScanTask) -> SliceResult:
+        if task.unit.key.startswith("abort"):
+            os.abort()
+        if task.unit.key.startswith("hang"):
+            time.sleep(60)
+        if parts_seen:
+            with Path(parts_seen).open("a") as out:
+                out.write(f"{task.unit.key}:{task.part.index}\n")
+        end = task.unit.size if task.part.end is None else task.part.end
+        size = (end or 0) - task.part.start
+        return SliceResult(task.unit.id, task.part.index, True, size, size)
+
+    return run
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger.db", create=True)
+    ledger.begin("r", now(), ABOUT)
+    yield ledger
+    ledger.close()
+
+
+def job(fake: Fake, slice_bytes: int = 1 << 20, resumed: bool = False) -> Job:
+    window = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
+    return Job(
+        run="r",
+        stores=[STORE],
+        evidence=[EvidenceTask("fake-log", {}, (STORE,), window)],
+        kinds={"fake": fake},  # type: ignore[dict-item]  # only connect() is used
+        detectors={},
+        ignore=lambda store: lambda name, folder: False,
+        seal_name=str,
+        floor=0.3,
+        distinct_limit=10,
+        slice_bytes=slice_bytes,
+        resumed=resumed,
+    )
+
+
+def run(given: Job, executor: Executor, ledger: Ledger) -> Run:
+    scan(given, executor, ledger, Quiet(), lambda: None)
+    return assemble(ledger, ledger.run("r"))
+
+
+def test_a_worker_that_dies_or_hangs_costs_one_unit_also_out_of_a_batch(ledger: Ledger) -> None:
+    names = [f"u{i:02}" for i in range(40)]
+    names[7], names[20], names[33] = "abort-1", "hang", "abort-2"
+    pool = Processes(2, make, (), seconds=2)
+    document = run(job(Fake(names)), pool, ledger)
+    pool.close(now=True)
+    lost = {o.unit: o.reason for o in document.outcomes if o.status is not Status.SCANNED}
+    assert lost == {"abort-1": "worker-died", "abort-2": "worker-died", "hang": "timed-out"}
+    assert document.coverage.units == 40 and document.coverage.failed == 3
+
+
+def test_a_listing_that_breaks_off_keeps_what_came_before_and_says_so(ledger: Ledger) -> None:
+    denied = Outcome(STORE.uri, "folder", Status.FAILED, "access-denied")
+    items = ["a", denied, "b", Unreadable(Reason.THROTTLED, "slow down")]
+    document = run(job(Fake(items)), InProcess(make()), ledger)
+    found = {o.unit: (o.status, o.reason) for o in document.outcomes}
+    assert found == {
+        "a": (Status.SCANNED, None),
+        "b": (Status.SCANNED, None),
+        "folder": (Status.FAILED, "access-denied"),
+        LISTING: (Status.FAILED, "throttled"),
+    }
+    assert [fact.control for fact in document.stores[0].protection] == ["public-access"]
+
+
+def test_a_store_that_does_not_answer_is_one_failed_outcome(ledger: Ledger) -> None:
+    document = run(job(Fake(["unreachable"])), InProcess(make()), ledger)
+    (outcome,) = document.outcomes
+    assert (outcome.unit, outcome.reason) == (LISTING, "endpoint-unreachable")
+    assert document.stores[0].distinct_pans is None
+
+
+def test_evidence_is_joined_and_the_answer_follows(ledger: Ledger) -> None:
+    document = run(job(Fake(["a"])), InProcess(make()), ledger)
+    access = document.stores[0].access
+    assert (access.answer, access.did_read[0].reads) == ("read", 3)
+    assert access.public is Tri.NO
+
+
+@pytest.mark.parametrize("already", [[], [0], [1, 3], [0, 2], [0, 1, 2, 3, 4]])
+def test_a_resume_reads_only_the_slices_that_are_missing(
+    ledger: Ledger, tmp_path: Path, already: list[int]
+) -> None:
+    seen = tmp_path / "seen"
+    seen.touch()
+    fake = Fake(["big"], size=450)
+    (unit,) = fake.units(lambda name, folder: False)
+    assert isinstance(unit, Unit)
+    for index in already:
+        size = 50 if index == 4 else 100
+        ledger.put_slice("r", 0, "v1", SliceResult(unit.id, index, True, size, size))
+    document = run(job(fake, 100, resumed=True), InProcess(make(str(seen))), ledger)
+    (outcome,) = document.outcomes
+    assert (outcome.status, outcome.bytes) == (Status.SCANNED, 450)
+    read = [int(line.split(":")[1]) for line in seen.read_text().splitlines()]
+    if 0 in already:
+        assert sorted(read + already) == [0, 1, 2, 3, 4]
+    else:  # the first slice tells whether it can be cut at all: the rest counts for nothing
+        assert sorted(read) == [0, 1, 2, 3, 4]
+
+
+def test_stopping_keeps_what_came_back_and_a_resume_does_the_rest(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    names = [f"u{i:03}" for i in range(200)]
+    calls = iter([None] + [ExitCode.SIGTERM] * 1000)
+    with pytest.raises(Stopped) as stopped:
+        scan(
+            job(Fake(names)),
+            InProcess(make(str(seen))),
+            ledger,
+            Quiet(),
+            lambda: next(calls),
+        )
+    assert stopped.value.exit_code is ExitCode.SIGTERM
+    done = [outcome.unit for outcome, _ in ledger.outcomes("r", 0)]
+    assert 0 < len(done) < 200
+    seen.unlink()
+    document = run(job(Fake(names), resumed=True), InProcess(make(str(seen))), ledger)
+    assert document.coverage.scanned == 200
+    again = {line.split(":")[0] for line in seen.read_text().splitlines()}
+    assert again == set(names) - set(done)
