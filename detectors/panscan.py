@@ -49,6 +49,8 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
     """The PAN, and the track around it, if they are likely enough."""
     stripe = track.around(found.before, found.after)
     column = None if isinstance(hints, NoHints) else hints.field_name(found.start)
+    if found.groups and column is not None and _over_cells(found, column, hints):
+        return []
     if not found.luhn and stripe is None:
         name = name_of(found, column)
         if name is None or key_weight(name) < 4:
@@ -95,6 +97,11 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
     if score >= CONFIRMED and stripe is None:
         out += _code_beside(found, hints)
     return out
+
+
+def _over_cells(found: Candidate, column: str, hints: Hints) -> bool:
+    """Whether the groups of a number stand in several cells of a table: then they are none."""
+    return found.broken or hints.field_name(found.end - 1) != column
 
 
 _BY = rb"[\"']?[ ]?[|,;:/\t ][ ]?[\"']?"

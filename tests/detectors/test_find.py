@@ -156,6 +156,16 @@ def test_column_names_are_evidence() -> None:
     assert [table.data[m.start : m.end].decode() for m in found] == [number]
 
 
+def test_groups_in_several_cells_are_no_number() -> None:
+    row = [LIVE[i : i + 4] for i in range(0, 16, 4)]
+    assert detectors.find("\t".join(row).encode())  # nobody knows that these are columns
+    table = Table(list("abcd"), [row])
+    assert detectors.find(table.data, hints=table) == []
+    halves = [[LIVE[:8]], [LIVE[8:]]]
+    table = Table(["card"], halves)
+    assert detectors.find(table.data, hints=table) == []
+
+
 def test_codes_and_pin_blocks_by_column() -> None:
     rows = [["7", "123", "04AA11BB22CC33DD", "99"], ["8", "9876", "04AA11BB22CC33DE", "100"]]
     table = Table(["id", "CVV2", "pin_block", "zip"], rows)
