@@ -15,7 +15,7 @@ import numpy as np
 from detectors import encodings, fieldcount
 from detectors.encodings import Decoded
 from detectors.evidence import AHEAD, BACK, Candidate
-from detectors.iin import LONGEST, SHORTEST, brands
+from detectors.iin import LONGEST, NOT_LUHN, SHORTEST, brands
 from detectors.luhn import check_digit, valid
 from detectors.runs import (
     Bytes,
@@ -101,6 +101,8 @@ def in_one_piece(
         found.field = int(field[row])
         found.luhn = bool(good[row])
         if zero[row] and not good[row] and not stripe[row]:
+            if found.digits.endswith("0000"):
+                continue  # digits were blanked, not lost
             found.layout = "lost-digit"
             found.digits = found.digits[:15] + check_digit(found.digits[:15])
         yield found
@@ -128,7 +130,7 @@ def candidate(data: Bytes, start: int, end: int, layout: str) -> Candidate:
 def _may_lack_luhn(prefix: Places) -> Flags:
     """UnionPay, and the Maestro ranges of ``iin.NOT_LUHN``."""
     flags: Flags = (prefix >= 620000) & (prefix < 630000)
-    flags |= (prefix >= 501080) & (prefix <= 501082)
+    flags |= (prefix >= int(NOT_LUHN[0])) & (prefix <= int(NOT_LUHN[-1]))
     return flags
 
 
