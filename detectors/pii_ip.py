@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 
-V4 = rb"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"
-V6 = rb"[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]"
-V6_SHORT = rb"[0-9A-Fa-f]{2,4}::[0-9A-Fa-f]{1,4}\b"
+V4 = rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
+V6 = rb":[0-9A-Fa-f]{2,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:"
+V6_SHORT = rb"::"
 WORDS = (
     r"ip(?:v[46])?|clients?|remote|addr(?:ess(?:es)?)?|host|from|peer|src|source|x.?forwarded.?for"
     r"|login|visitor|user"
@@ -20,9 +20,9 @@ _VERSION = re.compile(r"(?:version|release|build|driver|firmware|ver|v)\W{0,3}\Z
 
 
 def four(data: bytes, end: int) -> tuple[int, int] | None:
-    """Span of the IPv4 address that ends at ``end``."""
-    for match in _FOUR.finditer(data, max(0, end - 15), end + 3):
-        if match.end() == end and (match.start() > end - 16):
+    """Span of the IPv4 address whose last part begins just in front of ``end``."""
+    for match in _FOUR.finditer(data, max(0, end - 13), end + 5):
+        if match.start() < end <= match.end():
             octets = match[0].split(b".")
             if all(int(o) < 256 and (o == b"0" or o[0] != 48) for o in octets):
                 return match.span()

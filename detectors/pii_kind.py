@@ -26,6 +26,8 @@ class Kind:
     """regular expression of the words, matched in lower-case text"""
     anchors: tuple[bytes, ...] = ()
     regions: tuple[str, ...] = ()
+    lead: str = ""
+    """words to look behind; without, ``words`` if the shape says too little"""
     chance: float = 1.0
     """share of made-up numbers of this shape that pass the test; 1 when there is no test"""
     test: Callable[[str], bool] | None = None
@@ -45,3 +47,11 @@ _R = rb"(?![A-Za-z0-9_\-/@#$%\\&=]|[.:][0-9]| [0-9])"
 def shape(body: bytes, flags: int = 0) -> re.Pattern[bytes]:
     """The whole of a value, with nothing beside it that would make it part of something else."""
     return re.compile(_L + rb"(?:" + body + rb")" + _R, flags)
+
+
+def leads(kind: Kind) -> str:
+    """Words to look behind for values that the anchors of a kind do not find."""
+    if kind.lead:
+        return kind.lead
+    weak = kind.alone < 0.8 or b"[0-9]{9}" in kind.shape.pattern
+    return kind.words if weak else ""

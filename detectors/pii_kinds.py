@@ -46,10 +46,11 @@ KINDS: tuple[Kind, ...] = (
         0.97,
         0.99,
         r"iban|bank\w*|account|wire|konto\w*|bic|swift",
-        (rb"\b[A-Za-z]{2}[0-9]{2} ?[A-Za-z0-9]{4} ?[A-Za-z0-9]{3}[A-Za-z0-9 ]",),
+        (rb"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4} ?[A-Z0-9]{3}[A-Z0-9 ]",),
         chance=0.01,
         test=checks.iban,
         fit=checks.iban_length,
+        lead="iban",
     ),
     Kind(
         "CRYPTO",
@@ -61,7 +62,7 @@ KINDS: tuple[Kind, ...] = (
         0.95,
         0.98,
         r"bitcoin|btc|wallet|crypto\w*",
-        (rb"\b[13][a-km-zA-HJ-NP-Z1-9]{25,34}\b", rb"\bbc1[a-z0-9]{25,59}\b"),
+        (rb"\b[13][a-km-zA-HJ-NP-Z1-9]{25,34}\b", rb"bc1[a-z0-9]{25}"),
         chance=0.001,
     ),
     Kind(

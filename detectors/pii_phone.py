@@ -10,8 +10,6 @@ NATIONAL = (
     rb"\b[0-9]{3}-[0-9]{3}-[0-9]{4}",
     rb"\b[0-9]{3}\.[0-9]{3}\.[0-9]{4}",
     rb"\b[0-9]{3} [0-9]{3}[ \-][0-9]{4}",
-    rb"\b0[0-9]{1,4} [0-9]{2,4} ?[0-9]{2,4} ?[0-9]{2}",  # a trunk prefix: 020 7946 0958
-    rb"\b0[0-9]{1,3}-[0-9]{6,8}\b",
 )
 WORDS = (
     r"phones?|tele(?:phone|fon|fax)?|tel|mobile|mobil|cell(?:phone)?|fax|call(?:ed|ing)?|whats.?app"
@@ -26,6 +24,8 @@ ANCHOR_WORDS = (
     rb"msisdn",
     rb"\bcall",
     rb"whats.?app",
+    rb"\banswer",
+    rb"\boffice",
 )
 _EXT = rb"(?:[ ,]{0,2}(?:x|ext\.?)[ ]?[0-9]{1,6})?"
 PLUS = re.compile(

@@ -12,7 +12,7 @@ from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, p
 from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
 from detectors.pii_fastpass import Anchor, FastPass
 from detectors.pii_found import Found, best, columns
-from detectors.pii_kind import Kind
+from detectors.pii_kind import Kind, leads
 from detectors.pii_kinds import KINDS
 from detectors.pii_settings import PiiSettings, settings, version
 
@@ -52,11 +52,11 @@ class Plan:
         ]
         for index, kind in enumerate(self.kinds):
             anchors += [Anchor(pattern, SHAPE + index) for pattern in kind.anchors]
-            if kind.words and (kind.alone < 0.8 or b"[0-9]{9}" in kind.shape.pattern):
+            if leads(kind):
                 # the end of a word is checked afterwards, and its tail may vary
-                words = kind.words.replace(r"\w*", "").encode()
+                words = leads(kind).replace(r"\w*", "").encode()
                 anchors.append(Anchor(rb"(?:\b|_)(?:" + words + rb")", WORD + index, caseless=True))
-                camel = [w.title().encode() for w in _WORD.findall(kind.words) if w.isalpha()]
+                camel = [w.title().encode() for w in _WORD.findall(leads(kind)) if w.isalpha()]
                 if camel:  # inside a name, as in userSsn
                     anchors.append(Anchor(rb"[a-z](?:" + b"|".join(camel) + rb")", WORD + index))
         self.fast = FastPass(anchors)
@@ -106,11 +106,11 @@ class PiiScan:
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         first, last = max(0, lo - MARGIN), min(len(data), hi + MARGIN)
         text = data if isinstance(data, bytes) else bytes(data)
-        hits = self.plan.fast.hits(text[first:last] if (first, last) != (0, len(text)) else text)
+        hits = self.plan.fast.hits(text)
         before = pii_presidio.time_outs()
         look = _Look(self, text, lo, hi, hints)
         for end, target in hits:
-            look.at(end + first, target)
+            look.at(end, target)
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before

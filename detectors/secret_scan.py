@@ -17,7 +17,6 @@ from detectors.secret_kinds import BEFORE_KEYWORD, KEYWORD, KEYWORDS, KINDS, Kin
 NAME = "secrets"
 LONGEST = 700
 """bytes looked at behind the start of a secret: less than what every buffer has (``base.AFTER``)"""
-MARGIN = 256
 _KEYWORD = 999
 _NAMED = ("password", "passwd", "pwd", "passphrase", "secret", "api key", "apikey", "access key")
 
@@ -38,14 +37,13 @@ class SecretScan:
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         text = data if isinstance(data, bytes) else bytes(data)
-        first, last = max(0, lo - MARGIN), min(len(text), hi + LONGEST)
         found: dict[tuple[int, int, str], Found] = {}
-        for end, target in _fast().hits(text[first:last]):
+        for end, target in _fast().hits(text):
             if target == _KEYWORD:
-                for one in _keyword(text, end + first):
+                for one in _keyword(text, end):
                     _keep(found, one)
             else:
-                for one in _kind(text, end + first, KINDS[target]):
+                for one in _kind(text, end, KINDS[target]):
                     _keep(found, one)
         for one in _columns(text, lo, hi, hints):
             _keep(found, one)
