@@ -14,8 +14,8 @@ from scanner.contracts import Chunk, Member
 from scanner.errors import Reason
 from scanner.model import Location, Problem, Slice
 from scanner.stores.postgres_catalogue import quote
-from scanner.stores.postgres_pieces import pieces
 from scanner.stores.postgres_session import Session
+from scanner.stores.sql_rows import pieces
 
 _HIDDEN = b"<insufficient privilege>"
 
@@ -207,7 +207,7 @@ def _large_objects(session: Session) -> Iterator[Member]:
     """One that the role may not read says so when it is opened."""
     for (oid,) in session.rows("SELECT oid::bigint FROM pg_largeobject_metadata m ORDER BY m.oid"):
         name = f"large object {oid}"
-        yield Member(name, None, partial(pieces, session, name, partial(_object, oid)))
+        yield Member(name, None, partial(pieces, session.raw, name, partial(_object, oid)))
 
 
 def _object(oid: int, start: int, size: int) -> str:

@@ -4,31 +4,26 @@ The server puts the rows of a range together into one text, since a message a ro
 more than the reading costs the server. A slice of the unit, ``start <= byte < end``, is the blocks
 that begin in it, so slices join up exactly and each can be read again alone.
 
-In the text fields are parted by ``\x1f\t`` and rows by ``\x1e\n``: what a detector sees is
-tab-separated lines, and tabs and line ends inside values do not confuse the naming of columns. NULL
-is empty. ``bytea`` is the bytes it holds, or a member when it begins like a format.
+The text is that of ``sql_rows``; NULL is empty, ``bytea`` is the bytes it holds, or a member when
+it begins like a format.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from scanner import formats
 from scanner.contracts import Chunk, Member, Source
 from scanner.errors import Reason, Unreadable
-from scanner.model import Location, Problem, Slice
+from scanner.model import Problem, Slice
 from scanner.stores import postgres_catalogue as catalogue
 from scanner.stores.postgres_catalogue import Column, Relation, quote
-from scanner.stores.postgres_pieces import pieces
 from scanner.stores.postgres_session import Session
+from scanner.stores.sql_rows import NEW_ROW, chunks, pieces, with_binary
 from scanner.windows import BEFORE
 
-NEW_FIELD, NEW_ROW = b"\x1f\t", b"\x1e\n"
 _NEW_FIELD, _NEW_ROW = r"E'\x1f\t'", r"E'\x1e\n'"
-_NO_SEPARATORS = bytes.maketrans(b"\x1e\x1f", b"  ")
 TARGET = 2 << 20
 """bytes of text a statement is meant to give"""
 _FIRST_BLOCKS, _MOST_BLOCKS = 32, 4096
@@ -36,14 +31,11 @@ LARGE = 8 << 20
 """a value above this is fetched in pieces"""
 _LARGE_NEEDS = 64 << 10
 """bytes of TOAST below which no value can be that large: it compresses 1:100 at most"""
-_PACKED = 32
 _GROUP = 40
 """arguments a call of ``concat``; a function takes a hundred at most"""
 _ROWS_AT_ONCE = 500
 _RANGES_SINCE = 140000
 """version of the server that finds a range of blocks without reading the whole table"""
-_KEY_LIMIT = 10**10
-"""a key from here on could be a card number, and is not told"""
 _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY, Reason.IO_ERROR))
 """faults of a range that may be those of a few blocks in it"""
 
@@ -114,7 +106,7 @@ class TableReader:
                 low, read = stop, True
                 continue
             yield from members
-            yield from self._chunk(lines, before)
+            yield from chunks(lines, before, self._names, self._key)
             before, low, read = lines[-BEFORE:], stop, True
             step = _next_step(step, len(lines))
 
@@ -164,17 +156,13 @@ class TableReader:
         """Rows with ``bytea`` in them, one by one."""
         lines: list[bytes] = []
         members: list[Member] = []
+        names = [column.name for column in self._binary]
         for number, (text, *rest) in enumerate(rows):
-            values = rest[: len(self._binary)]
-            place = rest[-1].decode() if len(rest) > len(values) else str(number)
-            shown = [text]
-            for column, value in zip(self._binary, values, strict=True):
-                if value and len(value) > _PACKED and formats.is_packed(value):
-                    name = f"{column.name}@{place}"
-                    members.append(Member(name, len(value), partial(_held, value, name)))
-                    value = b""
-                shown.append((value or b"").translate(_NO_SEPARATORS) + NEW_FIELD)
-            lines.append(b"".join(shown)[: -len(NEW_FIELD)] if self._binary else text)
+            values = rest[: len(names)]
+            place = rest[-1].decode() if len(rest) > len(names) else str(number)
+            line, opened = with_binary(text, values, names, place) if names else (text, [])
+            lines.append(line)
+            members += opened
         return (NEW_ROW.join(lines) + b"\n" if lines else b""), members
 
     # --- large values
@@ -198,7 +186,7 @@ class TableReader:
             value = f"convert_to({value}::text, 'UTF8')"
         rest = f"FROM {self._from()} WHERE ctid = '{place}'::tid"
         return pieces(
-            self._session, name, lambda start, size: f"substr({value}, {start + 1}, {size}) {rest}"
+            self._session.raw, name, lambda start, size: f"substr({value}, {start + 1}, {size}) {rest}"
         )
 
     # --- what cannot be read by block
@@ -211,40 +199,12 @@ class TableReader:
             for rows in self._session.stream(query, _ROWS_AT_ONCE):
                 lines, members = self._lines(rows)
                 yield from members
-                yield from self._chunk(lines, before)
+                yield from chunks(lines, before, self._names, self._key)
                 before, read = lines[-BEFORE:], True
         except Unreadable as fault:
             if not read:
                 raise
             yield Problem(fault.reason, fault.detail)
-
-    # --- places
-
-    def _chunk(self, lines: bytes, before: bytes) -> Iterator[Chunk]:
-        if not lines:
-            return
-        data, lo = before + lines, len(before)
-        names, key = self._names, self._key
-
-        def line_start(start: int) -> int:
-            found = data.rfind(NEW_ROW, lo, start)
-            return lo if found < 0 else found + len(NEW_ROW)
-
-        def field(start: int) -> str | None:
-            if start < lo:
-                return None
-            place = data.count(NEW_FIELD, line_start(start), start)
-            return names[place] if place < len(names) else None
-
-        def locate(start: int, end: int) -> Location:
-            row = None
-            if key is not None and start >= lo:
-                first = line_start(start)
-                last = data.find(NEW_ROW, first) % len(data)  # of the last row: its line end
-                row = _row(data[first:last].split(NEW_FIELD), key)
-            return Location(row=row, field=field(start))
-
-        yield Chunk(data, lo, len(data), locate, field, lines.count(b"\n"))
 
 
 def _over(column: Column) -> str:
@@ -259,15 +219,3 @@ def _over(column: Column) -> str:
 def _next_step(step: int, got: int) -> int:
     wanted = step * TARGET // max(got, TARGET // 4)
     return max(1, min(wanted, 2 * step, _MOST_BLOCKS))
-
-
-def _row(values: Sequence[bytes], key: int) -> int | None:
-    """The primary key where it is a whole number too short to be a card number."""
-    if key >= len(values) or not values[key].isdigit():
-        return None
-    number = int(values[key])
-    return number if number < _KEY_LIMIT else None
-
-
-def _held(value: bytes, name: str) -> Source:
-    return Source(io.BytesIO(value), name, len(value))
