@@ -1,0 +1,173 @@
+"""``python tools/bench_access.py``: CloudTrail events a second, from gzip on disk to the answer.
+
+On one core, on events made from a seed: files as delivered, every event a read of the store in
+question (the worst case: an event of something else costs less). Beside it, in turn and in the same
+run, the plain loop everybody writes: gzip, json.loads, count reads by principal.
+
+    python tools/bench_access.py --events 200000
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+# ruff: noqa: E402 - the tool runs from a checkout that is not installed
+from scanner.access.cloudtrail import EVIDENCE
+from scanner.contracts import Source
+from scanner.model import Store
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PER_FILE = 5_000
+ACCOUNT = "111122223333"
+
+
+def event(rng: random.Random, number: int, total: int) -> dict[str, Any]:
+    when = START + timedelta(days=30) * (number / total)
+    role = f"service-{rng.randrange(300)}"
+    session = f"i-{rng.randrange(20):017x}"
+    key = f"exports/2026/{rng.randrange(12):02}/part-{rng.randrange(200_000):06}.csv.gz"
+    agent = "[aws-sdk-java/2.20.26 Linux/5.10.16 OpenJDK_64-Bit_Server_VM/17.0.6+10-LTS]"
+    return {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": f"AROAEXAMPLE{role}:{session}",
+            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}",
+            "accountId": ACCOUNT,
+            "accessKeyId": f"ASIA{role[8:]:>06}{session[-6:]}",
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "principalId": f"AROAEXAMPLE{role}",
+                    "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}",
+                    "accountId": ACCOUNT,
+                    "userName": role,
+                },
+                "attributes": {"creationDate": "2026-01-01T00:00:00Z", "mfaAuthenticated": "false"},
+            },
+        },
+        "eventTime": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "GetObject",
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": f"10.0.{rng.randrange(256)}.{rng.randrange(256)}",
+        "userAgent": agent,
+        "requestParameters": {
+            "bucketName": "pay",
+            "Host": "pay.s3.eu-west-1.amazonaws.com",
+            "key": key,
+        },
+        "responseElements": None,
+        "additionalEventData": {
+            "SignatureVersion": "SigV4",
+            "CipherSuite": "TLS_AES_128_GCM_SHA256",
+            "bytesTransferredIn": 0,
+            "AuthenticationMethod": "AuthHeader",
+            "x-amz-id-2": f"{rng.getrandbits(380):x}",
+            "bytesTransferredOut": rng.randrange(1, 1 << 20),
+        },
+        "requestID": f"{rng.getrandbits(64):016X}",
+        "eventID": f"{rng.getrandbits(128):032x}",
+        "readOnly": True,
+        "resources": [
+            {"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::pay/{key}"},
+            {"accountId": ACCOUNT, "type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::pay"},
+        ],
+        "eventType": "AwsApiCall",
+        "managementEvent": False,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Data",
+        "tlsDetails": {
+            "tlsVersion": "TLSv1.3",
+            "cipherSuite": "TLS_AES_128_GCM_SHA256",
+            "clientProvidedHostHeader": "pay.s3.eu-west-1.amazonaws.com",
+        },
+    }
+
+
+def make(folder: Path, events: int) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, paths = random.Random(11), []
+    for first in range(0, events, PER_FILE):
+        path = folder / f"{first:09}.json.gz"
+        records = [event(rng, n, events) for n in range(first, min(events, first + PER_FILE))]
+        if not path.exists():
+            text = json.dumps({"Records": records}, separators=(",", ":"))
+            path.write_bytes(gzip.compress(text.encode(), 6))
+        paths.append(path)
+    return paths
+
+
+def ours(paths: list[Path]) -> int:
+    def open_files(uri: str) -> Iterator[tuple[str, Source]]:
+        for path in paths:
+            with path.open("rb") as file:
+                yield path.name, Source(file, path.name, path.stat().st_size)
+
+    window = (START, START + timedelta(days=31))
+    stores = [Store("s3://pay", "s3")]
+    found = EVIDENCE.collect({"uri": "x"}, open_files, stores, window, lambda name: name)
+    return sum(reads.reads or 0 for reads in found["s3://pay"].reads)
+
+
+def plain(paths: list[Path]) -> int:
+    counts: Counter[str] = Counter()
+    for path in paths:
+        with gzip.open(path) as file:
+            for record in json.load(file)["Records"]:
+                if record["eventName"] == "GetObject":
+                    counts[record["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"]] += 1
+    return counts.total()
+
+
+def timed(task: Callable[[list[Path]], int], paths: list[Path]) -> tuple[float, int]:
+    start = time.process_time()
+    count = task(paths)
+    return time.process_time() - start, count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=ROOT / "bench-out")
+    given = parser.parse_args()
+    os.environ["TZ"] = "UTC"
+    paths = make(given.folder / f"cloudtrail-{given.events}", given.events)
+    size = sum(path.stat().st_size for path in paths)
+    print(f"{given.events:,} events in {len(paths)} files, {size / 1e6:.1f} MB packed; one core")
+    times: dict[str, list[float]] = {"cardtrail": [], "gzip + json": []}
+    for _ in range(given.rounds):
+        for name, task in (("cardtrail", ours), ("gzip + json", plain)):
+            seconds, count = timed(task, paths)
+            if count != given.events:
+                sys.exit(f"{name}: {count:,} reads counted, expected {given.events:,}")
+            times[name].append(seconds)
+    for name, seconds in times.items():
+        middle = statistics.median(seconds)
+        print(
+            f"  {name:12} {middle:7.2f} s of processor time  {given.events / middle:9,.0f} events/s"
+        )
+    ratio = statistics.median(times["gzip + json"]) / statistics.median(times["cardtrail"])
+    print(f"  {ratio:.1f} times the plain loop")
+
+
+if __name__ == "__main__":
+    main()
