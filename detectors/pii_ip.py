@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 V4 = rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
 V6 = rb":[0-9A-Fa-f]{2,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:"
@@ -51,14 +52,20 @@ def six(data: bytes, end: int) -> tuple[int, int] | None:
 
 def probability(text: str, front: str, near: bool, line_start: bool) -> float:
     """``front`` is the text before it, plain. A private address names no one outside."""
-    address = ipaddress.ip_address(text)
     if _VERSION.search(front):
         return 0.1
-    if address.is_loopback or address.is_unspecified or address.is_multicast:
+    reach = _reach(text)
+    if reach == "nowhere" or text.endswith((".0", ".255")):
         return 0.1
-    if text.endswith((".0", ".255")):
-        return 0.2
-    named = near or line_start
-    if not address.is_global:
+    if reach == "inside":
         return 0.8 if near else 0.25
-    return 0.9 if named else 0.55
+    return 0.9 if near or line_start else 0.55
+
+
+@lru_cache(4096)
+def _reach(text: str) -> str:
+    """``nowhere`` (loopback, multicast), ``inside`` (private, reserved) or ``world``."""
+    address = ipaddress.ip_address(text)
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return "nowhere"
+    return "world" if address.is_global else "inside"

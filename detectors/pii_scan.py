@@ -20,8 +20,6 @@ NAME = "pii"
 EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD = range(6)
 SHAPE, WORD = 100, 1000
 """targets of the fast pass: ``SHAPE + i`` is the shape of kind i, ``WORD + i`` one of its words"""
-COUNTABLE = ("EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS")
-"""entities on which no field votes, so that a confirmed value can be counted without a place"""
 AHEAD = 72
 """bytes behind a word in which its number stands"""
 MARGIN = 256
@@ -86,7 +84,7 @@ class PiiScan:
         self.counts: dict[int, FieldCounts] = {}
         self._time_outs = 0
         self.listed: Counter[str] = Counter()
-        self.counted: Counter[str] = Counter()
+        self.counted: Counter[tuple[str, int, float]] = Counter()
         self.dense: set[str] = set()
 
     def fields(self) -> Mapping[int, FieldCounts]:
@@ -98,9 +96,9 @@ class PiiScan:
             return ()
         return (f"{self._time_outs} patterns of Presidio timed out: what they look for is unknown",)
 
-    def more(self) -> Mapping[str, int]:
-        """By entity: values that the exact test confirmed beyond those that were listed
-        (``PiiSettings.list_at_most``). They are in no ``Match``."""
+    def more(self) -> Mapping[tuple[str, int, float], int]:
+        """By entity, field and score: how many values the exact test confirmed beyond those that
+        were listed (``PiiSettings.list_at_most``). They are in no ``Match``; ``settle`` applies."""
         return self.counted
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
@@ -187,23 +185,25 @@ class _Look:
                 return
             value, end = value[:size], start + size
         name = self._hints.field_name(start)
-        near = self._near(start, end, kind.words, name)
+        counted = kind.entity in self._dense and kind.test is not None and kind.alone >= CONFIRMED
+        near = "" if counted else self._near(start, end, kind.words, name)
         score = kind.near if near else kind.alone
-        if not near and _weak(value) and kind.alone < 0.9:
-            score = 0.0
+        if not near and kind.alone < 0.9 and _weak(value):
+            return
         if not score:
             return
-        field = 0
         passed = self._passes(value, start, end, kind, index)
+        field = 0
         if kind.chance < 1:
             field = pii_view.field(kind.entity, self._data, start, name)
             if self._lo <= start < self._hi:
                 counts = self._counts.setdefault(field, FieldCounts())
                 counts.seen += 1
                 counts.luhn += passed
-        if passed:
-            why = (near,) if near else ()
-            self._keep(Found(start, end, kind.entity, score, why, field))
+        if passed and counted:
+            self._count(start, kind.entity, field, score)
+        elif passed:
+            self._keep(Found(start, end, kind.entity, score, (near,) if near else (), field))
 
     def _passes(self, value: str, start: int, end: int, kind: Kind, index: int) -> bool:
         if kind.test is not None:
@@ -239,14 +239,14 @@ class _Look:
         old = self._found.get(key)
         if old is None or old.score < found.score:
             self._found[key] = found
-        if old is None and found.entity in COUNTABLE and self._lo <= found.start < self._hi:
+        if old is None and self._plan.limit is not None and self._lo <= found.start < self._hi:
             self._listed[found.entity] += 1
-            if self._plan.limit is not None and self._listed[found.entity] >= self._plan.limit:
+            if self._listed[found.entity] >= self._plan.limit:
                 self._dense.add(found.entity)
 
-    def _count(self, start: int, entity: str) -> None:
+    def _count(self, start: int, entity: str, field: int, score: float) -> None:
         if self._lo <= start < self._hi:
-            self._more[entity] += 1
+            self._more[entity, field, score] += 1
 
     # --- e-mail, telephone, IP
 
@@ -260,7 +260,7 @@ class _Look:
         if state is None:
             return
         if score >= CONFIRMED and state is State.CLEAR and "EMAIL_ADDRESS" in self._dense:
-            self._count(span[0], "EMAIL_ADDRESS")
+            self._count(span[0], "EMAIL_ADDRESS", 0, score)
         else:
             self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0, state))
 
@@ -281,7 +281,7 @@ class _Look:
             return
         strict = international or pii_phone.strict(raw, number, self._plan.phones)
         if strict and "PHONE_NUMBER" in self._dense:
-            self._count(start, "PHONE_NUMBER")
+            self._count(start, "PHONE_NUMBER", 0, 0.87)
             return
         name = self._hints.field_name(start)
         near = self._near(start, end, pii_phone.WORDS, name)
@@ -307,7 +307,7 @@ class _Look:
         front = pii_view.before(self._data, start)
         score = pii_ip.probability(text, front, bool(near), begins)
         if score >= CONFIRMED and "IP_ADDRESS" in self._dense:
-            self._count(start, "IP_ADDRESS")
+            self._count(start, "IP_ADDRESS", 0, score)
         elif score >= 0.3:
             self._keep(Found(start, end, "IP_ADDRESS", score, (near,) if near else (), 0))
 

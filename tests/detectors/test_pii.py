@@ -303,7 +303,8 @@ def test_regions(default_settings: object) -> None:
 def test_dense_values_are_counted(default_settings: object) -> None:
     """Listed and counted ones together are what is there."""
     lines = [
-        f"u{i}@mail{i % 7}.cardtrail.org (415) 555-{i:04} ip 9.8.{i % 250}.7" for i in range(400)
+        f"u{i}@mail{i % 7}.cardtrail.org (415) 555-{i:04} ip 9.8.{i % 250}.7 s {i + 130}-45-6789"
+        for i in range(400)
     ]
     data = "\n".join(lines).encode()
     configure(PiiSettings(list_at_most=100))
@@ -312,9 +313,16 @@ def test_dense_values_are_counted(default_settings: object) -> None:
         hi = min(lo + 2048, len(data))
         listed.update(match.entity for match in scan.find(data, lo, hi, NoHints()))
     assert isinstance(scan, PiiScan)
+    counted = Counter[str]()
+    for (entity, field, score), count in scan.more().items():
+        assert (field > 0) == (entity == "US_SSN")
+        assert score >= CONFIRMED
+        counted[entity] += count
     for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS"):
-        assert 100 <= listed[entity] < 200
-        assert listed[entity] + scan.more()[entity] == 400
+        assert listed[entity] == 100
+        assert counted[entity] == 300
+    assert listed["US_SSN"] == 100
+    assert counted["US_SSN"] == 300
 
 
 def test_patterns_of_the_user(default_settings: object) -> None:
