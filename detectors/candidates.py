@@ -17,7 +17,7 @@ from detectors.evidence import AHEAD, BACK, Candidate
 from detectors.iin import SHORTEST
 from detectors.layouts import Grouped, grouped
 from detectors.onepiece import FEW, Window, candidate, in_decoded, in_one_piece, not_ids
-from detectors.runs import PIECE, Bytes, Frame, Prefilter, tokens
+from detectors.runs import Bytes, Frame, Prefilter, tokens
 
 SPILL = 160
 """bytes: more than a track is long, or a code stands behind its PAN"""
@@ -51,9 +51,9 @@ class Finder:
             if at >= until:
                 yield from _escaped(data, at, window)
                 until = at + encodings.STEP
-        if seen.nul:
-            yield from self._wide(data, window)
-        if seen.high:
+        for begin, end in seen.wide:
+            yield from self._wide(data, begin, end, window.clipped(begin, end))
+        if seen.mainframe:
             yield from self._mainframe(data, window)
 
     def _text(
@@ -82,32 +82,29 @@ class Finder:
                     yield from _escaped(data, at, window)
                     until = at + encodings.STEP
 
-    def _wide(self, data: Bytes, window: Window) -> Iterator[Candidate]:
-        for begin in range(window.first, window.last, PIECE):
-            end = min(begin + PIECE, window.last)
-            first, last = max(0, begin - BEFORE), min(len(data), end + AFTER)
-            part = data[first:last]
-            for name, phase in encodings.wide_phases(part):
-                self._narrow = self._narrow or Prefilter()
-                text = encodings.narrow(part, name, phase)
-                base = first + phase
-                # ASCII in UTF-16-LE is UTF-16-BE from the byte before on. It is read once, as
-                # pairs of a digit and what follows, wherever the stream was cut.
-                counter = self.counter if name == "utf-16-le" else fieldcount.Counter()
-                here = window.clipped(begin, end).moved(base, 2)
-                inner = self._text(self._narrow, text, here, counter)
-                for found in inner:
-                    if found.layout in ("plain", "grouped", "broken"):
-                        found.start = base + 2 * found.start
-                        found.end = base + 2 * found.end
-                        if data[found.start + (name == "utf-16-le") : found.end : 2].any():
-                            found.layout = name
-                        elif name == "utf-16-le":
-                            found.layout = "utf-16"
-                        else:
-                            continue
-                        _wide_context(data, found, found.layout)
-                        yield found
+    def _wide(self, data: Bytes, begin: int, end: int, window: Window) -> Iterator[Candidate]:
+        """Numbers in UTF-16 in one piece."""
+        first, last = max(0, begin - BEFORE), min(len(data), end + AFTER)
+        part = data[first:last]
+        for name, phase in encodings.wide_phases(part):
+            self._narrow = self._narrow or Prefilter()
+            text = encodings.narrow(part, name, phase)
+            base = first + phase
+            # ASCII in UTF-16-LE is UTF-16-BE from the byte before on. It is read once, as pairs of
+            # a digit and what follows, wherever the stream was cut.
+            counter = self.counter if name == "utf-16-le" else fieldcount.Counter()
+            for found in self._text(self._narrow, text, window.moved(base, 2), counter):
+                if found.layout not in ("plain", "grouped", "broken"):
+                    continue
+                found.start, found.end = base + 2 * found.start, base + 2 * found.end
+                if data[found.start + (name == "utf-16-le") : found.end : 2].any():
+                    found.layout = name
+                elif name == "utf-16-le":
+                    found.layout = "utf-16"
+                else:
+                    continue
+                _wide_context(data, found, found.layout)
+                yield found
 
     def _mainframe(self, data: Bytes, window: Window) -> Iterator[Candidate]:
         self._ebcdic = self._ebcdic or Prefilter(0xF0)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detectors.iin import SHORTEST
 from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
 
 _MARGIN = 64
@@ -38,11 +39,12 @@ class Decoded(NamedTuple):
 
 
 class Signs(NamedTuple):
-    """What one pass saw: whether there are NUL and high bytes, and where base64 of digits or
-    digits of other scripts may begin."""
+    """What one pass saw: pieces with enough NUL bytes for a number in UTF-16, whether there are
+    enough bytes that are digits in EBCDIC, and where base64 of digits or digits of other scripts
+    may begin."""
 
-    nul: bool
-    high: bool
+    wide: list[tuple[int, int]]
+    mainframe: bool
     base64: list[int]
     script: list[int]
 
@@ -61,18 +63,21 @@ class SignFinder:
 
     def signs(self, data: Bytes) -> Signs:
         """One pass over ``data`` in pieces that stay in cache."""
-        nul = high = False
+        wide: list[tuple[int, int]] = []
+        mainframe = False
         quads: list[int] = []
         script: list[int] = []
         for begin, end in parts(0, len(data), PIECE):
             piece = data[begin : end + _MARGIN]
             quads.extend((self._base64_digits(piece) + begin).tolist())
             if int(piece.view(np.int8).min()) <= 0:  # one look for both NUL and high bytes
-                nul = nul or bool((piece == 0).any())
+                if np.count_nonzero(piece == 0) >= SHORTEST - 1:
+                    wide.append((begin, end))
                 if int(piece.max()) >= 0x80:
-                    high = True
+                    digits = np.count_nonzero((piece - np.uint8(0xF0)) < 10)
+                    mainframe = mainframe or int(digits) >= SHORTEST
                     script.extend((_script_digits(piece) + begin).tolist())
-        return Signs(nul, high, _leaders(quads, 4), _leaders(script, 12))
+        return Signs(wide, mainframe, _leaders(quads, 4), _leaders(script, 12))
 
     def _base64_digits(self, piece: Bytes) -> Places:
         """Where three base64 quads in a row each stand for three digits."""

@@ -5,44 +5,48 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
-from detectors.runs import PIECE, Bytes, Flags, Places, parts
+from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
 
 _LOOK = 64
 _DIGIT = np.isin(np.arange(256), list(b"0123456789"))
-
-
-def places(data: Buffer) -> list[int]:
-    """Offsets at which four mask characters in a row begin (``*``, ``x``, ``X``, ``#`` or bullets)
-    and a digit stands within 32 bytes behind: without one nothing of a number is left."""
-    if len(data) < 12:
-        return []
-    array = np.frombuffer(data, np.uint8)
-    out: list[int] = []
-    for begin, end in parts(0, len(array), PIECE):
-        piece = array[begin : end + _LOOK]
-        if len(piece) >= 12:
-            out.extend((_in_piece(piece) + begin).tolist())
-    return sorted(set(out))
-
-
 _PAIRS = tuple(char * 0x0101 for char in b"*xX#")
 _BULLET = 0x80E2  # the first two of its three bytes
 
 
-def _in_piece(piece: Bytes) -> Places:
-    # four in a row hold an aligned pair, whatever they begin at: half the bytes to compare
-    pairs = piece[: len(piece) & ~1].view("<u2")
-    found = [np.empty(0, np.int64)]
-    if any((pairs == pair).any() for pair in _PAIRS):
-        lower = piece | np.uint8(32)  # * and # have the bit that makes letters small already
-        mask = (lower == 120) | (piece == 42) | (piece == 35)
-        two = mask[:-1] & mask[1:]
-        found.append(_starts(piece, two[:-2] & two[2:]))
-    if (pairs == _BULLET).any():
-        bullet = (piece[:-2] == 0xE2) & (piece[2:] == 0xA2)
-        rows = bullet[:-9] & bullet[3:-6] & bullet[6:-3] & bullet[9:]
-        found.append(_starts(piece, rows))
-    return np.concatenate(found)
+class MaskFinder:
+    """The pass over every byte, with its scratch array. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._equal = np.empty((PIECE + REST + _LOOK) // 2, np.bool_)
+
+    def places(self, data: Buffer) -> list[int]:
+        """Offsets at which four mask characters in a row begin (``*``, ``x``, ``X``, ``#`` or
+        bullets) and a digit stands within 32 bytes: without one nothing of a number is left."""
+        if len(data) < 12:
+            return []
+        array = np.frombuffer(data, np.uint8)
+        out: list[int] = []
+        for begin, end in parts(0, len(array), PIECE):
+            piece = array[begin : end + _LOOK]
+            if len(piece) >= 12:
+                out.extend((self._in_piece(piece) + begin).tolist())
+        return sorted(set(out))
+
+    def _in_piece(self, piece: Bytes) -> Places:
+        # four in a row hold an aligned pair, whatever they begin at: half the bytes to compare
+        pairs = piece[: len(piece) & ~1].view("<u2")
+        equal = self._equal[: len(pairs)]
+        found = [np.empty(0, np.int64)]
+        if any(np.equal(pairs, pair, out=equal).any() for pair in _PAIRS):
+            lower = piece | np.uint8(32)  # * and # have the bit that makes letters small already
+            mask = (lower == 120) | (piece == 42) | (piece == 35)
+            two = mask[:-1] & mask[1:]
+            found.append(_starts(piece, two[:-2] & two[2:]))
+        if np.equal(pairs, _BULLET, out=equal).any():
+            bullet = (piece[:-2] == 0xE2) & (piece[2:] == 0xA2)
+            rows = bullet[:-9] & bullet[3:-6] & bullet[6:-3] & bullet[9:]
+            found.append(_starts(piece, rows))
+        return np.concatenate(found)
 
 
 def _starts(piece: Bytes, rows: Flags) -> Places:

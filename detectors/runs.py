@@ -30,7 +30,7 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 
 PIECE = 128 * 1024
 """bytes the prefilter takes at a time: with its scratch they stay in the second-level cache"""
-BLOCK = 2 * PIECE
+BLOCK = 4 * PIECE
 """bytes that are worked on together once something in them is hot"""
 REST = 8 * 1024
 """what is left over at the end of a buffer is taken along with the last piece up to this size"""
@@ -96,6 +96,9 @@ class Prefilter:
         self._digit, self._pair, self._four, self._start = (
             np.zeros(size, np.bool_) for _ in range(4)
         )
+        self._begins, self._full, self._soon, self._near = (
+            np.zeros(size // 4, np.bool_) for _ in range(4)
+        )
         self._frame: Frame | None = None
 
     def frames(self, data: Bytes) -> Iterator[Frame]:
@@ -143,17 +146,17 @@ class Prefilter:
         end = (n + 3) & ~3
         start[n - 3 : end] = four[n - 3 : end] = False
         starts = start[:end].view(np.uint32)
-        begins = starts != 0
-        full = four[:end].view(np.uint32) == 0x01010101
-        cells = len(begins)
-        hot = begins
+        cells = len(starts)
+        begins = np.not_equal(starts, 0, out=self._begins[:cells])
         if cells > 8:
-            soon = begins[1:-1] | begins[2:]
-            near = soon[: cells - 5] | soon[2 : cells - 3]
+            full = self._full[:cells]
+            np.equal(four[:end].view(np.uint32), 0x01010101, out=full)
+            soon = np.logical_or(begins[1:-1], begins[2:], out=self._soon[: cells - 2])
+            near = self._near[: cells - 5]
+            np.logical_or(soon[: cells - 5], soon[2 : cells - 3], out=near)
             near |= full[1 : cells - 4]
-            hot = begins.copy()  # the last cells cannot see far enough: they stay
-            hot[: cells - 5] &= near
-        at = hot[: (size + 3) // 4].nonzero()[0]
+            begins[: cells - 5] &= near  # the last cells cannot see far enough: they stay
+        at = begins[: (size + 3) // 4].nonzero()[0]
         if not len(at):
             return None
         places: Places = at * 4 + (np.bitwise_count(starts[at] - np.uint32(1)) >> 3)

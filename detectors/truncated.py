@@ -47,16 +47,17 @@ def _parts(text: bytes) -> tuple[str, int, str]:
 
 class _TruncatedScan:
     def __init__(self) -> None:
+        from detectors.masks import MaskFinder
+
         self._prover = Prover()
+        self._masks = MaskFinder()
 
     def fields(self) -> Mapping[int, FieldCounts]:
         return {}
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
-        from detectors.masks import places
-
         found: dict[tuple[int, int], Match] = {}
-        for at in places(data):
+        for at in self._masks.places(data):
             first = max(0, at - _BACK)
             window = bytes(data[first : at + _AHEAD])
             for hit in _MASKED.finditer(window):
