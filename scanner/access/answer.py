@@ -31,15 +31,16 @@ class Question:
     since: datetime | None = None
     """the first record of any kind within reach: before it nothing is known of anybody"""
 
-    @property
-    def reach(self) -> datetime:
-        """From here on records count for the rules, from the window on they count."""
-        return self.window[0] - timedelta(days=self.limits.reach)
+    _reach: datetime = field(init=False)
+    """from here on records count for the rules, from the window on they count"""
+
+    def __post_init__(self) -> None:
+        self._reach = self.window[0] - timedelta(days=self.limits.reach)
 
     def place(self, when: datetime) -> bool | None:
         """True in the window, False in the time before it that is history, None elsewhere. Notes
         how far back the evidence goes."""
-        if not self.reach <= when <= self.window[1]:
+        if not self._reach <= when <= self.window[1]:
             return None
         if self.since is None or when < self.since:
             self.since = when
@@ -140,7 +141,7 @@ def _alarms(people: People, asked: Question, units: int | None) -> dict[_Key, li
     unless each is a person's."""
     actors: dict[_Key, list[tuple[_Key, Person]]] = {}
     for principal, session, person in people:
-        if principal == People.OTHERS:
+        if person.mixed:
             continue  # many: their past is nobody's
         own = session if identity.sessions_are_people(principal) else ""
         actors.setdefault((principal, own), []).append(((principal, session), person))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scanner.access import tally
@@ -66,10 +66,9 @@ class Places:
                 self.all.append(place)
                 self._by_bucket.setdefault(bucket, []).append(place)
 
-    def of(self, bucket: str, key: str | None) -> Iterator[Place]:
-        for place in self._by_bucket.get(bucket, ()):
-            if place.holds(key):
-                yield place
+    def of(self, bucket: str) -> Sequence[Place]:
+        """The stores that are this bucket or a part of it."""
+        return self._by_bucket.get(bucket, ())
 
     def __contains__(self, bucket: str) -> bool:
         return bucket in self._by_bucket

@@ -7,7 +7,7 @@ sizes, not of content: they are no reads. Every event counts once, however often
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from scanner.access import coverage, identity, rules, tally
 from scanner.access.answer import Question, answer, question
 from scanner.access.buckets import Place, Places
-from scanner.access.cloudtrail_files import Event, Notes, events
+from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
 from scanner.errors import Unreadable
@@ -25,8 +25,7 @@ from scanner.model import Store
 READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _LISTINGS = frozenset({"ListObjects", "ListObjectVersions"})
-_ASKING = frozenset({"HeadObject", "GetObjectAttributes"})
-_METADATA = _LISTINGS | _ASKING
+_METADATA = _LISTINGS | {"HeadObject", "GetObjectAttributes"}
 _64_BITS = (1 << 64) - 1
 _DENIED = frozenset(
     {
@@ -81,6 +80,8 @@ class _Collector:
         self._seen = {place.store.uri: coverage.Seen() for place in self.places.all}
         self._asked = asked
         self._ids = tally.Seen()
+        self._callers = identity.Callers()
+        self._knows_cards = any(known.cards for known in asked.known.values())
         self._notes = Notes()
         self._files = coverage.Files(asked.window)
 
@@ -104,31 +105,30 @@ class _Collector:
         when = _time(event.event_time)
         if when is None:
             return False
-        inside = self._asked.place(when)
+        inside, data = self._asked.place(when), is_data(event)
         if inside:
-            self._files.saw(when, is_data(event))
+            self._files.saw(when, data)
         else:
             self._files.outside.add(when)
-        if event.source == "cloudtrail.amazonaws.com":
-            if inside:
+        if event.source != "s3.amazonaws.com" or inside is None or not data:
+            if inside and event.source == "cloudtrail.amazonaws.com":
                 self._files.control(event, when)
             return True
-        if event.source != "s3.amazonaws.com" or inside is None or not is_data(event):
+        found = object_of(event)
+        if found is None:
             return True
-        touched = [
-            (place, key)
-            for bucket, key in objects_of(event)
-            for place in self.places.of(bucket, key)
-        ]
+        bucket, key = found
+        touched = self.places.of(bucket)
         if not touched:
             return True
         event_id = event.shared_event_id or event.event_id
-        who = identity.caller(event.identity)
+        who = self._callers.of(event.identity)
         if not isinstance(event_id, str) or who is None:
-            return False
+            return not any(place.holds(key) for place in touched)
         if self._ids.first_time(hash(event_id) & _64_BITS):
-            for place, key in touched:
-                self._count(place, key, event, who, when, inside)
+            for place in touched:
+                if not place.prefix or place.holds(key):
+                    self._count(place, key, event, who, when, inside)
         return True
 
     def _count(
@@ -140,17 +140,18 @@ class _Collector:
         when: datetime,
         inside: bool,
     ) -> None:
-        copy = event.name in COPIES
-        read = copy or event.name in READS
+        name = event.name
+        copy = name in COPIES
+        read = copy or name in READS
         seen = self._seen[place.store.uri]
         if inside:
-            seen.event(when, reading=read or event.name in _METADATA)
-        if not read and event.name not in _METADATA:
-            return
-        denied = event.error in _DENIED if isinstance(event.error, str) else False
-        if event.error and not denied:
-            return
-        if not denied and event.name in _ASKING:
+            seen.event(when, read or name in _METADATA)
+        denied = False
+        if event.error:
+            denied = isinstance(event.error, str) and event.error in _DENIED
+            if not denied or not (read or name in _METADATA):
+                return
+        elif not read and name not in _LISTINGS:
             return
         person = place.people.get(who.principal, who.session)
         if denied:
@@ -158,23 +159,18 @@ class _Collector:
         elif not read:
             person.list(when)
             return
+        elif key is None:
+            person.read(when, inside, None, None if copy else _bytes(event))
         else:
-            hashed = None if key is None else tally.hash64(key)
-            card = (
-                key is not None and hashed is not None and place.has_cards(key, hashed, self._asked)
-            )
+            hashed = tally.hash64(key)
+            card = self._knows_cards and place.has_cards(key, hashed, self._asked)
             # what a copy sends back is its own answer, not the object
-            sent = None if copy else _bytes(event)
-            person.read(when, inside, hashed, sent, card=card)
-            if inside:
+            person.read(when, inside, hashed, None if copy else _bytes(event), None, card)
+        if inside:
+            if read and not denied:
                 seen.copies += copy
                 seen.nameless += key is None and bool(place.prefix)
-        if not inside:
-            return
-        person.anonymous = person.anonymous or who.anonymous
-        owner = _owner(event, place.bucket)
-        if who.account and owner and who.account != owner and not who.service:
-            person.foreign = who.account
+            _look_at(person, who, event, place.bucket)
 
     def result(self, place: Place, trail: Trail | None) -> EvidenceResult:
         found = answer(place.people, self._asked, place.store.uri)
@@ -202,58 +198,60 @@ def is_data(event: Event) -> bool:
     return event.source == "s3.amazonaws.com" and event.name in READS | COPIES | _METADATA
 
 
-def objects_of(event: Event) -> Iterator[tuple[str, str | None]]:
-    """(bucket, key) of what an event reads or asks about, each once; for a copy its source."""
-    parameters = event.parameters if isinstance(event.parameters, dict) else {}
+def object_of(event: Event) -> tuple[str, str | None] | None:
+    """Bucket and key of what an event reads or asks about, for a copy of its source. A write has
+    no key here: it tells that the bucket's events are recorded at all."""
+    parameters = event.parameters
+    if parameters is None:
+        return None
     if event.name in COPIES:
-        source = parameters.get("x-amz-copy-source")
+        source = parameters.source
         if isinstance(source, list) and source:
             source = source[0]
-        if isinstance(source, str):
-            path = unquote(source.partition("?versionId=")[0]).removeprefix("/")
-            bucket, _, copied = path.partition("/")
-            yield _bucket_name(bucket, event), copied or None
-        return
-    if event.name not in READS and event.name not in _METADATA:
-        # a write tells that the bucket's events are recorded at all
-        name = parameters.get("bucketName")
-        if isinstance(name, str):
-            yield name, None
-        return
-    name, key = parameters.get("bucketName"), parameters.get("key")
-    if isinstance(name, str):
-        yield _bucket_name(name, event), key if isinstance(key, str) else None
+        if not isinstance(source, str):
+            return None
+        path = unquote(source.partition("?versionId=")[0]).removeprefix("/")
+        bucket, _, copied = path.partition("/")
+        return _bucket_name(bucket, event), copied or None
+    bucket, key = parameters.bucket, parameters.key
+    if not isinstance(bucket, str):
+        return None
+    if event.name in READS or event.name in _METADATA:
+        return _bucket_name(bucket, event), key if isinstance(key, str) else None
+    return bucket, None
 
 
 def _bucket_name(bucket: str, event: Event) -> str:
     """The bucket itself where the call came through an access point, which the resources tell."""
     if not (bucket.startswith("arn:") or bucket.endswith("-s3alias")):
         return bucket
-    for arn in _resources(event, "AWS::S3::Object"):
-        return arn.partition(":::")[2].partition("/")[0]
+    for resource in resources_of(event):
+        if resource.kind == "AWS::S3::Object":
+            arn = resource.arn or resource.prefix
+            if isinstance(arn, str) and ":::" in arn:
+                return arn.partition(":::")[2].partition("/")[0]
     return bucket
 
 
-def _resources(event: Event, kind: str) -> Iterator[str]:
-    for resource in event.resources if isinstance(event.resources, list) else ():
-        if isinstance(resource, dict) and resource.get("type") == kind:
-            arn = resource.get("ARN") or resource.get("ARNPrefix")
-            if isinstance(arn, str) and ":::" in arn:
-                yield arn
-
-
-def _owner(event: Event, bucket: str) -> str | None:
-    """The account of the bucket; the trail's own account if the record does not tell."""
-    for resource in event.resources if isinstance(event.resources, list) else ():
+def _look_at(person: tally.Person, who: identity.Caller, event: Event, bucket: str) -> None:
+    """Notes callers from nowhere and from other accounts than the bucket's; the trail's own account
+    stands for that where the record does not tell."""
+    if who.anonymous:
+        person.anonymous = True
+    if person.judged or who.account is None or who.service:
+        return
+    owner = event.recipient
+    for resource in resources_of(event):
         if (
-            isinstance(resource, dict)
-            and resource.get("type") == "AWS::S3::Bucket"
-            and isinstance(resource.get("ARN"), str)
-            and resource["ARN"].endswith(f":::{bucket}")
-            and isinstance(resource.get("accountId"), str)
+            resource.kind == "AWS::S3::Bucket"
+            and isinstance(resource.account, str)
+            and isinstance(resource.arn, str)
+            and resource.arn.endswith(f":::{bucket}")
         ):
-            return str(resource["accountId"])
-    return event.recipient if isinstance(event.recipient, str) else None
+            owner = resource.account
+            person.judged = not person.mixed  # neither its account nor the bucket's will change
+    if isinstance(owner, str) and owner != who.account:
+        person.foreign = who.account
 
 
 def _time(value: Any) -> datetime | None:
@@ -263,13 +261,13 @@ def _time(value: Any) -> datetime | None:
         when = datetime.fromisoformat(value)
     except ValueError:
         return None
+    if when.tzinfo is UTC:
+        return when
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def _bytes(event: Event) -> int | None:
-    told = (
-        event.additional.get("bytesTransferredOut") if isinstance(event.additional, dict) else None
-    )
+    told = event.additional.sent if event.additional else None
     if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 1 << 63:
         return None
     return int(told)

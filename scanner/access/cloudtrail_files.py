@@ -36,9 +36,7 @@ _NAMES = {
     "name": "eventName",
     "category": "eventCategory",
     "management": "managementEvent",
-    "read_only": "readOnly",
     "error": "errorCode",
-    "region": "awsRegion",
     "recipient": "recipientAccountId",
     "identity": "userIdentity",
     "parameters": "requestParameters",
@@ -46,9 +44,56 @@ _NAMES = {
 }
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
-    """The fields of a record that anything here looks at. Their types are what the file says: a
-    hostile one can put anything anywhere, so whoever reads a field checks it."""
+class Issuer(msgspec.Struct, frozen=True):
+    arn: Any = None
+    name: Any = msgspec.field(default=None, name="userName")
+
+
+class Context(msgspec.Struct, frozen=True):
+    issuer: Issuer | None = msgspec.field(default=None, name="sessionIssuer")
+
+
+class Behalf(msgspec.Struct, frozen=True):
+    user: Any = msgspec.field(default=None, name="userId")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """``userIdentity``: what of it tells who called."""
+
+    kind: Any = msgspec.field(default=None, name="type")
+    principal: Any = msgspec.field(default=None, name="principalId")
+    arn: Any = None
+    account: Any = msgspec.field(default=None, name="accountId")
+    name: Any = msgspec.field(default=None, name="userName")
+    invoked: Any = msgspec.field(default=None, name="invokedBy")
+    context: Context | None = msgspec.field(default=None, name="sessionContext")
+    behalf: Behalf | None = msgspec.field(default=None, name="onBehalfOf")
+
+
+class Parameters(msgspec.Struct, frozen=True, gc=False):
+    """``requestParameters`` of S3 calls, and of those that change a trail."""
+
+    bucket: Any = msgspec.field(default=None, name="bucketName")
+    key: Any = None
+    source: Any = msgspec.field(default=None, name="x-amz-copy-source")
+    name: Any = None
+    trail: Any = msgspec.field(default=None, name="trailName")
+
+
+class Additional(msgspec.Struct, frozen=True, gc=False):
+    sent: Any = msgspec.field(default=None, name="bytesTransferredOut")
+
+
+class Resource(msgspec.Struct, frozen=True):
+    kind: Any = msgspec.field(default=None, name="type")
+    arn: Any = msgspec.field(default=None, name="ARN")
+    prefix: Any = msgspec.field(default=None, name="ARNPrefix")
+    account: Any = msgspec.field(default=None, name="accountId")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=_NAMES):
+    """The fields of a record that anything here looks at. A record whose objects are none has None
+    for them; single values are of any type a hostile file says, so whoever reads one checks it."""
 
     event_id: Any = None
     shared_event_id: Any = None
@@ -57,29 +102,31 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     name: Any = None
     category: Any = None
     management: Any = None
-    read_only: Any = None
     error: Any = None
-    region: Any = None
     recipient: Any = None
-    identity: Any = None
-    parameters: Any = None
-    additional: Any = None
-    resources: Any = None
+    identity: msgspec.Raw = msgspec.Raw(b"null")
+    """``Identity`` as it stands in the file: few different ones, which are decoded once"""
+    parameters: Parameters | None = None
+    additional: Additional | None = None
+    resources: msgspec.Raw = msgspec.Raw(b"null")
+    """see ``resources_of``; asked for now and then only"""
     detail: Any = None
     """the record inside an EventBridge envelope"""
 
-    @property
-    def plausible(self) -> bool:
-        """Whether it is a record of CloudTrail at all."""
-        return isinstance(self.name, str) and isinstance(self.source, str)
+
+class _Whole(msgspec.Struct, rename={"records": "Records"}):
+    records: list[Event]
 
 
 class _File(msgspec.Struct, rename={"records": "Records"}):
     records: list[msgspec.Raw]
 
 
+_AS_DELIVERED = msgspec.json.Decoder(_Whole)
 _WHOLE_FILE = msgspec.json.Decoder(_File)
 _EVENT = msgspec.json.Decoder(Event)
+_IDENTITY: msgspec.json.Decoder[Identity | None] = msgspec.json.Decoder(Identity | None)
+_RESOURCES = msgspec.json.Decoder(list[Resource] | None)
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -111,12 +158,14 @@ def events(source: Source, notes: Notes) -> Iterator[Event]:
         found = _pieces(_Window(_Feed(head, file, damaged)), counted)
     try:
         for event in found:
-            if not event.plausible and isinstance(event.detail, dict):
+            plausible = isinstance(event.name, str) and isinstance(event.source, str)
+            if not plausible and isinstance(event.detail, dict):
                 event = _from(event.detail)
+                plausible = isinstance(event.name, str) and isinstance(event.source, str)
             if event.category == "Aggregated":
                 counted.records += 1
                 counted.aggregated += 1
-            elif event.plausible:
+            elif plausible:
                 counted.records += 1
                 yield event
             else:
@@ -170,6 +219,10 @@ class _Feed:
 def _at_once(data: bytes, notes: Notes) -> Iterator[Event] | None:
     """The fast way, None where the file is not as CloudTrail delivers it."""
     try:
+        return iter(_AS_DELIVERED.decode(data).records)
+    except _UNDECODABLE:
+        pass  # some record is odd: one by one
+    try:
         raws = _WHOLE_FILE.decode(data).records
     except _UNDECODABLE:
         return None
@@ -186,20 +239,65 @@ def _decoded(raws: list[msgspec.Raw], notes: Notes) -> Iterator[Event]:
 
 
 def _leniently(raw: msgspec.Raw) -> Event | None:
-    """A record; bytes that are not UTF-8 must not hide it."""
+    """A record; bytes that are not UTF-8 or objects that are none must not hide it."""
     try:
         return _EVENT.decode(raw)
     except _UNDECODABLE:
         pass
     try:
-        return _EVENT.decode(bytes(raw).decode("utf-8", "replace"))
+        record = msgspec.json.decode(bytes(raw).decode("utf-8", "replace"))
+    except _UNDECODABLE:
+        return None
+    return _from(record) if isinstance(record, dict) else None
+
+
+def _from(record: Mapping[str, Any]) -> Event:
+    """What is not an object where one belongs is left out."""
+    plain = {
+        **record,
+        "userIdentity": msgspec.Raw(msgspec.json.encode(record.get("userIdentity"))),
+        "resources": msgspec.Raw(msgspec.json.encode(record.get("resources"))),
+        "requestParameters": _object(record.get("requestParameters")),
+        "additionalEventData": _object(record.get("additionalEventData")),
+    }
+    return msgspec.convert(plain, Event)
+
+
+def identity_of(raw: msgspec.Raw | bytes) -> Identity | None:
+    """Who called, None when that is not an object."""
+    try:
+        return _IDENTITY.decode(raw)
+    except _UNDECODABLE:
+        pass
+    found = _anything(raw)
+    if not isinstance(found, dict):
+        return None
+    context, behalf = _object(found.get("sessionContext")), _object(found.get("onBehalfOf"))
+    if context is not None:
+        context = {"sessionIssuer": _object(context.get("sessionIssuer"))}
+    plain = {**found, "sessionContext": context, "onBehalfOf": behalf}
+    return msgspec.convert(plain, Identity)
+
+
+def resources_of(event: Event) -> list[Resource]:
+    """The resources of a record that are objects."""
+    try:
+        return _RESOURCES.decode(event.resources) or []
+    except _UNDECODABLE:
+        found = _anything(event.resources)
+        listed = found if isinstance(found, list) else []
+        return [msgspec.convert(each, Resource) for each in listed if isinstance(each, dict)]
+
+
+def _anything(raw: msgspec.Raw | bytes) -> Any:
+    try:
+        return msgspec.json.decode(bytes(raw).decode("utf-8", "replace"))
     except _UNDECODABLE:
         return None
 
 
-def _from(record: Mapping[str, Any]) -> Event:
-    values = {name: record.get(key) for name, key in _NAMES.items()}
-    return Event(resources=record.get("resources"), detail=record.get("detail"), **values)
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
 
 
 # what stands between records: the list around them and the object around the list

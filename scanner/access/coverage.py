@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from scanner.access import identity
-from scanner.access.cloudtrail_files import Event, Notes
+from scanner.access.cloudtrail_files import Event, Notes, identity_of
 from scanner.access.gaps import Hours, clock, silence
 from scanner.access.selectors import BadSelectors, Recorded, recorded
 from scanner.access.trail import Trail
@@ -112,9 +112,9 @@ class Files:
         """An event of CloudTrail itself; one that failed changed nothing."""
         if event.name not in _SWITCHES or event.error or len(self.switches) >= _MOST_SWITCHES:
             return
-        parameters = event.parameters if isinstance(event.parameters, dict) else {}
-        name = parameters.get("name") or parameters.get("trailName") or ""
-        who = identity.caller(event.identity)
+        parameters = event.parameters
+        name = (parameters.name or parameters.trail or "") if parameters else ""
+        who = identity.caller(identity_of(event.identity))
         self.switches.add(
             Switch(
                 when,

@@ -15,6 +15,7 @@ class Hours:
     def __init__(self, window: tuple[datetime, datetime]) -> None:
         self._window = window
         self._seen: set[int] = set()
+        self._hour = self._next = datetime.min.replace(tzinfo=UTC)  # of the last one seen
         self.first: datetime | None = None
         self.last: datetime | None = None
 
@@ -24,7 +25,10 @@ class Hours:
             self.first = when
         if self.last is None or when > self.last:
             self.last = when
-        self._seen.add(when.toordinal() * 24 + when.hour)
+        if not self._hour <= when < self._next:
+            self._hour = when.replace(minute=0, second=0, microsecond=0)
+            self._next = self._hour + _HOUR
+            self._seen.add(when.toordinal() * 24 + when.hour)
 
     def silent(self) -> list[datetime]:
         """The hours of the window without any record. The last before its end does not count:

@@ -7,9 +7,12 @@ They go through ``seal_name``, all but the account id in an ARN's own field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+
+from scanner.access.cloudtrail_files import Identity, identity_of
 
 ANONYMOUS = "anonymous (no credentials)"
 _LONGEST = 300
@@ -33,20 +36,20 @@ def sessions_are_people(principal: str) -> bool:
     return "AWSReservedSSO_" in principal
 
 
-def caller(identity: Any) -> Caller | None:
+def caller(identity: Identity | None) -> Caller | None:
     """The caller of a record, None when the record does not tell in a form we know."""
-    if not isinstance(identity, dict):
+    if identity is None:
         return None
-    kind, account = _text(identity, "type"), _text(identity, "accountId")
+    kind, account = _text(identity.kind), _text(identity.account)
     if account != "ANONYMOUS_PRINCIPAL" and not re.fullmatch(r"\d{12}", account):
         account = ""
-    principal_id, arn = _text(identity, "principalId"), _text(identity, "arn")
+    principal_id, arn = _text(identity.principal), _text(identity.arn)
     if account == "ANONYMOUS_PRINCIPAL" or principal_id in {"ANONYMOUS_PRINCIPAL", "Anonymous"}:
         return Caller(ANONYMOUS, anonymous=True)
-    if kind == "AWSAccount" and not identity.get("accountId") and not principal_id:
+    if kind == "AWSAccount" and not identity.account and not principal_id:
         return Caller(ANONYMOUS, anonymous=True)
-    if kind == "AWSService" or (not kind and _text(identity, "invokedBy")):
-        service = _text(identity, "invokedBy")
+    if kind == "AWSService" or (not kind and _text(identity.invoked)):
+        service = _text(identity.invoked)
         return Caller(service, service=True) if service else None
     if kind in {"AssumedRole", "FederatedUser"}:
         issuer = _issuer(identity)
@@ -55,28 +58,43 @@ def caller(identity: Any) -> Caller | None:
             return Caller(issuer, name, account or None)
     if arn:
         return Caller(arn, account=account or None)
-    named = _text(identity, "userName") or principal_id
+    named = _text(identity.name) or principal_id
     if kind == "AWSAccount" and account:
         return Caller(f"account {account}" + (f" ({named})" if named else ""), account=account)
     if kind == "IdentityCenterUser":
-        behalf = identity.get("onBehalfOf")
-        named = _text(behalf, "userId") if isinstance(behalf, dict) else named
+        named = _text(identity.behalf.user) if identity.behalf else named
     if not named:
         return None
     return Caller(f"{kind or 'unknown'} {named}", account=account or None)
 
 
-def _issuer(identity: Mapping[str, Any]) -> str:
-    context = identity.get("sessionContext")
-    issuer = context.get("sessionIssuer") if isinstance(context, dict) else None
-    if not isinstance(issuer, dict):
-        return ""
-    return _text(issuer, "arn") or _text(issuer, "userName")
+def _issuer(identity: Identity) -> str:
+    issuer = identity.context.issuer if identity.context else None
+    return (_text(issuer.arn) or _text(issuer.name)) if issuer else ""
 
 
-def _text(mapping: Mapping[str, Any], key: str) -> str:
-    value = mapping.get(key)
+def _text(value: Any) -> str:
     return value[:_LONGEST] if isinstance(value, str) else ""
+
+
+class Callers:
+    """``caller`` that remembers: a trail has few callers and many events."""
+
+    _MOST = 20_000
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Caller | None] = {}
+
+    def of(self, identity: msgspec.Raw) -> Caller | None:
+        written = bytes(identity)
+        try:
+            return self._known[written]
+        except KeyError:
+            found = caller(identity_of(written))
+        if len(self._known) >= self._MOST:
+            self._known.clear()
+        self._known[written] = found
+        return found
 
 
 def requester(text: str | None, owner: str) -> Caller:

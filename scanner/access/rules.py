@@ -156,12 +156,12 @@ def _at_odd_hours(day: Day, past: _Past) -> bool:
 
 
 def _share(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
-    if not units:
+    if not units or day.reads < max(limits.share_least, limits.share_percent * units // 100):
         return ""
-    seen = min(day.objects.count(), units, day.reads)
+    seen = min(day.distinct(), units, day.reads)
     if seen < limits.share_least or 100 * seen < limits.share_percent * units:
         return ""
-    if any(100 * each.objects.count() >= limits.share_percent * units for each in past):
+    if any(100 * each.distinct() >= limits.share_percent * units for each in past):
         return ""
     part = 100 * seen // units
     return f"read about {seen:,} of the {units:,} objects in a day ({part} %), not done before"
@@ -185,9 +185,9 @@ def _dormant(day: Day, past: _Past, units: int | None, limits: Thresholds) -> st
 
 
 def _list_then_fetch(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
-    fetched = min(day.objects.count(), day.reads)
     if day.listed is None or day.last is None or day.listed > day.last:
         return ""
+    fetched = min(day.distinct(), day.reads)
     if fetched < limits.list_least or past.evidence_days < limits.settled_days // 2:
         return ""
     if any(each.lists for each in past):

@@ -132,12 +132,12 @@ class _Collector:
 
     def _touched(self, found: Record) -> Iterator[tuple[Place, str | None]]:
         if not found.keys:
-            yield from ((place, None) for place in self.places.of(found.bucket, None))
+            yield from ((place, None) for place in self.places.of(found.bucket))
             return
         taken = set()
         for key in found.keys:
-            for place in self.places.of(found.bucket, key):
-                if place.store.uri not in taken:
+            for place in self.places.of(found.bucket):
+                if place.holds(key) and place.store.uri not in taken:
                     taken.add(place.store.uri)
                     yield place, key
 

@@ -63,15 +63,19 @@ class Seen:
 
     def first_time(self, hashed: int) -> bool:
         hashed = hashed or 1  # 0 is an empty place
-        place = _place(self._table, hashed)
-        if self._table[place] == hashed:
-            return False
+        table = self._table
+        last = len(table) - 1
+        place = hashed & last
+        while there := table[place]:  # as in _place, which would be a call for each event
+            if there == hashed:
+                return False
+            place = (place + 1) & last
         if self._count >= self._limit:
             self.full = True
             return True
-        self._table[place] = hashed
+        table[place] = hashed
         self._count += 1
-        if 2 * self._count > len(self._table):
+        if 2 * self._count > last:
             self._grow()
         return True
 
@@ -141,6 +145,15 @@ class Day:
     refused: datetime | None = None
     listed: datetime | None = None
     """the first of each"""
+    more: list[Sketch] = field(default_factory=list)
+    """objects of other sessions, which are added when asked for"""
+
+    def distinct(self) -> int:
+        """About how many different objects."""
+        for each in self.more:
+            self.objects.merge(each)
+        self.more = []
+        return self.objects.count()
 
     def add(self, other: Day) -> None:
         """Sessions of one principal together."""
@@ -148,7 +161,7 @@ class Day:
         self.rows += other.rows
         self.denied += other.denied
         self.lists += other.lists
-        self.objects.merge(other.objects)
+        self.more = [*self.more, other.objects, *other.more]
         for hour, reads in other.hours.items():
             self.hours[hour] = self.hours.get(hour, 0) + reads
         self.first, self.last = earlier(self.first, other.first), later(self.last, other.last)
@@ -191,6 +204,10 @@ class Person:
     anonymous: bool = False
     foreign: str | None = None
     """the account of the caller, when it is not the bucket's"""
+    judged: bool = False
+    """whether ``foreign`` is settled"""
+    mixed: bool = False
+    """whether it stands for several principals"""
     days: dict[int, Day] = field(default_factory=dict)
     """by ``date.toordinal``"""
 
@@ -274,30 +291,40 @@ class Person:
 
 
 class People:
-    """The principals of one store; past ``limit`` they share one entry, and past ``sessions`` the
-    sessions of one role do."""
+    """The principals of one store. Past ``limit`` they share one; past ``sessions`` in all, or
+    ``of_one`` of one role, sessions share the entry of their role."""
 
     OTHERS = "other principals"
+    _EXACT = 1_000
+    """the first so many count their objects exactly up to 2,048, the others up to 256"""
 
-    def __init__(self, limit: int = 1_000, sessions: int = 50) -> None:
-        self._limit, self._sessions = limit, sessions
+    def __init__(self, limit: int = 2_000, sessions: int = 1_000, of_one: int = 50) -> None:
+        self._limit, self._most, self._of_one = limit, sessions, of_one
         self._people: dict[tuple[str, str], Person] = {}
-        self._of_role: dict[str, int] = {}
+        self._sessions: dict[str, int] = {}
+        """of each principal"""
+        self._all = 0
 
     def get(self, principal: str, session: str) -> Person:
         place = (principal, session)
         known = self._people.get(place)
         if known is not None:
             return known
-        if len(self._people) >= self._limit:
+        taken = self._sessions.get(principal)
+        if taken is None and len(self._sessions) >= self._limit:
             place = (self.OTHERS, "")
-        elif session:
-            taken = self._of_role.get(principal, 0)
-            if taken >= self._sessions:
-                place = (principal, "other sessions")
-            else:
-                self._of_role[principal] = taken + 1
-        return self._people.setdefault(place, Person())
+        elif session and (self._all >= self._most or (taken or 0) >= self._of_one):
+            place = (principal, "other sessions")
+        if place[0] == principal:
+            new = session != "" and place == (principal, session)
+            self._sessions[principal] = (taken or 0) + new
+            self._all += new
+        known = self._people.get(place)
+        if known is None:
+            size = 1024 if len(self._people) < self._EXACT else 128
+            known = Person(objects=Distinct(size), mixed=place[0] == self.OTHERS)
+            self._people[place] = known
+        return known
 
     def __iter__(self) -> Iterator[tuple[str, str, Person]]:
         for (principal, session), person in sorted(self._people.items(), key=lambda item: item[0]):

@@ -57,10 +57,16 @@ def test_seen_says_when_it_had_to_let_go() -> None:
 
 
 def test_people_past_the_limit_share_an_entry() -> None:
-    people = People(limit=3, sessions=2)
+    people = People(limit=4, sessions=5, of_one=2)
     for i in range(9):
         people.get("role", f"session {i}").reads += 1
+        people.get("second", f"session {i}").reads += 1
+        people.get("third", f"session {i}").reads += 1
     for i in range(9):
         people.get(f"user {i}", "").reads += 1
-    assert sum(person.reads for _, _, person in people) == 18
-    assert len(people) <= 4
+    assert sum(person.reads for _, _, person in people) == 36
+    by = {(principal, session): person.reads for principal, session, person in people}
+    assert by["role", "other sessions"] == by["second", "other sessions"] == 7
+    assert by["third", "other sessions"] == 8  # there was room for one of its own
+    assert by["user 0", ""] == 1 and by[People.OTHERS, ""] == 8
+    assert [person.mixed for _, _, person in people].count(True) == 1
