@@ -20,7 +20,9 @@ from typing import Protocol, TypeAlias
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 BEFORE = 1024
+"""bytes: so far back the start of a line is looked for when the column of a number is counted"""
 AFTER = 768
+"""bytes: room for what is decoded around a sign of an encoding"""
 
 CONFIRMED = 0.8
 """A match at or above this probability is *confirmed*."""
