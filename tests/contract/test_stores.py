@@ -13,9 +13,9 @@ from scanner import registry
 from scanner.contracts import Limits, OpenStore, Records, SealName, StoreKind
 from scanner.errors import Reason, Unreadable
 from scanner.model import Outcome, Problem, Slice, Tri, Unit
-from scanner.stores import postgres_places
+from scanner.stores import mysql_places, postgres_places
 from scanner.walk import walk
-from tests import postgres_server, s3_server
+from tests import mariadb_server, postgres_server, s3_server
 
 NAMES = ["plain", "new\nline", "\x1b[31mred\x1b[0m", "<b>&amp;", "café ☕", "%41 #?", "deep/er"]
 
@@ -131,13 +131,42 @@ class PostgresLab:
         self.server.drop("contract")
 
 
+class MysqlLab:
+    own: ClassVar[set[str]] = set(mysql_places.BY_KEY)
+    names: ClassVar[list[str]] = NAMES
+
+    def __init__(self, folder: Path) -> None:
+        self.server = mariadb_server.server()
+        self.destroy()
+        self.server.run(None, "CREATE DATABASE contract")
+        self.target = self.server.target("contract")
+
+    def put(self, name: str, text: str) -> None:
+        self.server.run(
+            "contract",
+            f"DROP TABLE IF EXISTS `{name}`",
+            f"CREATE TABLE `{name}`(a text)",
+            f"INSERT INTO `{name}` VALUES('{text}')",
+        )
+
+    def drop(self, name: str) -> None:
+        self.server.run("contract", f"DROP TABLE `{name}`")
+
+    def destroy(self) -> None:
+        self.server.run(None, "DROP DATABASE IF EXISTS contract")
+
+
 LABS: dict[str, Callable[[Path], Lab]] = {
     "files": FilesLab,
     "sqlite": SqliteLab,
     "s3": S3Lab,
     "postgresql": PostgresLab,
+    "mysql": MysqlLab,
 }
-MISSING: dict[str, Callable[[], str | None]] = {"postgresql": postgres_server.missing}
+MISSING: dict[str, Callable[[], str | None]] = {
+    "postgresql": postgres_server.missing,
+    "mysql": mariadb_server.missing,
+}
 """Why a kind cannot be tried on this machine."""
 KINDS = {kind.kind: kind for kind in registry.stores()}
 

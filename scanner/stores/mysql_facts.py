@@ -1,0 +1,153 @@
+"""What protects a MySQL or MariaDB database, as far as this account may ask. Never raises: what
+cannot be asked is *unknown* with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scanner.contracts import SealName
+from scanner.errors import Unreadable
+from scanner.model import Fact, Grant, Tri
+from scanner.stores.mysql_session import Session
+from scanner.stores.postgres_target import is_local
+
+_HARMLESS = frozenset(
+    ("USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "BINLOG MONITOR", "SHOW_ROUTINE")
+)
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def facts(
+    session: Session, could_read: tuple[Grant, ...] | str, seal: SealName
+) -> tuple[Fact, ...]:
+    """``could_read`` is the list of grants, or why there is none."""
+    asked = (
+        _told("public-access", lambda: _public(session)),
+        _public_grants(could_read),
+        _told("default-encryption", lambda: _at_rest(session)),
+        _told("versioning", lambda: _versioning(session)),
+        _told("access-logging", lambda: _logging(session)),
+        _told("tls-only", lambda: _tls_only(session)),
+        _told("scanned-over-tls", lambda: _session_tls(session)),
+        _told("strong-passwords", lambda: _passwords(session)),
+        _told("read-only-role", lambda: _read_only(session)),
+    )
+    return tuple(Fact(f.control, f.state, seal(f.detail)) for f in asked)
+
+
+def _told(control: str, ask: Callable[[], tuple[Tri, str]]) -> Fact:
+    try:
+        return Fact(control, *ask())
+    except Unreadable as fault:
+        return Fact(control, Tri.UNKNOWN, fault.detail or str(fault.reason))
+
+
+def _variables(session: Session, *names: str) -> dict[str, str]:
+    """Those this server has, in capitals where they are words."""
+    marks = ", ".join("%s" for _ in names)
+    rows = session.rows(f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({marks})", names)
+    return {str(name): str(value).upper() for name, value in rows}
+
+
+def _public(session: Session) -> tuple[Tri, str]:
+    """Whoever reaches the port gets in without a password."""
+    query = (
+        "SELECT concat(user, '@', host), host FROM mysql.user WHERE authentication_string = ''"
+        " AND plugin IN ('', 'mysql_native_password', 'caching_sha2_password') AND "
+    )
+    rows = session.rows(query + ("is_role = 'N'" if session.mariadb else "account_locked = 'N'"))
+    far = [str(name) for name, host in rows if str(host) not in _LOCAL_HOSTS]
+    if far:
+        more = f" and {len(far) - 3:,} more" if len(far) > 3 else ""
+        return Tri.YES, f"accounts without a password: {', '.join(far[:3])}{more}"
+    return Tri.NO, "no account gets in from elsewhere without a password"
+
+
+def _public_grants(could_read: tuple[Grant, ...] | str) -> Fact:
+    control = "no-grant-to-public"
+    if isinstance(could_read, str):
+        return Fact(control, Tri.UNKNOWN, could_read)
+    for grant in could_read:
+        if grant.kind == "public":
+            return Fact(control, Tri.NO, f"every account can read: {grant.via}")
+    return Fact(control, Tri.YES, "PUBLIC may read no table and no view of one")
+
+
+def _at_rest(session: Session) -> tuple[Tri, str]:
+    found = _variables(session, "innodb_encrypt_tables", "default_table_encryption")
+    on = [name for name, value in found.items() if value in ("ON", "FORCE")]
+    if on:
+        return Tri.YES, f"{on[0]} is on, which protects a disk that is carried away"
+    if found:
+        return Tri.NO, f"{next(iter(found))} is off; what the disk does does not show"
+    return Tri.UNKNOWN, "the server does not tell of encryption"
+
+
+def _versioning(session: Session) -> tuple[Tri, str]:
+    if _variables(session, "log_bin").get("log_bin") == "ON":
+        return Tri.YES, "there is a binary log: rows that were deleted live on in it"
+    return Tri.UNKNOWN, "there is no binary log; of dumps and snapshots nothing shows"
+
+
+def _logging(session: Session) -> tuple[Tri, str]:
+    names = ("server_audit_logging", "server_audit_events", "audit_log_policy", "general_log")
+    found = _variables(session, *names)
+    if found.get("server_audit_logging") == "ON":
+        events = found.get("server_audit_events", "")
+        if not events or {"QUERY", "TABLE", "QUERY_DML"} & set(events.split(",")):
+            return Tri.YES, f"server_audit is on (events: {events or 'all'})"
+        return Tri.NO, f"server_audit leaves reads out (events: {events})"
+    if found.get("audit_log_policy") in ("ALL", "QUERIES"):
+        return Tri.YES, f"audit_log_policy = {found['audit_log_policy']}"
+    if found.get("general_log") == "ON":
+        return Tri.YES, "the general log is on; so it holds every number that was asked for"
+    if not found:
+        return Tri.UNKNOWN, "the settings of the logs do not show"
+    return Tri.NO, "there is no audit plugin that is on, and no general log"
+
+
+def _tls_only(session: Session) -> tuple[Tri, str]:
+    found = _variables(session, "require_secure_transport", "have_ssl")
+    if found.get("require_secure_transport") == "ON":
+        return Tri.YES, "require_secure_transport is on"
+    if found.get("have_ssl", "YES") != "YES":
+        return Tri.NO, "the server has no TLS"
+    return Tri.NO, "require_secure_transport is off; single accounts may still need TLS"
+
+
+def _session_tls(session: Session) -> tuple[Tri, str]:
+    encrypted = session.encrypted
+    if is_local(session.host):
+        return (Tri.YES if encrypted else Tri.NO), "the server is on this machine"
+    if not encrypted:
+        return Tri.NO, f"this scan read in the clear (ssl_mode={session.tls_mode})"
+    if session.tls_mode == "verify":
+        return Tri.YES, "the server's name was verified"
+    return Tri.NO, f"the server's name was not verified (ssl_mode={session.tls_mode})"
+
+
+def _passwords(session: Session) -> tuple[Tri, str]:
+    """SHA-1 without salt (mysql_native_password) is quickly guessed once it leaks."""
+    rows = session.rows(
+        "SELECT plugin, count(*) FROM mysql.user WHERE authentication_string NOT IN ('', 'invalid')"
+        " GROUP BY plugin"
+    )
+    weak = {str(p): int(n) for p, n in rows if p in ("mysql_native_password", "mysql_old_password")}
+    if weak:
+        said = ", ".join(f"{plugin} ×{count:,}" for plugin, count in sorted(weak.items()))
+        return Tri.NO, f"passwords kept as unsalted hashes: {said}"
+    return Tri.YES, "no password is kept as an unsalted hash"
+
+
+def _read_only(session: Session) -> tuple[Tri, str]:
+    """What more the account of this scan can do than read. The session itself is read-only."""
+    rights: set[str] = set()
+    for (line,) in session.rows("SHOW GRANTS"):
+        words = str(line).removeprefix("GRANT ").partition(" ON ")[0]
+        if " ON " in str(line):
+            rights |= {word.partition("(")[0].strip().upper() for word in words.split(",")}
+    more = sorted(right for right in rights if right and right not in _HARMLESS)
+    if more:
+        some = ", ".join(more[:5]) + (f" and {len(more) - 5:,} more" if len(more) > 5 else "")
+        return Tri.NO, f"the account of this scan also has {some}; its session was read-only"
+    return Tri.YES, "the account of this scan can read and no more"

@@ -1,0 +1,89 @@
+"""Who could read a MySQL or MariaDB database: one grant for each account, and why.
+
+Also told are ways that no right shows: routines that run with the rights of their definer
+(*unknown*: what they give out stands in their code), and accounts that could give themselves the
+right or take the data without it (*conditional*).
+"""
+
+from __future__ import annotations
+
+from scanner.contracts import SealName
+from scanner.model import Grant
+from scanner.stores import mysql_rights
+from scanner.stores.mysql_catalogue import key_of
+from scanner.stores.mysql_rights import PUBLIC, Account, Id, Rights
+from scanner.stores.mysql_session import Session
+
+_SHOWN = 3
+
+
+def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
+    """Raises ``Unreadable``."""
+    rights = mysql_rights.ask(session)
+    routines = _routines(session, rights)
+    found = []
+    open_to_all = _ways(rights, PUBLIC)
+    if open_to_all:
+        said = "; ".join(f"{way}: {_some(keys)}" for way, keys in open_to_all.items())
+        found.append(Grant("PUBLIC", "public", "allow", seal(said)))
+    for account in sorted(rights.accounts.values(), key=lambda account: account.id):
+        if not account.role and not account.locked and account.id != PUBLIC:
+            grant = _of(rights, account, routines.get(account.id, []), seal)
+            if grant is not None:
+                found.append(grant)
+    return tuple(found)
+
+
+def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -> Grant | None:
+    said = [f"{way}: {_some(keys)}" for way, keys in _ways(rights, account.id).items()]
+    state = "allow" if said else "conditional" if account.beyond else "unknown"
+    said += account.beyond
+    if routines:
+        said.append(f"whatever these routines give out as their definer: {_some(routines)}")
+    if not said:
+        return None
+    return Grant(seal(account.name), "account", state, seal("; ".join(said)))
+
+
+def _ways(rights: Rights, account: Id) -> dict[str, list[str]]:
+    ways: dict[str, list[str]] = {}
+    for place in rights.places:
+        reading = rights.reading(account, place) if rights.holds(place) else None
+        if reading is not None:
+            view = "view " if place in rights.views else ""
+            part = f" ({len(reading.columns):,} columns)" if reading.columns is not None else ""
+            ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{part}")
+    return dict(sorted(ways.items()))
+
+
+def _routines(session: Session, rights: Rights) -> dict[Id, list[str]]:
+    """By account, the routines it may run that run with the rights of somebody who can read."""
+    names: list[str] = []
+    for name, definer in session.rows(
+        "SELECT routine_name, definer FROM information_schema.routines"
+        " WHERE routine_schema = %s AND security_type = 'DEFINER' ORDER BY 1",
+        (session.database,),
+    ):
+        user, _, host = str(definer).rpartition("@")
+        if any(rights.reading((user, host), place) for place in rights.places):
+            names.append(str(name))
+    granted: dict[Id, set[str]] = {}
+    for user, host, name in session.rows(
+        "SELECT user, host, routine_name FROM mysql.procs_priv"
+        " WHERE db = %s AND find_in_set('Execute', proc_priv) > 0",
+        (session.database,),
+    ):
+        granted.setdefault((str(user), str(host)), set()).add(str(name))
+    found: dict[Id, list[str]] = {}
+    for id_ in rights.accounts:
+        holders = [id_, *rights.roles.get(id_, ()), PUBLIC]
+        own = {name for holder in holders for name in granted.get(holder, ())}
+        mine = names if rights.executes(id_) else [name for name in names if name in own]
+        if mine:
+            found[id_] = mine
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,160 @@
+"""Places of a MySQL or MariaDB database that hold text and are no table: what people forget.
+
+Each is a unit with its name in parentheses. What the account may not see comes as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scanner.contracts import Chunk, Member
+from scanner.errors import Unreadable
+from scanner.model import Location, Problem, Slice
+from scanner.stores.mysql_session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """``queries`` give the name of what holds a text, and the text; ``{database}`` stands for the
+    name of the database as a literal."""
+
+    key: str
+    queries: tuple[str, ...]
+    needs: str | None = None
+    """a query with one value: whether the place is there"""
+
+
+PLACES = (
+    Place(
+        "(comments)",
+        (
+            "SELECT table_name, table_comment FROM information_schema.tables"
+            " WHERE table_schema = {database}",
+            "SELECT concat(table_name, '.', column_name), column_comment"
+            " FROM information_schema.columns WHERE table_schema = {database}",
+            "SELECT concat(table_name, '.', index_name), index_comment"
+            " FROM information_schema.statistics WHERE table_schema = {database}",
+            "SELECT routine_name, routine_comment FROM information_schema.routines"
+            " WHERE routine_schema = {database}",
+        ),
+    ),
+    Place(
+        "(column defaults)",
+        (
+            "SELECT concat(table_name, '.', column_name),"
+            " concat_ws('\n', column_default, generation_expression, column_type)"
+            " FROM information_schema.columns WHERE table_schema = {database}",
+        ),
+    ),
+    Place(
+        "(constraints and partitions)",
+        (
+            "SELECT constraint_name, check_clause FROM information_schema.check_constraints"
+            " WHERE constraint_schema = {database}",
+            "SELECT concat(table_name, '.', partition_name),"
+            " concat_ws('\n', partition_description, subpartition_expression)"
+            " FROM information_schema.partitions"
+            " WHERE table_schema = {database} AND partition_name IS NOT NULL",
+        ),
+    ),
+    Place(
+        "(routine bodies)",
+        (
+            "SELECT routine_name, routine_definition FROM information_schema.routines"
+            " WHERE routine_schema = {database}",
+            "SELECT event_name, event_definition FROM information_schema.events"
+            " WHERE event_schema = {database}",
+            "SELECT trigger_name, action_statement FROM information_schema.triggers"
+            " WHERE trigger_schema = {database}",
+        ),
+    ),
+    Place(
+        "(view definitions)",
+        (
+            "SELECT table_name, view_definition FROM information_schema.views"
+            " WHERE table_schema = {database}",
+        ),
+    ),
+    Place(
+        "(column statistics)",
+        (
+            "SELECT concat(table_name, '.', column_name),"
+            " concat_ws('\n', min_value, max_value, decode_histogram(hist_type, histogram))"
+            " FROM mysql.column_stats WHERE db_name = {database}",
+        ),
+        "SELECT count(*) FROM information_schema.tables"
+        " WHERE table_schema = 'mysql' AND table_name = 'column_stats'",
+    ),
+    Place(
+        "(processlist)",
+        (
+            "SELECT user, info FROM information_schema.processlist"
+            " WHERE id <> connection_id() AND db = {database}",
+        ),
+    ),
+    Place(
+        "(performance_schema)",
+        (
+            "SELECT 'events_statements_history', sql_text"
+            " FROM performance_schema.events_statements_history"
+            " WHERE current_schema = {database}",
+            "SELECT 'events_statements_current', sql_text"
+            " FROM performance_schema.events_statements_current"
+            " WHERE current_schema = {database} AND thread_id <> ("
+            "SELECT thread_id FROM performance_schema.threads"
+            " WHERE processlist_id = connection_id())",
+        ),
+        "SELECT @@performance_schema",
+    ),
+    Place(
+        "(general log)",
+        ("SELECT user_host, argument FROM mysql.general_log",),
+        "SELECT @@log_output LIKE '%TABLE%'",
+    ),
+    Place(
+        "(slow log)",
+        ("SELECT user_host, sql_text FROM mysql.slow_log WHERE db = {database}",),
+        "SELECT @@log_output LIKE '%TABLE%'",
+    ),
+)
+BY_KEY = {place.key: place for place in PLACES}
+
+
+def present(session: Session) -> list[Place]:
+    """Those there are. Raises ``Unreadable``."""
+    found = []
+    for place in PLACES:
+        if place.needs is not None:
+            ((there,),) = session.rows(place.needs)
+            if not int(there or 0):
+                continue
+        found.append(place)
+    return found
+
+
+def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Member | Problem]:
+    """Raises ``Unreadable`` when nothing of it can be asked."""
+    database, read = session.literal(session.database), False
+    for query in place.queries:
+        try:
+            rows = session.rows(query.replace("{database}", database))
+        except Unreadable as fault:
+            if not read and query is place.queries[-1]:
+                raise
+            yield Problem(fault.reason, fault.detail)
+            continue
+        read = True
+        for name, text in rows:
+            data = text if isinstance(text, bytes) else str(text or "").encode()
+            if data:
+                yield _chunk(str(name), data)
+
+
+def _chunk(name: str, text: bytes) -> Chunk:
+    def locate(start: int, end: int) -> Location:
+        line = 1 + text.count(b"\n", 0, start)
+        column = start - text.rfind(b"\n", 0, start)
+        return Location(line=line, column=column, field=name)
+
+    return Chunk(text, 0, len(text), locate, lambda start: name, text.count(b"\n"))

@@ -1,0 +1,255 @@
+"""Reading a MySQL or MariaDB table: by ranges of its primary key, each a short statement.
+
+The server puts the rows of a range together into one text (see ``sql_rows``): the driver is Python,
+and a row at a time costs it several times what the reading costs the server. A table without a
+primary key is streamed in one statement.
+
+A slice of the unit is a share of the span of its key, where that is one column of whole numbers:
+the lowest and the highest stand in the version of the unit, so every worker divides alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from scanner.contracts import Chunk, Member, Source
+from scanner.errors import Reason, Unreadable
+from scanner.model import Problem, Slice
+from scanner.stores import mysql_catalogue as catalogue
+from scanner.stores.mysql_catalogue import Column, Table, quote
+from scanner.stores.mysql_session import PACKET, Session
+from scanner.stores.sql_rows import NEW_FIELD, NEW_ROW, chunks, pieces, with_binary
+from scanner.windows import BEFORE
+
+TARGET = 2 << 20
+"""bytes of text a statement is meant to give"""
+LARGE = 4 << 20
+"""a value above this is fetched in pieces"""
+_FIRST_ROWS, _MOST_ROWS = 500, 50_000
+_ROWS_AT_ONCE = 500
+_SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY))
+
+
+class TableReader:
+    """One table, for the slices one worker reads of it. ``span`` is the lowest and highest key."""
+
+    def __init__(
+        self, session: Session, table: Table, size: int | None, span: tuple[int, int] | None
+    ) -> None:
+        """Raises ``Unreadable``."""
+        self._session, self._size, self._span = session, size, span
+        found, self._key = catalogue.columns(session, table.name)
+        if not found:
+            raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
+        mine = [column for column in found if column.readable]
+        self._hidden = len(found) - len(mine)
+        if not mine:
+            raise Unreadable(Reason.ACCESS_DENIED, "the account may read none of its columns")
+        self._text = [column for column in mine if not column.binary]
+        self._binary = [column for column in mine if column.binary]
+        self._large = [column for column in mine if column.large]
+        self._names = [column.name for column in [*self._text, *self._binary]]
+        kinds = {column.name: column for column in mine}
+        self._by_key = bool(self._key) and all(
+            name in kinds and kinds[name].ordered for name in self._key
+        )
+        self._whole = catalogue.whole_key(mine, self._key)
+        self._row = self._names.index(self._whole) if self._whole else None
+        self._from = catalogue.source(session, table)
+        self.sliceable = bool(self._whole and span and size)
+
+    def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
+        """Raises ``Unreadable`` when nothing of the part can be read."""
+        if self._by_key:
+            yield from self._ranges(self._share(part) if self.sliceable else [])
+        else:
+            yield from self._in_one()
+        if part.index == 0 and self._hidden:
+            total = self._hidden + len(self._names)
+            detail = f"the account may not read {self._hidden:,} of its {total:,} columns"
+            yield Problem(Reason.ACCESS_DENIED, detail)
+
+    def _share(self, part: Slice) -> list[str]:
+        """SQL for the keys of a slice; the first and the last are open, for rows that came since
+        the listing."""
+        assert self._span is not None and self._size and self._whole
+        low, high = self._span
+        conditions = []
+        if part.start > 0:
+            conditions.append(f"{quote(self._whole)} >= {_at(part.start, low, high, self._size)}")
+        if part.end is not None and part.end < self._size:
+            conditions.append(f"{quote(self._whole)} < {_at(part.end, low, high, self._size)}")
+        return conditions
+
+    # --- by key
+
+    def _ranges(self, within: list[str]) -> Iterator[Chunk | Member | Problem]:
+        last: tuple[Any, ...] | None = None
+        step, before, read = _FIRST_ROWS, b"", False
+        while True:
+            after = [] if last is None else [self._beyond(last, ">")]
+            try:
+                bound = self._bound([*within, *after], step)
+                until = [] if bound is None else [self._beyond(bound, "<=")]
+                lines, members = self._range(_all([*within, *after, *until]))
+            except Unreadable as fault:
+                if fault.reason in _SMALLER and step > 1:
+                    step = max(1, step // 4)
+                    continue
+                if not read:
+                    raise
+                yield Problem(fault.reason, fault.detail)
+                return
+            yield from members
+            yield from chunks(lines, before, self._names, self._row)
+            before, last, read = lines[-BEFORE:], bound, True
+            if bound is None:
+                return
+            wanted = step * TARGET // max(len(lines), TARGET // 4)
+            step = max(1, min(wanted, 2 * step, _MOST_ROWS))
+
+    def _bound(self, conditions: list[str], rows: int) -> tuple[Any, ...] | None:
+        """The key of the row that many rows on, None when there are fewer."""
+        key = ", ".join(quote(name) for name in self._key)
+        query = f"SELECT {key} FROM {self._from} WHERE {_all(conditions)}"  # noqa: S608 - names are quoted, values escaped
+        found = self._session.rows(f"{query} ORDER BY {key} LIMIT 1 OFFSET {rows - 1}")
+        return found[0] if found else None
+
+    def _beyond(self, key: tuple[Any, ...], sign: str) -> str:
+        """SQL: the key is greater than, or at most, ``key``; in a form that finds its way in the
+        index, as the comparison of rows does not."""
+        names = [quote(name) for name in self._key]
+        values = [self._session.literal(value) for value in key]
+        strict = sign[0]
+        ways = []
+        for place in range(len(names)):
+            same = [f"{n} = {v}" for n, v in zip(names[:place], values, strict=False)]
+            is_last = place == len(names) - 1
+            ways.append(
+                " AND ".join(
+                    [*same, f"{names[place]} {sign if is_last else strict} {values[place]}"]
+                )
+            )
+        if len(names) == 1:
+            return ways[0]
+        return f"({names[0]} {strict}= {values[0]} AND ({' OR '.join(f'({way})' for way in ways)}))"
+
+    def _range(self, where: str) -> tuple[bytes, list[Member]]:
+        if not self._binary:
+            text = f"CAST(GROUP_CONCAT({self._line()} SEPARATOR '{NEW_ROW.decode()}') AS BINARY)"
+            ((lines,),) = self._session.rows(f"SELECT {text} FROM {self._from} WHERE {where}")  # noqa: S608 - as above
+            if lines is not None and len(lines) > PACKET - 8:
+                raise Unreadable(Reason.BUDGET_MEMORY, "a row does not fit into one packet")
+            lines = b"" if lines is None else lines + b"\n"
+            members: list[Member] = []
+        else:
+            query = f"SELECT {self._fields()} FROM {self._from} WHERE {where}"  # noqa: S608 - as above
+            lines, members = self._lines(self._session.rows(query))
+        if self._large:
+            members += self._large_values(where)
+        return lines, members
+
+    def _line(self) -> str:
+        """SQL for one row as text, NULL never."""
+        between = f", '{NEW_FIELD.decode()}', "
+        text = between.join(self._value(column) for column in self._text) or "''"
+        end = between[:-2] if self._binary and self._text else ""
+        return f"CONCAT({text}{end})"
+
+    def _value(self, column: Column) -> str:
+        name = quote(column.name)
+        value = name
+        if column.text:
+            value = f"CONVERT({name} USING utf8mb4)"
+        elif column.kind in ("double", "float"):
+            # as text a double of 16 digits is 4.5e15: whole numbers in their digits
+            whole = f"{name} = FLOOR({name}) AND ABS({name}) < 9e15"
+            value = f"IF({whole}, CAST({name} AS DECIMAL(20, 0)), {name})"
+        if column in self._large:
+            value = f"IF(LENGTH({name}) > {LARGE}, '', {value})"
+        return f"IFNULL({value}, '')"
+
+    def _fields(self) -> str:
+        """SQL for one row: its text, each binary value, its key, whether a value is left out."""
+        key = [f"CAST({quote(name)} AS CHAR)" for name in (self._key if self._by_key else [])]
+        text = f"CAST({self._line()} AS BINARY)"
+        return ", ".join([text, *(self._value(c) for c in self._binary), *key])
+
+    def _lines(self, rows: Sequence[tuple[Any, ...]]) -> tuple[bytes, list[Member]]:
+        lines: list[bytes] = []
+        members: list[Member] = []
+        names = [column.name for column in self._binary]
+        for number, (text, *rest) in enumerate(rows):
+            if names:
+                values = [_bytes(value) for value in rest[: len(names)]]
+                place = "-".join(str(value) for value in rest[len(names) :]) or str(number)
+                text, opened = with_binary(text if self._text else b"", values, names, place)
+                members += opened
+            lines.append(text)
+        return (NEW_ROW.join(lines) + b"\n" if lines else b""), members
+
+    # --- large values
+
+    def _large_values(self, where: str) -> list[Member]:
+        key = ", ".join(quote(name) for name in self._key)
+        over = [f"COALESCE(LENGTH({quote(c.name)}) > {LARGE}, 0)" for c in self._large]
+        query = f"SELECT {key}, {', '.join(over)} FROM {self._from}"  # noqa: S608 - as above
+        members = []
+        for row in self._session.rows(f"{query} WHERE {where} AND ({' OR '.join(over)})"):
+            place, flags = row[: len(self._key)], row[len(self._key) :]
+            for column, is_over in zip(self._large, flags, strict=True):
+                if is_over:
+                    name = f"{column.name}@{'-'.join(str(value) for value in place)}"
+                    members.append(Member(name, None, partial(self._pieces, column, place, name)))
+        return members
+
+    def _pieces(self, column: Column, key: tuple[Any, ...], name: str) -> Source:
+        value = quote(column.name)
+        if not column.binary:
+            value = f"CAST(CONVERT({value} USING utf8mb4) AS BINARY)"
+        same = " AND ".join(
+            f"{quote(part)} = {self._session.literal(known)}"
+            for part, known in zip(self._key, key, strict=True)
+        )
+        rest = f"FROM {self._from} WHERE {same} LIMIT 1"
+        return pieces(
+            self._session.rows,
+            name,
+            lambda start, size: f"SUBSTRING({value}, {start + 1}, {size}) {rest}",
+        )
+
+    # --- without a key
+
+    def _in_one(self) -> Iterator[Chunk | Member | Problem]:
+        over = [f"COALESCE(LENGTH({quote(c.name)}) > {LARGE}, 0)" for c in self._large] or ["0"]
+        query = f"SELECT {self._fields()}, {' + '.join(over)} FROM {self._from}"  # noqa: S608 - as above
+        before, read, left_out = b"", False, 0
+        try:
+            for rows in self._session.stream(query, _ROWS_AT_ONCE):
+                left_out += sum(int(row[-1]) for row in rows)
+                lines, members = self._lines([row[:-1] for row in rows])
+                yield from members
+                yield from chunks(lines, before, self._names, self._row)
+                before, read = lines[-BEFORE:], True
+        except Unreadable as fault:
+            if not read:
+                raise
+            yield Problem(fault.reason, fault.detail)
+        if left_out:
+            detail = f"{left_out:,} values above {LARGE >> 20} MiB in a table without a primary key"
+            yield Problem(Reason.BUDGET_MEMORY, detail)
+
+
+def _at(offset: int, low: int, high: int, size: int) -> int:
+    """The key at a share of the span; the same for the end of a slice and the start of the next."""
+    return low + (high - low + 1) * offset // size
+
+
+def _all(conditions: Sequence[str]) -> str:
+    return " AND ".join(conditions) or "1"
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
