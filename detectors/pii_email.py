@@ -8,6 +8,8 @@ from collections.abc import Callable
 from detectors.base import State
 
 ANCHOR = rb"[A-Za-z0-9_%+'\-\x80-\xff]@[A-Za-z0-9\x80-\xff]"
+ESCAPED = rb"[A-Za-z0-9_+\-]%40[A-Za-z0-9]"
+"""an address inside a URL"""
 _LOCAL = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+'-" + bytes(
     range(128, 256)
 )
@@ -26,9 +28,10 @@ _ROLE = re.compile(
 _EXAMPLE = re.compile(rb"(?:.*\.)?example\.(?:com|org|net)\Z")
 
 
-def span(data: bytes, end: int) -> tuple[int, int] | None:
-    """Span of the address whose ``@`` stands just in front of ``end - 1``; None for none."""
-    at = end - 2
+def span(data: bytes, end: int, width: int = 1) -> tuple[int, int] | None:
+    """Span of the address whose ``@``, ``width`` bytes of it, stands just in front of ``end - 1``;
+    None for none."""
+    at = end - 1 - width
     head = data[max(0, at - _LONGEST_LOCAL - 1) : at]
     local = head[len(head.rstrip(_LOCAL)) :]
     if len(local) > _LONGEST_LOCAL:
@@ -36,10 +39,12 @@ def span(data: bytes, end: int) -> tuple[int, int] | None:
     local = local.lstrip(b".'-+%")
     if not local or local.endswith(b".") or b".." in local:
         return None
-    domain = _DOMAIN.match(data, at + 1, at + 255)
+    domain = _DOMAIN.match(data, end - 1, end + 254)
     if domain is None:
         return None
     start = at - len(local)
+    if local[:1] in (b"n", b"r", b"t") and len(local) > 1 and data[start - 1 : start] == b"\\":
+        start += 1  # the escape of a line end, in JSON and in program text
     if data[start - 1 : start] in (b":", b"/") and b"://" in data[max(0, start - 80) : start]:
         return None  # the password of a URL, or its user
     return start, domain.end()

@@ -9,6 +9,12 @@ from detectors import pii_checks as checks
 from detectors.pii_kind import Kind, shape
 from detectors.pii_nations import NATIONS
 
+_MONTH = rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_BORN = (
+    r"d\.?o\.?b|birth.?(?:date|day|dt)?|(?:date|day).{0,3}of.{0,3}birth|born|geburts\w*"
+    r"|naissance|nacimiento"
+)
+
 KINDS: tuple[Kind, ...] = (
     *NATIONS,
     Kind(
@@ -220,17 +226,25 @@ KINDS: tuple[Kind, ...] = (
         "DateRecognizer",
         shape(
             rb"[0-9]{1,2}[/.-][0-9]{1,2}[/.-](?:19|20)?[0-9]{2}"
-            rb"|(?:19|20)[0-9]{2}[/.-][0-9]{1,2}[/.-][0-9]{1,2}(?:T00:00:00[0-9.Z]*)?"
-            rb"|[0-9]{1,2}[- ](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[- ,]+"
-            rb"(?:19|20)[0-9]{2}",
+            rb"|(?:19|20)[0-9]{2}[/.-][0-9]{1,2}[/.-][0-9]{1,2}(?:T00:00:00[0-9.Z]*)?",
+        ),
+        0.0,
+        0.93,
+        _BORN,
+        (),
+        presidio_entity="DATE_TIME",
+    ),
+    Kind(  # with the month in words, which Presidio's dates are without
+        "DATE_OF_BIRTH",
+        "",
+        shape(
+            rb"[0-9]{1,2}(?:st|nd|rd|th)?[- ,.]{1,2}" + _MONTH + rb"[- ,.]{1,2}(?:19|20)[0-9]{2}"
+            rb"|" + _MONTH + rb" [0-9]{1,2}(?:st|nd|rd|th)?,? (?:19|20)[0-9]{2}",
             re.IGNORECASE,
         ),
         0.0,
         0.93,
-        r"d\.?o\.?b|birth.?(?:date|day|dt)?|(?:date|day).{0,3}of.{0,3}birth|born|geburts\w*"
-        r"|naissance|nacimiento",
-        (),
-        presidio_entity="DATE_TIME",
+        _BORN,
     ),
 )
 """Kinds found by shape or by a word. E-mail, telephone and IP have modules of their own."""

@@ -17,7 +17,7 @@ from detectors.pii_kinds import KINDS
 from detectors.pii_settings import PiiSettings, settings, version
 
 NAME = "pii"
-EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD = range(6)
+EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD, EMAIL_URL = range(7)
 SHAPE, WORD = 100, 1000
 """targets of the fast pass: ``SHAPE + i`` is the shape of kind i, ``WORD + i`` one of its words"""
 AHEAD = 72
@@ -41,6 +41,7 @@ class Plan:
         self.phones = chosen.phone_regions()
         anchors = [
             Anchor(pii_email.ANCHOR, EMAIL),
+            Anchor(pii_email.ESCAPED, EMAIL_URL),
             Anchor(pii_phone.INTERNATIONAL, PLUS),
             Anchor(pii_ip.V4, IP4),
             Anchor(pii_ip.V6, IP6),
@@ -143,7 +144,9 @@ class _Look:
                 if match.start() < end <= match.end() + 1:
                     self._candidate(*match.span(), kind, target - SHAPE)
         elif target == EMAIL:
-            self._email(end)
+            self._email(end, 1)
+        elif target == EMAIL_URL:
+            self._email(end, 3)
         elif target == PLUS:
             plus = pii_phone.PLUS.match(data, end - 8, end + 24)
             if plus:
@@ -211,6 +214,8 @@ class _Look:
                 return False
             if self._plan.confirmed[index] >= ENOUGH:
                 return True
+        if not kind.recognizer:
+            return True
         window, a, b = pii_view.window(self._data, start, end)
         entity = kind.presidio_entity or kind.entity
         good = pii_presidio.confirms(kind.recognizer, entity, window, a, b)
@@ -250,15 +255,19 @@ class _Look:
 
     # --- e-mail, telephone, IP
 
-    def _email(self, end: int) -> None:
-        span = pii_email.span(self._data, end)
+    def _email(self, end: int, width: int) -> None:
+        span = pii_email.span(self._data, end, width)
         if span is None:
             return
         address = self._data[span[0] : span[1]]
+        if width > 1:
+            address = address.replace(b"%40", b"@")
         score = pii_email.probability(address)
         state = self._plan.domains.state(address) if score >= 0.3 else None
         if state is None:
             return
+        if width > 1 and state is State.CLEAR:
+            state = State.ENCODED
         if score >= CONFIRMED and state is State.CLEAR and "EMAIL_ADDRESS" in self._dense:
             self._count(span[0], "EMAIL_ADDRESS", 0, score)
         else:
@@ -363,7 +372,7 @@ def value_of(data: Any, match: Match) -> str:
     """Canonical text: what is the same person's is the same, however it is written."""
     text = bytes(data[match.start : match.end]).decode("utf-8", "replace")
     if match.entity == "EMAIL_ADDRESS":
-        local, _, domain = text.rpartition("@")
+        local, _, domain = text.replace("%40", "@").rpartition("@")
         return f"{local}@{domain.lower()}"
     if match.entity in ("DATE_OF_BIRTH", "IP_ADDRESS") or match.entity.startswith("USER_"):
         return text.lower()

@@ -77,6 +77,15 @@ def password_of_url(text: str) -> float:
     return 0.92
 
 
+def basic(text: str) -> float:
+    """User and password of an ``Authorization: Basic`` header, in base64."""
+    try:
+        user, _, password = base64.b64decode(text, validate=True).decode("utf-8").partition(":")
+    except (ValueError, binascii.Error):
+        return 0.0
+    return password_of_url(password) if password and user.isprintable() else 0.0
+
+
 def jwt(text: str) -> float:
     """Header and payload are JSON, as far as they are in sight, and the header names an
     algorithm."""

@@ -80,6 +80,15 @@ KINDS: tuple[Kind, ...] = (
         reach=256,
     ),
     Kind(
+        "SECRET_BASIC_AUTH",
+        rb"authorization[\"']?\s*[:=]\s*[\"']?basic ",
+        re.compile(rb"([A-Za-z0-9+/]{8,256}={0,2})(?![A-Za-z0-9+/=])"),
+        "",
+        checks.basic,
+        caseless=True,
+        reach=0,
+    ),
+    Kind(
         "SECRET_JWT",
         rb"eyJ[A-Za-z0-9_\-=]{8,}\.eyJ",
         re.compile(

@@ -97,6 +97,12 @@ def test_the_checksum_of_a_github_token_counts() -> None:
     assert secret_checks.github(token) > secret_checks.github(token[:-1] + "!") > CONFIRMED
 
 
+def test_the_header_of_basic_authentication() -> None:
+    written = base64.b64encode(b"deploy:kV9x2LmQ7z").decode()
+    assert find(f"Authorization: Basic {written}") == ["SECRET_BASIC_AUTH"]
+    assert find(f"Authorization: Basic {written[4:10]}ABCD") == []
+
+
 def test_a_token_must_decode() -> None:
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
