@@ -46,15 +46,15 @@ class Candidate:
 
 
 # prior log-odds by brand and length: how much of what passes is a card, nothing else known
-_USUAL = 1.8
+_USUAL = 2.1
 _PRIOR: dict[tuple[str, int], float] = {
-    ("visa", 16): 2.3,
+    ("visa", 16): 2.4,
     ("visa", 13): -0.8,
-    ("visa", 19): 1.7,
-    ("mastercard", 16): 2.3,
+    ("visa", 19): 1.8,
+    ("mastercard", 16): 2.4,
     ("amex", 15): 2.2,
-    ("discover", 16): 2.1,
-    ("diners", 14): 1.7,
+    ("discover", 16): 2.3,
+    ("diners", 14): 1.9,
     ("maestro", 12): -1.2,
     ("maestro", 13): -1.2,
     ("maestro", 14): -0.6,
@@ -62,8 +62,8 @@ _PRIOR: dict[tuple[str, int], float] = {
     ("uatp", 15): -1.0,
     ("t-union", 19): 1.2,
 }
-_OTHER = {17: 0.9, 18: 0.9}
-_LONG = 1.4
+_OTHER = {17: 1.2, 18: 1.2}
+_LONG = 1.7
 
 
 def _prior(brands: tuple[str, ...], length: int) -> float:

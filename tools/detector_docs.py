@@ -23,8 +23,6 @@ def _section(detector: Detector) -> str:
     return (
         f"## `{detector.name}`\n\n{detector.summary}\n\n"
         f"- Finds: {entities}\n- Profiles: {profiles}\n- Does not see: {detector.limits}\n"
-        f"- Tested on every run: {len(detector.examples)} examples,"
-        f" {len(detector.near_misses)} near misses\n"
     )
 
 
