@@ -50,13 +50,15 @@ class Pii:
 
     def scan(self) -> Scan:
         from detectors.pii_scan import PiiScan
+        from detectors.pii_wide import Wide
 
-        return PiiScan()
+        return Wide(PiiScan())
 
     def value(self, data: Buffer, match: Match) -> Value:
         from detectors.pii_scan import value_of
+        from detectors.pii_wide import narrow
 
-        return Value(value_of(data, match), None)
+        return Value(value_of(narrow(data, match), match.entity), None)
 
     def settle(self, match: Match, counts: FieldCounts | None) -> tuple[float, tuple[str, ...]]:
         return vote(match.score, match.why, counts, _CHANCE.get(match.entity, 1.0))

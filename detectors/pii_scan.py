@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
 from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
@@ -368,12 +367,14 @@ def _weak(value: str) -> bool:
     return len(set(number)) <= 2 or number in "01234567890123456789"
 
 
-def value_of(data: Any, match: Match) -> str:
+def value_of(raw: bytes, entity: str) -> str:
     """Canonical text: what is the same person's is the same, however it is written."""
-    text = bytes(data[match.start : match.end]).decode("utf-8", "replace")
-    if match.entity == "EMAIL_ADDRESS":
+    text = raw.decode("utf-8", "replace")
+    if entity == "EMAIL_ADDRESS":
         local, _, domain = text.replace("%40", "@").rpartition("@")
         return f"{local}@{domain.lower()}"
-    if match.entity in ("DATE_OF_BIRTH", "IP_ADDRESS") or match.entity.startswith("USER_"):
+    if entity == "CRYPTO":
+        return text
+    if entity in ("DATE_OF_BIRTH", "IP_ADDRESS"):
         return text.lower()
     return "".join(char for char in text.upper() if char.isalnum() or char == "+")

@@ -37,12 +37,15 @@ class Secrets:
     )
 
     def scan(self) -> Scan:
+        from detectors.pii_wide import Wide
         from detectors.secret_scan import SecretScan
 
-        return SecretScan()
+        return Wide(SecretScan())
 
     def value(self, data: Buffer, match: Match) -> Value:
-        return Value(bytes(data[match.start : match.end]).decode("utf-8", "replace"), None)
+        from detectors.pii_wide import narrow
+
+        return Value(narrow(data, match).decode("utf-8", "replace"), None)
 
     def settle(self, match: Match, counts: FieldCounts | None) -> tuple[float, tuple[str, ...]]:
         return match.score, match.why

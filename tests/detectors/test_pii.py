@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from typing import cast
 
 import pytest
 
@@ -17,8 +18,8 @@ import detectors
 from detectors import pii, pii_checks, pii_numbers, pii_presidio
 from detectors.base import AFTER, BEFORE, CONFIRMED, Match, NoHints, State
 from detectors.pii_kinds import KINDS
-from detectors.pii_scan import PiiScan
 from detectors.pii_settings import PiiSettings, UserPattern, configure
+from detectors.pii_wide import Wide
 
 
 def find(text: str | bytes, at_least: float = CONFIRMED) -> list[tuple[str, str]]:
@@ -111,6 +112,20 @@ def test_left_alone(text: str) -> None:
 def test_a_domain_kept_for_examples_makes_test_data() -> None:
     (match,) = detectors.find(b"to ann.roe@example.com", using=[pii.DETECTOR])
     assert (match.entity, match.state) == ("EMAIL_ADDRESS", State.TEST)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_utf_16_wherever_it_is_cut(encoding: str) -> None:
+    text = "".join(f"row {i}: zoe{i}@cardtrail.org, ssn 308-63-{i:04}\n" for i in range(1, 100))
+    data = text.encode(encoding)
+    found = detectors.find(data, using=[pii.DETECTOR], at_least=CONFIRMED)
+    values = [pii.DETECTOR.value(data, match).text for match in found]
+    assert values[:2] == ["zoe1@cardtrail.org", "308630001"]
+    assert len(values) == 198
+    assert {match.state for match in found} == {State.ENCODED}
+    whole = pieces(data, len(data))
+    for size in (501, 1000, 2049):
+        assert pieces(data, size) == whole
 
 
 class Columns:
@@ -316,9 +331,8 @@ def test_dense_values_are_counted(default_settings: object) -> None:
     for lo in range(0, len(data), 2048):
         hi = min(lo + 2048, len(data))
         listed.update(match.entity for match in scan.find(data, lo, hi, NoHints()))
-    assert isinstance(scan, PiiScan)
     counted = Counter[str]()
-    for (entity, field, score), count in scan.more().items():
+    for (entity, field, score), count in cast(Wide, scan).more().items():
         assert (field > 0) == (entity == "US_SSN")
         assert score >= CONFIRMED
         counted[entity] += count
@@ -367,7 +381,7 @@ def test_a_pattern_that_times_out_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     scan = pii.DETECTOR.scan()
     data = b"passport no. C12345678"
     assert scan.find(data, 0, len(data), NoHints()) == []
-    assert "timed out" in " ".join(scan.problems())
+    assert "timed out" in " ".join(cast(Wide, scan).problems())
 
 
 def test_nothing_is_said_and_nothing_fetched(
