@@ -74,6 +74,15 @@ class CloudTrail:
 EVIDENCE = CloudTrail()
 
 
+_Alike = tuple[bytes, str, str, str]
+"""caller, bucket, hour and name of a call"""
+Keyed = tuple[str, Event]
+"""an event and the key of its object"""
+_UTC_TIME = len("2026-03-01T00:00:00Z")
+_HELD = 50_000
+"""events of a file that are held before they are counted; CloudTrail's own have fewer"""
+
+
 class _Collector:
     def __init__(self, stores: Sequence[Store], asked: Question) -> None:
         self.places = Places(stores)
@@ -92,13 +101,99 @@ class _Collector:
                     self._files.unreadable += 1
                     continue
                 try:
-                    for event in events(source, self._notes):
-                        if not self._take(event):
-                            self._notes.unparsed += 1
+                    self._file(source)
                 except Unreadable:
                     self._files.unreadable += 1
         except Unreadable as error:
             self._files.broke_off = str(error.reason)
+
+    def _file(self, source: Source) -> None:
+        """Plain reads, which are nearly all there is, by caller and hour; the rest one by one."""
+        alike: dict[_Alike, list[Keyed]] = {}
+        held = 0
+        for event in events(source, self._notes):
+            parameters, time = event.parameters, event.event_time
+            if (
+                event.name in READS
+                and event.category == "Data"
+                and not event.error
+                and parameters is not None
+                and type(bucket := parameters.bucket) is str
+                and bucket in self.places
+                and type(name := parameters.key) is str
+                and type(event.shared_event_id or event.event_id) is str
+                and event.source == "s3.amazonaws.com"
+                and type(time) is str
+                and len(time) == _UTC_TIME
+                and time[-1] == "Z"
+            ):
+                key = (bytes(event.identity), bucket, time[:13], event.name)
+                group = alike.get(key)
+                if group is None:
+                    group = alike[key] = []
+                group.append((name, event))
+                held += 1
+                if held >= _HELD:
+                    self._take_all(alike)
+                    held = 0
+            elif not self._take(event):
+                self._notes.unparsed += 1
+        self._take_all(alike)
+
+    def _take_all(self, alike: dict[_Alike, list[Keyed]]) -> None:
+        for (_, bucket, _, _), group in alike.items():
+            if not self._take_group(bucket, group):
+                self._notes.unparsed += sum(not self._take(event) for _, event in group)
+        alike.clear()
+
+    def _take_group(self, bucket: str, group: list[Keyed]) -> bool:
+        """Counts plain reads of one caller in one hour. False, with nothing counted, when they must
+        be looked at one by one."""
+        first, last = _ends(group)
+        who = self._callers.of(group[0][1].identity)
+        if first is None or last is None or who is None:
+            return False
+        inside = self._asked.place(first)
+        if self._asked.place(last) is not inside:
+            return False
+        if inside:
+            self._files.saw(first, True, len(group))
+            self._files.saw(last, True, 0)
+        else:
+            self._files.outside.add(first, len(group))
+            self._files.outside.add(last, 0)
+        if inside is not None:
+            new = self._ids.first_time
+            fresh = [
+                (key, event)
+                for key, event in group
+                if new(hash(event.shared_event_id or event.event_id) & _64_BITS)
+            ]
+            for place in self.places.of(bucket):
+                mine = [each for each in fresh if place.holds(each[0])] if place.prefix else fresh
+                if mine:
+                    self._count_group(place, mine, who, inside)
+        return True
+
+    def _count_group(
+        self, place: Place, group: list[Keyed], who: identity.Caller, inside: bool
+    ) -> None:
+        first, last = _ends(group)
+        assert first is not None and last is not None  # as those of the whole group
+        hashes = {key: tally.hash64(key) for key, _ in group}
+        cards = 0
+        if self._knows_cards:
+            cards = sum(place.has_cards(key, hashes[key], self._asked) for key, _ in group)
+        told = [sent for _, event in group if (sent := _bytes(event)) is not None]
+        person = place.people.get(who.principal, who.session)
+        person.read_often(
+            first, last, inside, len(group), hashes.values(), sum(told), len(told), cards
+        )
+        if inside:
+            seen = self._seen[place.store.uri]
+            seen.event(first, True)
+            seen.event(last, True)
+            _look_at(person, who, group[0][1], place.bucket)
 
     def _take(self, event: Event) -> bool:
         """Counts an event. False when it lacks what every record has."""
@@ -191,6 +286,8 @@ class _Collector:
 
 def is_data(event: Event) -> bool:
     """A data event by its own word; records before version 1.07 do not say, their name does."""
+    if event.category == "Data":
+        return True
     if isinstance(event.category, str):
         return event.category == "Data"
     if isinstance(event.management, bool):
@@ -217,7 +314,9 @@ def object_of(event: Event) -> tuple[str, str | None] | None:
     if not isinstance(bucket, str):
         return None
     if event.name in READS or event.name in _METADATA:
-        return _bucket_name(bucket, event), key if isinstance(key, str) else None
+        if bucket.startswith("arn:") or bucket.endswith("-s3alias"):
+            bucket = _bucket_name(bucket, event)
+        return bucket, key if isinstance(key, str) else None
     return bucket, None
 
 
@@ -252,6 +351,12 @@ def _look_at(person: tally.Person, who: identity.Caller, event: Event, bucket: s
             person.judged = not person.mixed  # neither its account nor the bucket's will change
     if isinstance(owner, str) and owner != who.account:
         person.foreign = who.account
+
+
+def _ends(group: list[Keyed]) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time; times of one form sort like texts."""
+    times = [event.event_time for _, event in group]
+    return _time(min(times)), _time(max(times))
 
 
 def _time(value: Any) -> datetime | None:

@@ -73,8 +73,8 @@ class Span:
     first: datetime | None = None
     last: datetime | None = None
 
-    def add(self, when: datetime) -> None:
-        self.records += 1
+    def add(self, when: datetime, records: int = 1) -> None:
+        self.records += records
         self.first = when if self.first is None else min(self.first, when)
         self.last = when if self.last is None else max(self.last, when)
 
@@ -101,11 +101,11 @@ class Files:
     def __post_init__(self) -> None:
         self._hours = Hours(self.window)
 
-    def saw(self, when: datetime, data: bool) -> None:
+    def saw(self, when: datetime, data: bool, records: int = 1) -> None:
         if data:
-            self.data += 1
+            self.data += records
         else:
-            self.management += 1
+            self.management += records
         self._hours.saw(when)
 
     def control(self, event: Event, when: datetime) -> None:

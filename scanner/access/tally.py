@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -222,10 +222,17 @@ class Person:
     ) -> None:
         """A read at ``when`` (UTC). ``inside``: in the window, else in the time before it that is
         only history. ``obj`` is the ``hash64`` of what was read, None when that is not told."""
-        day = self.day(when)
+        # called for every event: written out, for a call costs more than what it does
+        number = when.toordinal()
+        day = self.days.get(number)
+        if day is None:
+            day = self.days[number] = Day()
         day.reads += 1
         hour = when.hour
-        day.hours[hour] = day.hours.get(hour, 0) + 1
+        if hour in day.hours:
+            day.hours[hour] += 1
+        else:
+            day.hours[hour] = 1
         if day.first is None or when < day.first:
             day.first = when
         if day.last is None or when > day.last:
@@ -236,7 +243,10 @@ class Person:
             day.objects.add(obj)
         if not inside:
             return
-        self.at(when)
+        if self.first is None or when < self.first:
+            self.first = when
+        if self.last is None or when > self.last:
+            self.last = when
         self.reads += 1
         self.card_reads += card
         if obj is None:
@@ -249,6 +259,36 @@ class Person:
         if rows is not None:
             self.told_rows += 1
             self.rows += rows
+
+    def read_often(
+        self,
+        first: datetime,
+        last: datetime,
+        inside: bool,
+        reads: int,
+        objects: Iterable[int],
+        sent: int,
+        told: int,
+        cards: int,
+    ) -> None:
+        """``read`` for ``reads`` reads of one hour at once: ``sent`` bytes by ``told`` of them,
+        ``cards`` of them of what holds cards."""
+        day = self.day(first)
+        day.reads += reads
+        day.hours[first.hour] = day.hours.get(first.hour, 0) + reads
+        day.first, day.last = earlier(day.first, first), later(day.last, last)
+        for obj in objects:
+            day.objects.add(obj)
+        if not inside:
+            return
+        self.at(first)
+        self.at(last)
+        self.reads += reads
+        self.card_reads += cards
+        self.bytes += sent
+        self.told_bytes += told
+        for obj in objects:
+            self.objects.add(obj)
 
     def touch(self, when: datetime, inside: bool, obj: int) -> None:
         """One more thing that a read already counted has read."""
