@@ -165,8 +165,9 @@ class TableReader:
             value = f"CONVERT({name} USING utf8mb4)"
         elif column.kind in ("double", "float"):
             # as text a double of 16 digits is 4.5e15: whole numbers in their digits
-            whole = f"{name} = FLOOR({name}) AND ABS({name}) < 9e15"
-            value = f"IF({whole}, CAST({name} AS DECIMAL(20, 0)), {name})"
+            whole = f"{name} = FLOOR({name}) AND ABS({name}) < 9e18"
+            digits = f"CAST(CAST({name} AS DECIMAL(20, 0)) AS CHAR)"
+            value = f"IF({whole}, {digits}, CAST({name} AS CHAR))"
         if column in self._large:
             value = f"IF(LENGTH({name}) > {LARGE}, '', {value})"
         return f"IFNULL({value}, '')"
