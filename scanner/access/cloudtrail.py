@@ -7,8 +7,10 @@ sizes, not of content: they are no reads. Every event counts once, however often
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import compress, repeat
 from typing import Any
 from urllib.parse import unquote
 
@@ -76,8 +78,27 @@ EVIDENCE = CloudTrail()
 
 _Alike = tuple[bytes, str, str, str]
 """caller, bucket, hour and name of a call"""
-Keyed = tuple[str, Event]
-"""an event and the key of its object"""
+
+
+@dataclass(slots=True)
+class Group:
+    """Plain reads that are alike: events, and beside them the keys of their objects."""
+
+    keys: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def ends(self) -> tuple[datetime | None, datetime | None]:
+        """The first and the last time; times of one form sort like texts."""
+        times = [event.event_time for event in self.events]
+        return _time(min(times)), _time(max(times))
+
+    def chosen(self, wanted: Iterable[bool]) -> Group:
+        kept = list(wanted)
+        if all(kept):
+            return self
+        return Group(list(compress(self.keys, kept)), list(compress(self.events, kept)))
+
+
 _UTC_TIME = len("2026-03-01T00:00:00Z")
 _HELD = 50_000
 """events of a file that are held before they are counted; CloudTrail's own have fewer"""
@@ -109,7 +130,7 @@ class _Collector:
 
     def _file(self, source: Source) -> None:
         """Plain reads, which are nearly all there is, by caller and hour; the rest one by one."""
-        alike: dict[_Alike, list[Keyed]] = {}
+        alike: dict[_Alike, Group] = {}
         held = 0
         for event in events(source, self._notes):
             parameters, time = event.parameters, event.event_time
@@ -130,8 +151,9 @@ class _Collector:
                 key = (bytes(event.identity), bucket, time[:13], event.name)
                 group = alike.get(key)
                 if group is None:
-                    group = alike[key] = []
-                group.append((name, event))
+                    group = alike[key] = Group()
+                group.keys.append(name)
+                group.events.append(event)
                 held += 1
                 if held >= _HELD:
                     self._take_all(alike)
@@ -140,60 +162,57 @@ class _Collector:
                 self._notes.unparsed += 1
         self._take_all(alike)
 
-    def _take_all(self, alike: dict[_Alike, list[Keyed]]) -> None:
+    def _take_all(self, alike: dict[_Alike, Group]) -> None:
         for (_, bucket, _, _), group in alike.items():
             if not self._take_group(bucket, group):
-                self._notes.unparsed += sum(not self._take(event) for _, event in group)
+                self._notes.unparsed += sum(not self._take(event) for event in group.events)
         alike.clear()
 
-    def _take_group(self, bucket: str, group: list[Keyed]) -> bool:
+    def _take_group(self, bucket: str, group: Group) -> bool:
         """Counts plain reads of one caller in one hour. False, with nothing counted, when they must
         be looked at one by one."""
-        first, last = _ends(group)
-        who = self._callers.of(group[0][1].identity)
+        first, last = group.ends()
+        who = self._callers.of(group.events[0].identity)
         if first is None or last is None or who is None:
             return False
         inside = self._asked.place(first)
         if self._asked.place(last) is not inside:
             return False
+        size = len(group.events)
         if inside:
-            self._files.saw(first, True, len(group))
+            self._files.saw(first, True, size)
             self._files.saw(last, True, 0)
         else:
-            self._files.outside.add(first, len(group))
+            self._files.outside.add(first, size)
             self._files.outside.add(last, 0)
         if inside is not None:
             new = self._ids.first_time
-            fresh = [
-                (key, event)
-                for key, event in group
-                if new(hash(event.shared_event_id or event.event_id) & _64_BITS)
-            ]
+            group = group.chosen(
+                [new(hash(e.shared_event_id or e.event_id) & _64_BITS) for e in group.events]
+            )
             for place in self.places.of(bucket):
-                mine = [each for each in fresh if place.holds(each[0])] if place.prefix else fresh
-                if mine:
+                mine = group.chosen(map(place.holds, group.keys)) if place.prefix else group
+                if mine.events:
                     self._count_group(place, mine, who, inside)
         return True
 
-    def _count_group(
-        self, place: Place, group: list[Keyed], who: identity.Caller, inside: bool
-    ) -> None:
-        first, last = _ends(group)
+    def _count_group(self, place: Place, group: Group, who: identity.Caller, inside: bool) -> None:
+        first, last = group.ends()
         assert first is not None and last is not None  # as those of the whole group
-        hashes = {key: tally.hash64(key) for key, _ in group}
+        hashes = [tally.hash64(key) for key in group.keys]
         cards = 0
         if self._knows_cards:
-            cards = sum(place.has_cards(key, hashes[key], self._asked) for key, _ in group)
-        told = [sent for _, event in group if (sent := _bytes(event)) is not None]
+            cards = sum(map(place.has_cards, group.keys, hashes, repeat(self._asked)))
+        told = [sent for event in group.events if (sent := _bytes(event)) is not None]
         person = place.people.get(who.principal, who.session)
         person.read_often(
-            first, last, inside, len(group), hashes.values(), sum(told), len(told), cards
+            first, last, inside, len(group.events), hashes, sum(told), len(told), cards
         )
         if inside:
             seen = self._seen[place.store.uri]
             seen.event(first, True)
             seen.event(last, True)
-            _look_at(person, who, group[0][1], place.bucket)
+            _look_at(person, who, group.events[0], place.bucket)
 
     def _take(self, event: Event) -> bool:
         """Counts an event. False when it lacks what every record has."""
@@ -353,12 +372,6 @@ def _look_at(person: tally.Person, who: identity.Caller, event: Event, bucket: s
         person.foreign = who.account
 
 
-def _ends(group: list[Keyed]) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time; times of one form sort like texts."""
-    times = [event.event_time for _, event in group]
-    return _time(min(times)), _time(max(times))
-
-
 def _time(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
@@ -373,6 +386,6 @@ def _time(value: Any) -> datetime | None:
 
 def _bytes(event: Event) -> int | None:
     told = event.additional.sent if event.additional else None
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 1 << 63:
-        return None
-    return int(told)
+    if (type(told) is int or type(told) is float) and 0 <= told < 1 << 63:  # no bool
+        return int(told)
+    return None

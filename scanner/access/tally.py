@@ -36,6 +36,15 @@ class Distinct:
         if len(self._hashes) > 2 * self._size:
             self._shrink()
 
+    def add_all(self, hashes: Iterable[int]) -> None:
+        if self.exact:
+            self._hashes.update(hashes)
+            if len(self._hashes) > 2 * self._size:
+                self._shrink()
+        else:
+            for hashed in hashes:
+                self.add(hashed)
+
     def _shrink(self) -> None:
         kept = sorted(self._hashes)[: self._size]
         self._hashes, self._limit, self.exact = set(kept), kept[-1] + 1, False
@@ -115,6 +124,14 @@ class Sketch:
         rank = 65 - self._BITS - (hashed >> self._BITS).bit_length()
         if rank > self._registers[place]:
             self._registers[place] = rank
+
+    def add_all(self, hashes: Iterable[int]) -> None:
+        registers, bits = self._registers, self._BITS
+        mask, most = (1 << bits) - 1, 65 - bits
+        for hashed in hashes:
+            place, rank = hashed & mask, most - (hashed >> bits).bit_length()
+            if rank > registers[place]:
+                registers[place] = rank
 
     def merge(self, other: Sketch) -> None:
         self._registers = bytearray(map(max, self._registers, other._registers))
@@ -277,8 +294,7 @@ class Person:
         day.reads += reads
         day.hours[first.hour] = day.hours.get(first.hour, 0) + reads
         day.first, day.last = earlier(day.first, first), later(day.last, last)
-        for obj in objects:
-            day.objects.add(obj)
+        day.objects.add_all(objects)
         if not inside:
             return
         self.at(first)
@@ -287,8 +303,7 @@ class Person:
         self.card_reads += cards
         self.bytes += sent
         self.told_bytes += told
-        for obj in objects:
-            self.objects.add(obj)
+        self.objects.add_all(objects)
 
     def touch(self, when: datetime, inside: bool, obj: int) -> None:
         """One more thing that a read already counted has read."""

@@ -19,6 +19,9 @@ def test_distinct_is_exact_while_it_can_be_and_never_depends_on_order(
     for value in sorted(values, key=lambda each: hash64(f"x{each}")):
         other.add(hash64(str(value)))
     assert (one.count(), one.exact) == (other.count(), other.exact)
+    at_once = Distinct(16)
+    at_once.add_all(map(hash64, map(str, values)))
+    assert (at_once.count(), at_once.exact) == (one.count(), one.exact)
     if len(set(values)) <= 32:
         assert one.exact and one.count() == len(set(values))
 
