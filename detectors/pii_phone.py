@@ -27,6 +27,8 @@ ANCHOR_WORDS = (
     rb"\banswer",
     rb"\boffice",
 )
+NEAR = 32
+"""bytes behind a word in which its number begins"""
 _EXT = rb"(?:[ ,]{0,2}(?:x|ext\.?)[ ]?[0-9]{1,6})?"
 PLUS = re.compile(
     rb"(?<![A-Za-z0-9+_/.\-%])\+[1-9][0-9 ().\-/]{5,20}[0-9]" + _EXT + rb"(?![A-Za-z0-9_])"

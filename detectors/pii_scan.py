@@ -156,7 +156,8 @@ class _Look:
                     self._phone(*match.span(), international=False)
         elif target == PHONE_WORD:
             for match in pii_phone.SHAPE.finditer(data, end, min(len(data), end + AHEAD)):
-                self._phone(*match.span(), international=False)
+                if match.start() < end + pii_phone.NEAR:
+                    self._phone(*match.span(), international=False)
                 break
             for match in pii_phone.SHAPE.finditer(data, max(0, end - 40), end):
                 self._phone(*match.span(), international=False)

@@ -112,7 +112,10 @@ def _keyword(data: bytes, end: int) -> list[Found]:
     if match is None:
         return []
     front = data[max(0, end - 64) : end]
-    front = front[len(front.rstrip(BEFORE_KEYWORD)) :]
+    bare = front.rstrip(BEFORE_KEYWORD)
+    if bare.endswith(b":") and match[2] == b":":
+        return []  # a part of an ARN or URN
+    front = front[len(bare) :]
     group = 4 if match[4] is not None else 5
     name = (front + match[1]).decode("ascii")
     value = match[group].decode("utf-8", "replace").rstrip(".")

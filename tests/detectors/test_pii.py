@@ -102,6 +102,7 @@ def test_found(text: str, entity: str, value: str) -> None:
         "NHS number 943 476 5918",
         "webmaster@cardtrail.org",
         "a@b.c",
+        "GET /office-space-printer-beat-down.gif HTTP/1.1 206 5242880 -",
         "@@@@ +++++ ::::",
     ],
 )

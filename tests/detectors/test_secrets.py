@@ -69,6 +69,7 @@ def test_found_wherever_it_is_written(kind: str, place: str) -> None:
         '"secret":"myapp-pg-cluster-ca"',
         "secret_name=production/db/main1",
         "next_token=abcdef123456",
+        "arn:aws:secretsmanager:us-east-1:123123123123:secret:prod-db-1a2b3c",
     ],
 )
 def test_left_alone(text: str) -> None:
