@@ -66,6 +66,10 @@ class Column:
     key: bool
     """the whole primary key of the table"""
 
+    @property
+    def text(self) -> bool:
+        return self.kind in ("text", "varchar")
+
 
 def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

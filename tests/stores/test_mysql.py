@@ -87,8 +87,8 @@ def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) 
            b blob, vb varbinary(30), n decimal(30,2), f double, big bigint unsigned,
            `wei``rd\t%name` text, d datetime, bi bit(8), empty text)""",
         """INSERT INTO types VALUES (7, 'needle000', 'needle001 é', 'needle002',
-           '{"k": "needle009"}', 'needle003', 'needle004', 'needle005', 'needle006', 4539148803436467, 4539148803436467,
-           4539148803436467, 'needle007', now(), b'1', NULL)""",
+           '{"k": "needle009"}', 'needle003', 'needle004', 'needle005', 'needle006',
+           4539148803436467, 4539148803436467, 4539148803436467, 'needle007', now(), b'1', NULL)""",
         "INSERT INTO types (id, t, v) VALUES (8, 'tab\\there\\nline\\n needle020', 'needle021')",
     )
     read = Read(opened, "types")
@@ -151,8 +151,8 @@ def test_every_row_is_in_exactly_one_slice(server: Server, opened: OpenStore) ->
     server.run(
         DATABASE,
         "CREATE TABLE many (id int PRIMARY KEY, t text)",
-        "INSERT INTO many SELECT cast(seq AS signed) * 3 - 5000, concat('row<', seq, '>', repeat('x', 200))"
-        " FROM seq_1_to_5000",
+        "INSERT INTO many SELECT cast(seq AS signed) * 3 - 5000,"
+        " concat('row<', seq, '>', repeat('x', 200)) FROM seq_1_to_5000",
         "ANALYZE TABLE many",
     )
     item = unit(opened, "many")
