@@ -66,7 +66,7 @@ def find(
     the columns of the data, if someone does. Never raises for any content.
     """
     from detectors.base import NoHints
-    from detectors.fieldstats import lookup
+    from detectors.fieldstats import Evidence
 
     text = data if isinstance(data, str) else None
     buffer = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
@@ -77,9 +77,9 @@ def find(
             continue
         scan = detector.scan()
         matches = scan.find(buffer, 0, len(buffer), hints or NoHints())
-        fields = scan.fields() if matches else {}
+        evidence = Evidence(scan.fields() if matches else {})
         for match in matches:
-            score, why = detector.settle(match, lookup(fields, match.field))
+            score, why = detector.settle(match, evidence.of(match.field))
             if score >= at_least:
                 out.append(replace(match, score=score, why=why))
     out.sort(key=lambda match: (match.start, match.end, match.entity))

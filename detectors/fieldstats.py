@@ -6,7 +6,7 @@ digits left out of account; and the length of the number. Of random numbers one 
 Luhn, of cards nearly all do, so some twenty values settle which a field holds.
 
 A field number is ``1 + (group << FINE | fine)``. A group is the length and the kind of character in
-front; where a field is too rare to say anything, ``lookup`` falls back on its group.
+front; where a field is too rare to say anything, ``Evidence`` falls back on its group.
 """
 
 from __future__ import annotations
@@ -26,20 +26,34 @@ def length(field: int) -> int:
     return 12 + ((field - 1) >> (FINE + 4))
 
 
-def lookup(fields: Mapping[int, FieldCounts], field: int) -> FieldCounts | None:
-    """The counts that speak for ``field``: its own, or those of its group while it is rare."""
-    own = fields.get(field)
-    if not field or (own is not None and own.seen >= 20):
-        return own
-    group = (field - 1) >> FINE
-    total = FieldCounts()
-    for other, counts in fields.items():
-        if other and (other - 1) >> FINE == group:
-            total.add(counts)
-    if total.seen < 50:
-        return own
-    total.weight = 0.35  # a group is many fields in one
-    return total
+class Evidence:
+    """All counts of a unit, asked for one field at a time."""
+
+    def __init__(self, fields: Mapping[int, FieldCounts]) -> None:
+        self._fields = fields
+        self._groups: dict[int, FieldCounts] | None = None
+
+    def of(self, field: int) -> FieldCounts | None:
+        """The counts that speak for ``field``: its own, or those of its group while it is rare."""
+        own = self._fields.get(field)
+        if not field or (own is not None and own.seen >= _RARE):
+            return own
+        if self._groups is None:
+            self._groups = self._grouped()
+        group = self._groups.get((field - 1) >> FINE)
+        return group if group is not None and group.seen >= _ENOUGH else own
+
+    def _grouped(self) -> dict[int, FieldCounts]:
+        groups: dict[int, FieldCounts] = {}
+        for field, counts in self._fields.items():
+            if field:
+                groups.setdefault((field - 1) >> FINE, FieldCounts(weight=_SHARE)).add(counts)
+        return groups
+
+
+_RARE, _ENOUGH = 20, 50
+_SHARE = 0.35
+"""weight of the counts of a group, which is many fields in one"""
 
 
 def sigmoid(value: float) -> float:

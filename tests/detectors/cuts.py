@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from detectors.base import AFTER, BEFORE, Detector, FieldCounts, Hints, Match, NoHints
-from detectors.fieldstats import lookup
+from detectors.fieldstats import Evidence
 
 
 def in_slices(
@@ -28,7 +28,8 @@ def in_slices(
             fields.setdefault(field, FieldCounts()).add(counts)
         buffer[:] = bytes(len(buffer))
     out = []
+    evidence = Evidence(fields)
     for match in found:
-        score, why = detector.settle(match, lookup(fields, match.field))
+        score, why = detector.settle(match, evidence.of(match.field))
         out.append(replace(match, score=round(score, 9), why=why))
     return sorted(out, key=lambda m: (m.start, m.end, m.entity))

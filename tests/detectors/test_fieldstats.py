@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from detectors.base import FieldCounts
 from detectors.fieldcount import Counter, is_ids
-from detectors.fieldstats import length, lookup, settle, shift
+from detectors.fieldstats import Evidence, length, settle, shift
 from detectors.words import key_weight
 
 
@@ -38,11 +38,11 @@ def test_a_rare_field_takes_after_its_group() -> None:
     group = 5 << 13
     fields = {1 + (group | fine): FieldCounts(3, 0) for fine in range(100)}
     own = 1 + (group | 7)
-    found = lookup(fields, own)
+    found = Evidence(fields).of(own)
     assert found is not None and found.seen == 300 and found.weight < 1
     assert -3 < shift(found) < -0.5
-    assert lookup({own: FieldCounts(30, 3)}, own) == FieldCounts(30, 3)
-    assert lookup({}, own) is None and lookup(fields, 0) is None
+    assert Evidence({own: FieldCounts(30, 3)}).of(own) == FieldCounts(30, 3)
+    assert Evidence({}).of(own) is None and Evidence(fields).of(0) is None
 
 
 @given(
