@@ -57,8 +57,8 @@ class _Named:
 
 def _phase(text: bytes) -> int | None:
     """Where the characters of UTF-16 text stand: at even (0) or odd (1) places; None for other
-    text. Mostly one look at the number of zeros, at the speed of memory."""
-    if text.count(0) < _SHARE * len(text) or len(text) < 16:
+    text. Mostly one look for a zero, at the speed of memory."""
+    if b"\0" not in text or text.count(0) < _SHARE * len(text) or len(text) < 16:
         return None
     even, odd = text[0::2].count(0), text[1::2].count(0)
     if max(even, odd) < 2 * _SHARE * (len(text) // 2) or min(even, odd) > 0.1 * max(even, odd):
