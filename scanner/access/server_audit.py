@@ -1,0 +1,345 @@
+"""Evidence from MariaDB's server_audit: which account read which table of a database.
+
+The plugin writes a READ line for each table a statement opens, and a QUERY line with the outcome
+when it ends; connection and query id join them. A definer's routine has its READ lines under the
+definer's name: the reader is who sent the query. Statements hold literals; nothing of one is kept.
+
+Nothing in a line is escaped but the statement. A user name of a refused connection may hold line
+ends, and with them whole made-up lines: those are told by the torn line before and the rest after.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from scanner.access import gaps, rules, tally
+from scanner.access.answer import Question, answer, question
+from scanner.access.lines import LineNotes, lines
+from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
+from scanner.errors import Unreadable
+from scanner.known import Known, name_hash
+from scanner.model import Coverage, Evidence, Store
+
+SOURCE = "server-audit"
+_64_BITS = (1 << 64) - 1
+_START = re.compile(r"\d{8} \d\d:\d\d:\d\d,[^,]*,")
+_LINE = re.compile(
+    r"(?P<time>\d{8} \d\d:\d\d:\d\d),(?P<server>[^,]*),(?P<user>.{0,256}),(?P<host>[^,]{0,256}),"
+    r"(?P<connection>\d{1,20}),(?P<query>\d{1,20}),(?:"
+    r"READ,(?P<database>[^,]*),(?P<table>.*),"
+    r"|QUERY\w*,(?P<current>[^,]*),'(?P<text>.*)',(?P<outcome>\d+)"
+    r"|(?P<other>[A-Z_]+),.*)",
+    re.DOTALL,
+)
+_DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
+_ASKS = re.compile(r"\s*\(*\s*(?:SELECT|WITH|TABLE|CALL|EXECUTE|HANDLER|SHOW)\b", re.IGNORECASE)
+_TAIL = re.compile(
+    r".*,\d{1,20},0,(?:FAILED_CONNECT|CONNECT|DISCONNECT|CHANGEUSER),[^,]*,[^,]*,\d+", re.DOTALL
+)
+"""how the line ends in which a user name does"""
+_LONGEST_NAME = 1_024
+"""characters; a user name has at most 128"""
+_MOST_OPEN = 50_000
+
+
+class ServerAudit:
+    kind = "server-audit"
+    options: Mapping[str, type] = {
+        **rules.OPTIONS,
+        "uri": str,  # file, folder or s3:// prefix with server_audit.log
+        "store": str,  # the database's store, where two have one name
+        "zone": str,  # time zone of the server; UTC if not given
+    }
+
+    def collect(
+        self,
+        settings: Mapping[str, Any],
+        open_files: OpenFiles,
+        stores: Sequence[Store],
+        window: tuple[datetime, datetime],
+        seal_name: SealName,
+        known: Mapping[str, Known] | None = None,
+    ) -> Mapping[str, EvidenceResult]:
+        """See ``contracts.EvidenceKind``; answers for ``mysql://`` stores."""
+        collector = _Collector(stores, question(settings, window, seal_name, known), settings)
+        if not collector.databases:
+            return {}
+        collector.read(open_files, str(settings.get("uri", "")))
+        return {uri: collector.result(uri) for uri in collector.databases}
+
+
+EVIDENCE = ServerAudit()
+
+
+@dataclass(slots=True)
+class _Statement:
+    """A statement whose outcome is not known yet."""
+
+    query: str
+    user: str
+    when: datetime
+    tables: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Log:
+    people: tally.People = field(default_factory=tally.People)
+    reads: int = 0
+    unsettled: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+class _Collector:
+    def __init__(
+        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+    ) -> None:
+        self._asked = asked
+        self._notes = LineNotes()
+        self._zone, self._zone_said = _zone(settings)
+        wanted = settings.get("store")
+        self.databases = {
+            store.uri: unquote(urlsplit(store.uri).path.removeprefix("/"))
+            for store in stores
+            if store.uri.startswith("mysql://") and wanted in (None, store.uri)
+        }
+        self._logs = {uri: _Log() for uri in self.databases}
+        self._open: dict[str, _Statement] = {}
+        self._ids = tally.Seen()
+        self._hours = gaps.Hours(asked.window)
+        self._inside = self._outside = self._forged = 0
+        self._switches: list[tuple[datetime, str]] = []
+
+    def read(self, open_files: OpenFiles, uri: str) -> None:
+        notes = self._notes
+        try:
+            for _, source in open_files(uri):
+                if not isinstance(source, Source):
+                    notes.unreadable += 1
+                    continue
+                own = LineNotes()
+                try:
+                    self._file(source, own)
+                except Unreadable:
+                    notes.unreadable += 1
+                notes.broken += own.broken
+                if own.records or own.broken:
+                    notes.files += 1
+                    notes.unparsed += own.unparsed + own.too_long
+                else:
+                    notes.other += 1
+        except Unreadable as error:
+            notes.broke_off = str(error.reason)
+        for statement in self._open.values():
+            self._settle(statement, None, statement.user)
+        self._open.clear()
+
+    def _file(self, source: Source, notes: LineNotes) -> None:
+        inside: list[re.Match[str]] | None = None  # lines that may stand in a user name
+        size = 0
+        for line in lines(source, notes):
+            text = line.decode("utf-8", "replace")
+            found = _LINE.fullmatch(text)
+            if inside is not None:
+                size += len(text)
+                if _TAIL.fullmatch(text):
+                    # the rest of the name: what was between belongs to it
+                    self._forged += sum(self._new("forged", each[0]) for each in inside)
+                    notes.records += 1
+                    inside = None
+                    continue
+                if found is not None:
+                    inside.append(found)
+                if size > _LONGEST_NAME:
+                    notes.unparsed += 1
+                    self._take_all(inside, notes)
+                    inside = None
+            elif found is not None:
+                self._take_all([found], notes)
+            elif _START.match(text):
+                inside, size = [], len(text)
+            else:
+                notes.unparsed += 1
+        if inside is not None:
+            notes.unparsed += 1
+            self._take_all(inside, notes)
+
+    def _new(self, *what: object) -> bool:
+        return self._ids.first_time(hash(what) & _64_BITS)
+
+    def _take_all(self, found: Sequence[re.Match[str]], notes: LineNotes) -> None:
+        for each in found:
+            when = self._moment(each["time"])
+            if when is None:
+                notes.unparsed += 1
+                continue
+            notes.records += 1
+            inside = self._asked.place(when)
+            self._inside += bool(inside)
+            self._outside += not inside
+            if inside:
+                self._hours.saw(when)
+            if inside is not None and self._new(each[0]):
+                self._take(each, when)
+
+    def _take(self, found: re.Match[str], when: datetime) -> None:
+        connection, query = found["connection"], found["query"]
+        if found["table"] is not None:
+            open_ = self._open.get(connection)
+            if open_ is not None and open_.query != query:
+                self._settle(open_, None, open_.user)
+                open_ = None
+            if open_ is None:
+                if len(self._open) >= _MOST_OPEN:
+                    oldest = next(iter(self._open))
+                    statement = self._open.pop(oldest)
+                    self._settle(statement, None, statement.user)
+                open_ = self._open[connection] = _Statement(query, found["user"], when)
+            open_.tables.append((found["database"], found["table"]))
+        elif found["outcome"] is not None:
+            outcome = int(found["outcome"])
+            if "server_audit" in found[0].lower() and len(self._switches) < 1_000:
+                self._switches.append((when, found["user"]))
+            open_ = self._open.get(connection)
+            if open_ is not None and open_.query == query:
+                del self._open[connection]
+                self._settle(open_, outcome, found["user"])
+            elif outcome in _DENIED and _ASKS.match(found["text"]):
+                self._refuse(found["current"], found["user"], when)
+
+    def _settle(self, statement: _Statement, outcome: int | None, user: str) -> None:
+        """Counts a statement that has ended; ``outcome`` None: how, is not told."""
+        if outcome in _DENIED:
+            for database in dict.fromkeys(database for database, _ in statement.tables):
+                self._refuse(database, user, statement.when)
+            return
+        if outcome:
+            return  # it failed, and gave nothing
+        inside = bool(self._asked.place(statement.when))
+        for uri, name in self._places():
+            tables = dict.fromkeys(table for base, table in statement.tables if base == name)
+            if not tables:
+                continue
+            log, known = self._logs[uri], self._asked.known.get(uri)
+            person = log.people.get(user, "")
+            cards = known.cards if known and known.cards else frozenset[int]()
+            card = any(name_hash(self._asked.seal_name(_key(table))) in cards for table in tables)
+            first, *rest = map(tally.hash64, tables)
+            person.read(statement.when, inside, first, card=card)
+            for hashed in rest:
+                person.touch(statement.when, inside, hashed)
+            if inside:
+                log.reads += 1
+                log.unsettled += outcome is None
+                log.first = tally.earlier(log.first, statement.when)
+                log.last = tally.later(log.last, statement.when)
+
+    def _refuse(self, database: str, user: str, when: datetime) -> None:
+        inside = bool(self._asked.place(when))
+        for uri, name in self._places():
+            if name == database:
+                self._logs[uri].people.get(user, "").refuse(when, inside)
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        """The stores a line can be of: those whose database no other has the name of."""
+        names = list(self.databases.values())
+        return ((uri, name) for uri, name in self.databases.items() if names.count(name) == 1)
+
+    def _moment(self, text: str) -> datetime | None:
+        try:
+            local = datetime.strptime(text, "%Y%m%d %H:%M:%S")
+        except ValueError:
+            return None
+        return local.replace(tzinfo=self._zone).astimezone(UTC)
+
+    # --- how far it goes
+
+    def result(self, uri: str) -> EvidenceResult:
+        log, name = self._logs[uri], self.databases[uri]
+        found = answer(log.people, self._asked, uri, things="tables")
+        if list(self.databases.values()).count(name) > 1:
+            state = Coverage.UNKNOWN
+            lead = (
+                "two stores have a database of this name, and the log does not tell their servers:"
+                " give the store with “store”"
+            )
+        elif not self._inside:
+            state, lead = Coverage.NONE, "no line of the window was found"
+            if self._outside:
+                lead += f"; {self._outside:,} lie outside it"
+        elif not log.reads:
+            state = Coverage.UNKNOWN
+            lead = (
+                f"none of {self._inside:,} lines is a read of this database: either nobody read it"
+                " or tables are not among server_audit_events"
+            )
+        else:
+            state = Coverage.PARTIAL
+            lead = (
+                "server_audit tells no rows, no reads of tables locked before, and nothing of"
+                " accounts that server_audit_excl_users names"
+            )
+        causes = [*self._damage(), *self._doubts(log)]
+        if state is Coverage.PARTIAL:
+            causes += gaps.silence(self._hours.silent(), "line of any kind")
+        return EvidenceResult(
+            Evidence(
+                source=SOURCE,
+                coverage=state,
+                start=log.first,
+                end=log.last,
+                detail="; ".join((lead, *causes, self._zone_said, *found.remarks)),
+                unparsed=self._notes.unparsed,
+            ),
+            found.reads,
+        )
+
+    def _damage(self) -> Iterator[str]:
+        notes = self._notes
+        if notes.broke_off:
+            yield f"the files could not all be listed ({notes.broke_off})"
+        if notes.unreadable:
+            yield f"{notes.unreadable:,} files could not be read"
+        if notes.broken:
+            yield f"{notes.broken:,} files are cut off or corrupt"
+        if notes.unparsed:
+            yield f"{notes.unparsed:,} lines could not be understood"
+
+    def _doubts(self, log: _Log) -> Iterator[str]:
+        if self._forged:
+            yield (
+                f"{self._forged:,} lines stand inside the user name of a connection: forged, not"
+                " counted"
+            )
+        if log.unsettled:
+            yield f"the outcome of {log.unsettled:,} statements is not told: they count as reads"
+        if self._switches:
+            when, user = min(self._switches)
+            yield (
+                f"{len(self._switches):,} statements speak of server_audit's own settings, the"
+                f" first at {gaps.clock(when)} by {self._asked.seal_name(user)}"
+            )
+        if self._ids.full:
+            yield "more lines than repetitions can be told apart among"
+
+
+def _key(table: str) -> str:
+    """A table as the store names its unit."""
+    return "`" + table.replace("`", "``") + "`" if table.startswith(("(", "`")) else table
+
+
+def _zone(settings: Mapping[str, Any]) -> tuple[ZoneInfo, str]:
+    """The server's time zone, and what is to be said of it."""
+    name = str(settings.get("zone") or "UTC")
+    try:
+        zone = ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return ZoneInfo("UTC"), "“zone” is not understood: expected a name like Europe/Berlin"
+    given = "" if settings.get("zone") else " (give the server's with “zone”)"
+    return zone, f"times are taken to be of {name}{given}"
