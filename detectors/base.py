@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -133,6 +133,15 @@ class Scan(Protocol):
 
     def fields(self) -> Mapping[int, FieldCounts]:
         """Counts so far, by ``Match.field``."""
+        ...
+
+
+@runtime_checkable
+class Fallible(Protocol):
+    """A scan that may be unable to settle something, and then says so."""
+
+    def problems(self) -> Sequence[str]:
+        """In words without content; each makes the outcome of the unit *sampled*."""
         ...
 
 

@@ -28,8 +28,6 @@ from scanner.model import (
 from scanner.text import printable
 
 _SESSION = " session "
-PUBLIC = "*"
-"""the principal of a grant to anybody"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,12 @@ def _grant_of(name: str, grants: Mapping[str, Grant]) -> Grant | None:
     """The grant of a principal: its own, or one to its whole account, or one to anybody."""
     account = re.match(r"arn:[a-z-]+:[a-z]+::(\d{12}):", name)
     wide = [f"arn:aws:iam::{account[1]}:root", account[1]] if account else []
-    return next((grants[each] for each in (name, *wide, PUBLIC) if each in grants), None)
+    public = next((grant for grant in grants.values() if _is_public(grant)), None)
+    return next((grants[each] for each in (name, *wide) if each in grants), public)
+
+
+def _is_public(grant: Grant) -> bool:
+    return grant.kind == "public" or grant.principal == "*"
 
 
 def _wanted(access: Access, asked: Question) -> list[Seen]:
@@ -214,7 +217,7 @@ def _relation(each: Seen, access: Access) -> str:
         return "did (whether a grant lets it is not known: the list is not whole)"
     if each.reads:
         return "was refused, and did not read as far as is recorded"
-    if each.principal == PUBLIC:
+    if each.grant is not None and _is_public(each.grant):
         return "open to anybody"
     if phrases.coverage(access) is Coverage.COMPLETE:
         return "could and never did in the window"

@@ -12,6 +12,7 @@ from itertools import groupby
 import msgspec
 
 from detectors.base import CONFIRMED, Detector, Match, State
+from detectors.fieldstats import Evidence
 from scanner.errors import Reason
 from scanner.model import Location, Outcome, Status, Unit
 from scanner.tally import MAX_PLACES, Kind, SliceResult, Tally, distinct, short
@@ -48,7 +49,8 @@ def settle(
 ) -> Settled:
     """Findings with a probability of at least ``floor``, at most ``limit`` distinct values of an
     entity one by one and the rest of each entity and state as one finding."""
-    values = _settled_tallies(total, detectors, floor)
+    judge = _Judge(total, detectors)
+    values = _settled_tallies(total, judge, floor)
     findings: list[UnitFinding] = []
     rest: dict[tuple[str, str, State], _Rest] = {}
     pans: list[bytes] = []
@@ -67,7 +69,7 @@ def settle(
                 value.count, value.confidence, _short_of(value).to_bytes(8, "little")
             )
     for crowd in total.crowds:
-        confidence, _ = _probability(crowd.kind, crowd.score, (), "plain", total, detectors)
+        confidence, _ = judge(crowd.kind, crowd.score)
         if confidence < floor:
             continue
         if _counts_as_pan(crowd.kind.entity, crowd.kind.state, confidence):
@@ -109,9 +111,29 @@ def _one_for_the_rest(
     )
 
 
-def _settled_tallies(
-    total: SliceResult, detectors: Mapping[str, Detector], floor: float
-) -> list[UnitFinding]:
+class _Judge:
+    """The final probability of a tally or crowd, with the evidence of all fields of the unit."""
+
+    def __init__(self, total: SliceResult, detectors: Mapping[str, Detector]) -> None:
+        self._detectors = detectors
+        self._evidence = {name: Evidence(total.fields.get(name, {})) for name in detectors}
+
+    def __call__(
+        self,
+        kind: Kind,
+        score: float,
+        why: tuple[str, ...] = (),
+        layout: str = "plain",
+        brands: tuple[str, ...] = (),
+    ) -> tuple[float, tuple[str, ...]]:
+        match = Match(
+            kind.detector, kind.entity, 0, 0, score, kind.state, brands, why, layout, kind.field
+        )
+        counts = self._evidence[kind.detector].of(kind.field)
+        return self._detectors[kind.detector].settle(match, counts)
+
+
+def _settled_tallies(total: SliceResult, judge: _Judge, floor: float) -> list[UnitFinding]:
     """One for each distinct value, over all fields it stands under, in order of first place.
 
     Occurrences under a field that turned out to hold ids fall out one field at a time, so an order
@@ -119,9 +141,7 @@ def _settled_tallies(
     """
     likely: list[tuple[float, tuple[str, ...], Tally]] = []
     for tally in total.tallies:
-        confidence, why = _probability(
-            tally.kind, tally.score, tally.why, tally.layout, total, detectors, tally.brands
-        )
+        confidence, why = judge(tally.kind, tally.score, tally.why, tally.layout, tally.brands)
         if confidence >= floor:
             likely.append((confidence, why, tally))
     likely.sort(key=lambda item: (item[2].kind.entity, item[2].kind.state, item[2].fingerprint))
@@ -151,21 +171,6 @@ def _settled_tallies(
         found.append(((places[0].part, places[0].rank), finding))
     found.sort(key=lambda item: (item[0], item[1].entity, item[1].fingerprint))
     return [finding for _, finding in found]
-
-
-def _probability(
-    kind: Kind,
-    score: float,
-    why: tuple[str, ...],
-    layout: str,
-    total: SliceResult,
-    detectors: Mapping[str, Detector],
-    brands: tuple[str, ...] = (),
-) -> tuple[float, tuple[str, ...]]:
-    match = Match(
-        kind.detector, kind.entity, 0, 0, score, kind.state, brands, why, layout, kind.field
-    )
-    return detectors[kind.detector].settle(match, total.fields.get(kind.field))
 
 
 def _counts_as_pan(entity: str, state: State, confidence: float) -> bool:

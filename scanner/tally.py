@@ -98,7 +98,8 @@ class SliceResult(msgspec.Struct):
     newlines: int = 0
     tallies: list[Tally] = []
     crowds: list[Crowd] = []
-    fields: dict[int, FieldCounts] = {}
+    fields: dict[str, dict[int, FieldCounts]] = {}
+    """by detector, since each numbers its fields in its own way"""
     problems: list[SealedProblem] = []
     problems_more: int = 0
     """problems beyond the first hundred"""
@@ -200,8 +201,10 @@ def add_up(results: Iterable[SliceResult]) -> SliceResult:
                 crowds[where].add(crowd)
             else:
                 crowds[where] = crowd
-        for field, counts in result.fields.items():
-            total.fields.setdefault(field, FieldCounts()).add(counts)
+        for detector, fields in result.fields.items():
+            mine = total.fields.setdefault(detector, {})
+            for field, counts in fields.items():
+                mine.setdefault(field, FieldCounts()).add(counts)
         total.problems.extend(result.problems)
         total.problems_more += result.problems_more
         total.unreadable = total.unreadable or result.unreadable

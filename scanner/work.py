@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-from detectors.base import Detector, FieldCounts, Scan
+from detectors.base import Detector, Fallible, Scan
 from scanner.contracts import (
     Chunk,
     EvidenceKind,
@@ -107,12 +107,15 @@ class Worker:
             result.unreadable = SealedProblem(Reason.BUDGET_MEMORY, "the memory limit was reached")
         except Exception as error:  # noqa: BLE001 - a defect of ours costs one unit, not the night
             result.unreadable = SealedProblem(Reason.INTERNAL, _where_it_broke(error))
+        for _, scan in scans:
+            for words in scan.problems() if isinstance(scan, Fallible) else ():
+                self._note(result, Problem(Reason.TIMED_OUT, words), None)
         if task.part.index == 0:
             self._search_name(task.unit, tallies)
         result.tallies, result.crowds = tallies.done()
-        for _, scan in scans:
-            for key, counts in scan.fields().items():
-                result.fields.setdefault(key, FieldCounts()).add(counts)
+        result.fields = {
+            detector.name: fields for detector, scan in scans if (fields := dict(scan.fields()))
+        }
         return result
 
     def _read(

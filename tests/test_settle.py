@@ -59,7 +59,7 @@ def test_findings_come_in_order_of_place() -> None:
 
 def test_a_field_of_ids_takes_its_matches_away_but_not_those_elsewhere() -> None:
     ids = {7: FieldCounts(seen=500, luhn=50)}
-    result = total(tally(1, field=7), tally(1, field=0), tally(2, field=7), fields=ids)
+    result = total(tally(1, field=7), tally(1, field=0), tally(2, field=7), fields={"pan": ids})
     (finding,) = settled(result).findings
     assert finding.fingerprint == (1).to_bytes(16, "little").hex()
     assert finding.count == 1

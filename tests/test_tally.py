@@ -57,7 +57,7 @@ def slice_of(words: list[str], part: int, limit: int) -> SliceResult:
         newlines=len(words),
         tallies=found,
         crowds=crowds,
-        fields={7: FieldCounts(len(words), 1, 1, {16: 1})},
+        fields={"words": {7: FieldCounts(len(words), 1, 1, {16: 1})}},
     )
 
 
@@ -77,7 +77,7 @@ def test_order_of_slices_does_not_matter(parts: list[list[str]], rng: random.Ran
     words = [word for part in parts for word in part]
     assert sum(tally.count for tally in straight.tallies) == len(words)
     assert len(straight.tallies) == len(set(words))
-    assert not words or straight.fields[7].seen == len(words)
+    assert not words or straight.fields["words"][7].seen == len(words)
     assert straight.newlines == len(words)
 
 

@@ -7,9 +7,11 @@ went away is waited for, and the statement said again; it was a reading one, so 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scanner.errors import Reason, Unreadable
 from scanner.stores import postgres_target
@@ -17,6 +19,7 @@ from scanner.stores import postgres_target
 if TYPE_CHECKING:
     import psycopg
 
+_T = TypeVar("_T")
 LOCKED: Final = Reason.BUDGET_TIME
 """The reason of what was left out because somebody else holds a lock on it."""
 _LAG_EVERY = 5.0
@@ -73,6 +76,8 @@ class Session:
         self._connection: psycopg.Connection[Any] | None = None
         self._due = self._lag_due = 0.0
         self._gave_up = False
+        self._lock = threading.Lock()
+        self._thread: ThreadPoolExecutor | None = None
         self.encrypted = False
         """whether the newest connection was over TLS"""
         self.version = 0
@@ -169,10 +174,11 @@ class Session:
         deadline, pause = time.monotonic() + self._patience, 0.1
         while True:
             try:
-                self._reach()
-                assert self._connection is not None
-                cursor = self._connection.cursor(binary=binary)
-                return cursor.execute(query.encode(), values or None).fetchall()
+                with self._lock:
+                    self._reach()
+                    assert self._connection is not None
+                    cursor = self._connection.cursor(binary=binary)
+                    return cursor.execute(query.encode(), values or None).fetchall()
             except psycopg.Error as error:
                 lost = self._connection is None or self._connection.closed
                 if not lost and error.sqlstate not in _AGAIN:
@@ -212,6 +218,13 @@ class Session:
         except psycopg.Error as error:
             raise fault(error) from None
 
+    def ahead(self, ask: Callable[[], _T]) -> Future[_T]:
+        """Asks while the answer before is being searched: the server and this process then work at
+        the same time. Statements take turns on the one connection."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "cardtrail-ahead")
+        return self._thread.submit(ask)
+
     # --- without hurting
 
     def _keep_rate(self, started: float, found: list[tuple[Any, ...]]) -> None:
@@ -243,6 +256,9 @@ class Session:
             time.sleep(1.0)
 
     def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+            self._thread = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -11,6 +11,7 @@ it begins like a format.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -90,26 +91,33 @@ class TableReader:
         else:
             high = -(-part.end // self._block)
         step, before, read = _FIRST_BLOCKS, b"", False
+        stop = min(high, low + step)
+        ahead: Future[tuple[bytes, list[Member]]] | None = None
         while low < high:
-            stop = min(high, low + step)
             try:
-                lines, members = self._range(low, stop)
+                lines, members = self._range(low, stop) if ahead is None else ahead.result()
+                ahead = None
             except Unreadable as fault:
                 if fault.reason not in _SMALLER:
                     if not read:
                         raise
                     yield Problem(fault.reason, fault.detail)
                     return
+                ahead = None
                 if stop - low > 1:
                     step = (stop - low) // 2
+                    stop = low + step
                     continue
                 yield Problem(fault.reason, f"block {low:,}: {fault.detail}")
-                low, read = stop, True
+                low, stop, read = stop, min(high, stop + step), True
                 continue
+            step = _next_step(step, len(lines))
+            low, stop, read = stop, min(high, stop + step), True
+            if low < high:
+                ahead = self._session.ahead(partial(self._range, low, stop))
             yield from members
             yield from chunks(lines, before, self._names, self._key)
-            before, low, read = lines[-BEFORE:], stop, True
-            step = _next_step(step, len(lines))
+            before = lines[-BEFORE:]
 
     def _range(self, low: int, high: int) -> tuple[bytes, list[Member]]:
         members: list[Member] = []
