@@ -6,12 +6,12 @@ import re
 from functools import cache
 from zlib import crc32
 
-from detectors.base import Hints
-
 REACH = 96
 """bytes in front of a value in which a word speaks for it; within this line and the one before"""
 BEHIND = 32
 """and behind it, within the line"""
+LINE = 1000
+"""bytes back to the start of a line: a little less than ``base.BEFORE``"""
 FIELDS = 1 << 61
 """our field numbers start here, out of the way of other detectors'"""
 
@@ -46,21 +46,24 @@ def behind(data: bytes, end: int) -> str:
 
 def field(entity: str, data: bytes, start: int, name: str | None) -> int:
     """Number of the field a value stands in: column if the reader knows it, else the key in front
-    of it, else the text in front of it on the line without its digits."""
+    of it, the place in a delimited line, or the text in front of it without its digits.
+
+    Some thousand numbers for each entity, so that counts stay few whatever the data.
+    """
     if name is not None:
         key = b"column " + name.encode("utf-8", "replace")
     else:
-        piece = data[max(0, start - 48) : start]
-        found = _KEY.search(piece)
+        piece = data[max(0, start - LINE) : start]
+        line = piece[piece.rfind(b"\n") + 1 :]
+        found = _KEY.search(line[-48:])
+        bare = line.rstrip(b"\"' ")
         if found:
             key = found[1].lower()
+        elif bare.endswith((b"\t", b",", b";", b"|")):
+            key = b"%c%d" % (bare[-1], line.count(bare[-1:]))
         else:
-            key = piece[piece.rfind(b"\n") + 1 :][-12:].translate(None, b"0123456789")
-    return FIELDS | crc32(entity.encode()) << 28 & FIELDS - 1 | crc32(key) >> 4
-
-
-def column(hints: Hints, start: int) -> str | None:
-    return hints.field_name(start)
+            key = line[-12:].translate(None, b"0123456789")
+    return FIELDS | crc32(entity.encode()) << 28 & FIELDS - 1 | (crc32(key) >> 19 << 13)
 
 
 def window(data: bytes, start: int, end: int, reach: int = 64) -> tuple[str, int, int]:
