@@ -78,7 +78,8 @@ def postgres(rows: int, times: int, folder: Path) -> None:
         server.run(
             name,
             "CREATE TABLE t AS SELECT md5(i::text) AS a, 'order ' || i || ' of customer '"
-            f" || i % 977 AS b, CASE WHEN i % {CARD_EVERY} = 7 THEN 'card 4539148803436467 exp 11/27'"
+            f" || i % 977 AS b, CASE WHEN i % {CARD_EVERY} = 7"
+            " THEN 'card 4539148803436467 exp 11/27'"
             " ELSE 'paid in full on the day, thank you ' || i END AS c"
             f" FROM generate_series(1, {rows}) i",
             "VACUUM ANALYZE t",
