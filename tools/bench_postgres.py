@@ -19,10 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.postgres_server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -96,7 +101,36 @@ def postgres(rows: int, times: int, folder: Path) -> None:
         for jobs in (1, 2):
             ours = partial(scan, server.target(name), jobs, folder)
             compare(f"{jobs} worker(s)", copy, ours, times)
+        writer(server, name, partial(scan, server.target(name), 2, folder))
         server.drop(name)
+
+
+def writer(server: Server, name: str, ours: Callable[[], float]) -> None:
+    """How long single-row writes to the scanned table take, without and with the scan."""
+    ended = threading.Event()
+    took: dict[str, list[float]] = {"without": [], "with": []}
+
+    def write(label: str) -> None:
+        with server.connect(name) as connection:
+            while not ended.is_set():
+                started = time.monotonic()
+                connection.execute("INSERT INTO t VALUES ('a', 'b', 'c')")
+                took[label].append(time.monotonic() - started)
+                time.sleep(0.005)
+
+    for label in took:
+        ended.clear()
+        thread = threading.Thread(target=write, args=(label,))
+        thread.start()
+        if label == "with":
+            ours()
+        else:
+            time.sleep(3)
+        ended.set()
+        thread.join()
+        times = sorted(took[label])
+        middle, high = times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
+        print(f"a writer {label} the scan: median {middle:.2f} ms, 99 % within {high:.2f} ms")
 
 
 def mariadb(rows: int, times: int, folder: Path) -> None:
