@@ -137,6 +137,15 @@ class Scan(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """A scan that lists only so many values of an entity and counts the rest."""
+
+    def more(self) -> Mapping[tuple[str, int, float], int]:
+        """By entity, field and score: values that were confirmed and are in no ``Match``."""
+        ...
+
+
+@runtime_checkable
 class Fallible(Protocol):
     """A scan that may be unable to settle something, and then says so."""
 

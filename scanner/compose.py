@@ -133,7 +133,9 @@ def _configure_detectors(settings: Settings) -> None:
         for table in settings.pattern
     )
     try:
-        pii_settings.configure(pii_settings.PiiSettings(tuple(settings.regions), patterns))
+        pii_settings.configure(
+            pii_settings.PiiSettings(tuple(settings.regions), patterns, settings.distinct_limit)
+        )
     except ValueError as error:
         raise UsageError(f"[[pattern]]: {error}") from None
 

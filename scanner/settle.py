@@ -83,11 +83,14 @@ def settle(
 class _Rest:
     def __init__(self) -> None:
         self.count, self.weight, self.prints = 0, 0.0, bytearray()
+        self.why: tuple[str, ...] = ()
 
     def add(self, count: int, confidence: float, prints: bytes) -> None:
         self.count += count
         self.weight += count * confidence
         self.prints += prints
+        if not prints:
+            self.why = ("dense values were counted, not told apart: distinct is a lower bound",)
 
 
 def _one_for_the_rest(
@@ -102,12 +105,12 @@ def _one_for_the_rest(
         brands=(),
         masked=None,
         fingerprint=None,
-        distinct=len(values - listed),
+        distinct=max(1, len(values - listed)),
         count=rest.count,
         confidence=round(rest.weight / rest.count, 4),
         state=state,
         locations=(),
-        why=(f"beyond the first {limit:,} distinct values of this unit",),
+        why=(f"beyond the first {limit:,} values of this unit", *rest.why),
     )
 
 

@@ -65,8 +65,8 @@ class Tally(msgspec.Struct):
 
 
 class Crowd(msgspec.Struct):
-    """Many distinct values at once. ``prints`` is a packed, sorted array of distinct 64-bit
-    fingerprints; ``score`` the lower edge of their probability bucket."""
+    """Many values at once. ``prints`` is a packed, sorted array of distinct 64-bit fingerprints,
+    empty where values were counted and not told apart; ``score`` their probability, at least."""
 
     kind: Kind
     score: float

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-from detectors.base import Detector, Fallible, Scan
+from detectors.base import Counting, Detector, Fallible, Scan, State
 from scanner.contracts import (
     Chunk,
     EvidenceKind,
@@ -27,7 +27,7 @@ from scanner.contracts import (
 from scanner.errors import ExitCode, Reason, Stopped, Unreadable
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
 from scanner.seal import Sealer
-from scanner.tally import SealedProblem, SliceResult, Tallies
+from scanner.tally import Crowd, Kind, SealedProblem, SliceResult, Tallies
 from scanner.walk import walk
 
 NAME_FIELD = "(name)"
@@ -113,6 +113,12 @@ class Worker:
         if task.part.index == 0:
             self._search_name(task.unit, tallies)
         result.tallies, result.crowds = tallies.done()
+        for detector, scan in scans:
+            for (entity, number, score), count in (
+                scan.more().items() if isinstance(scan, Counting) else ()
+            ):
+                kind = Kind(detector.name, entity, State.CLEAR, number)
+                result.crowds.append(Crowd(kind, score, count, b""))
         result.fields = {
             detector.name: fields for detector, scan in scans if (fields := dict(scan.fields()))
         }
