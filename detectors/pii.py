@@ -31,8 +31,8 @@ class Pii:
     )
     limits = (
         "Numbers without a test of their own (passport, driver's licence, bank account, SSN in nine"
-        " plain digits) are found behind a word or in a column named for them only. Private and"
-        " loopback IP addresses are not reported as confirmed. Names of people and places are not"
+        " plain digits) are found behind a word or in a column named for them only. Private"
+        " IP addresses are confirmed only where a word such as ip or address stands near. Names of people and places are not"
         " looked for."
     )
     examples: tuple[Example, ...] = (
