@@ -1,0 +1,106 @@
+"""What holds for every kind of evidence: garbage raises nothing, and tells nothing."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scanner import registry
+from scanner.access import rules
+from scanner.contracts import EvidenceResult, Source
+from scanner.errors import Reason, Unreadable
+from scanner.model import Access, Coverage, Problem, Store
+from tests.access.trails import END, START, opener
+
+KINDS = {kind.kind: kind for kind in registry.evidence()}
+STORES = [
+    Store("s3://pay", "s3"),
+    Store("s3://pay/prefix", "s3"),
+    Store("postgresql://db/shop", "postgres"),
+    Store("mysql://db/shop", "mysql"),
+]
+EXTRA = {"pattern": {"store": "s3://pay", "format": "t={time} p={principal} o={object}"}}
+every_kind = pytest.mark.parametrize("name", sorted(KINDS))
+CARD = "4111111111111111"
+
+
+def collect(name: str, open_files: Any, **more: Any) -> dict[str, EvidenceResult]:
+    asked = {"uri": "folder", **EXTRA.get(name, {}), **more}
+    return dict(
+        KINDS[name].collect(
+            asked, open_files, STORES, (START, END), lambda text: text.replace(CARD, "[sealed]")
+        )
+    )
+
+
+def check(found: dict[str, EvidenceResult]) -> None:
+    assert found
+    for result in found.values():
+        assert result.evidence.coverage is not Coverage.COMPLETE
+        access = Access(evidence=(result.evidence,), did_read=result.reads)
+        assert access.answer == "cannot-tell", result
+        assert CARD not in repr(result)
+
+
+@every_kind
+def test_there_is_one_of_each(name: str) -> None:
+    assert set(rules.OPTIONS) < set(KINDS[name].options)
+    assert {"cloudtrail", "s3-access-logs", "pgaudit", "server-audit", "pattern"} <= set(KINDS)
+
+
+GARBAGE = [
+    b"",
+    b"\0" * 1000,
+    b"\xff\xfe" + CARD.encode("utf-16-le"),
+    f"card {CARD}\n".encode() * 50,
+    gzip.compress(b"x" * 100_000)[:60],
+    b"\x1f\x8b rubbish",
+    b"{" * 100_000,
+    b'{"Records": [' + b'{"eventName": ' * 1000,
+    b"[" * 100_000,
+    b"x" * (3 << 20),
+    b"\n" * 100_000,
+    f"2026-03-01 00:00:00 UTC [1] {CARD}@shop LOG:  AUDIT: {CARD}\n".encode(),
+    f'a pay [01/Mar/2026:00:00:00 +0000] 1 {CARD} r REST.GET.OBJECT k "'.encode(),
+    f"20260301 00:00:00,vm,{CARD},h,1,1,READ,shop".encode(),
+]
+
+
+@every_kind
+@pytest.mark.parametrize("data", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_tells_nothing(name: str, data: bytes) -> None:
+    check(collect(name, opener({"a": data, "b": b"", "c": data})))
+
+
+@every_kind
+def test_files_that_can_not_be_had(name: str) -> None:
+    def refused(uri: str) -> Iterator[tuple[str, Source | Problem]]:
+        yield "a", Problem("access-denied", "why")
+        raise Unreadable(Reason.ACCESS_DENIED, "the folder")
+
+    found = collect(name, refused)
+    check(found)
+    for result in found.values():
+        assert "1 files could not be read" in result.evidence.detail
+        assert "could not all be listed (access-denied)" in result.evidence.detail
+
+
+@every_kind
+@given(data=st.binary(max_size=300), packed=st.booleans())
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_bytes(name: str, data: bytes, packed: bool) -> None:
+    check(collect(name, opener({"a": gzip.compress(data) if packed else data})))
+
+
+@every_kind
+def test_settings_of_the_rules_that_are_wrong_are_said(name: str) -> None:
+    found = collect(name, opener({}), mute=["x", {"principal": "y"}], bulk_least=-1)
+    for result in found.values():
+        assert result.evidence.detail.count("is not obeyed") == 2
