@@ -32,8 +32,8 @@ class Pii:
     limits = (
         "Numbers without a test of their own (passport, driver's licence, bank account, SSN in nine"
         " plain digits) are found behind a word or in a column named for them only. Private"
-        " IP addresses are confirmed only where a word such as ip or address stands near. Names of people and places are not"
-        " looked for."
+        " IP addresses are confirmed only where a word such as ip or address stands near. Names of"
+        " people and places are not looked for."
     )
     examples: tuple[Example, ...] = (
         Example(b"mail jane.roe@cardtrail.org today", "EMAIL_ADDRESS", "jane.roe@cardtrail.org"),
