@@ -47,6 +47,7 @@ class OpenMysql:
     def __init__(self, store: Store, session: Session, seal_name: SealName) -> None:
         self._store, self._session, self._seal_name = store, session, seal_name
         self._could_read: tuple[Grant, ...] | str | None = None
+        self._facts: tuple[Fact, ...] = ()
 
     # --- what there is
 
@@ -106,7 +107,10 @@ class OpenMysql:
     # --- what protects it, who could read it
 
     def facts(self) -> tuple[Fact, ...]:
-        return mysql_facts.facts(self._session, self._grants(), self._seal_name)
+        if not self._facts:
+            could_read = self._grants()
+            self._facts = mysql_facts.facts(self._session, could_read, self._seal_name)
+        return self._facts
 
     def access(self) -> Access:
         could_read = self._grants()

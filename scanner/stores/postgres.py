@@ -48,6 +48,7 @@ class OpenPostgres:
     def __init__(self, store: Store, session: Session, seal_name: SealName) -> None:
         self._store, self._session, self._seal_name = store, session, seal_name
         self._could_read: tuple[Grant, ...] | str | None = None
+        self._facts: tuple[Fact, ...] = ()
 
     # --- what there is
 
@@ -109,8 +110,10 @@ class OpenPostgres:
     # --- what protects it, who could read it
 
     def facts(self) -> tuple[Fact, ...]:
-        could_read = self._grants()
-        return postgres_facts.facts(self._session, could_read, self._seal_name)
+        if not self._facts:
+            could_read = self._grants()
+            self._facts = postgres_facts.facts(self._session, could_read, self._seal_name)
+        return self._facts
 
     def access(self) -> Access:
         """The list is whole as far as the server itself lets anyone in: copies, dumps and whoever

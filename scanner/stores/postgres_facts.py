@@ -16,7 +16,7 @@ from scanner.model import Fact, Grant, Tri
 from scanner.stores.postgres_session import Session
 
 _OPEN_METHODS = frozenset(("trust",))
-_WEAK_METHODS = frozenset(("password", "md5", "ident"))
+_WEAK_METHODS = frozenset(("trust", "password", "md5", "ident"))
 _LOOPBACK = ("127.", "::1", "samehost")
 _WHY_NOT_HBA = "pg_hba.conf cannot be read by this role"
 
