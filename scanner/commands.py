@@ -113,7 +113,7 @@ def plan(request: ScanRequest, *, as_json: bool) -> ExitCode:
     settings, file = _settings(request)
     stores = compose.resolve_stores(settings, file)
     excluder = compose.Excluder(settings.exclude)
-    kinds = {kind.kind: kind for kind in registry.stores()}
+    kinds = registry.stores()
     jobs = settings.jobs or len(os.sched_getaffinity(0))
     # no key is needed for names that are only shown once
     seal_name = Sealer(secrets.token_bytes(32)).name
@@ -286,12 +286,14 @@ def _ledger_path(settings: Settings, config_path: Path | None) -> Path:
 
 def _outputs(paths: Sequence[Path], format_name: str | None) -> list[tuple[Report, Path | None]]:
     """Report and place of each output, None for stdout. Raises ``UsageError`` before any work."""
-    known = {report.name: report for report in registry.reports()}
-    by_suffix = {report.suffix: report for report in registry.reports()}
+    if not paths and format_name is None:
+        return []
+    known = registry.reports()
+    by_suffix = {report.suffix: report for report in known.values()}
     if format_name is not None and format_name not in known:
         raise UsageError(f"--format: expected one of {', '.join(known)}, found {format_name}")
-    if not paths:
-        return [(known[format_name], None)] if format_name else []
+    if format_name is not None and not paths:
+        return [(known[format_name], None)]
     outputs: list[tuple[Report, Path | None]] = []
     for path in paths:
         report = known[format_name] if format_name else by_suffix.get(path.suffix.lower())

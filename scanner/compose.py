@@ -80,17 +80,17 @@ def _described(store: Store, table: StoreTable) -> Store:
 
 
 def _kind_of(target: str) -> StoreKind:
-    for kind in registry.stores():
+    for kind in registry.stores().values():
         if kind.claims(target):
             return kind
-    schemes = ", ".join(sorted(kind.kind for kind in registry.stores()))
+    schemes = ", ".join(sorted(registry.stores()))
     raise UsageError(f"{target}: expected a path or a store of a known kind ({schemes})")
 
 
 def evidence_tasks(
     settings: Settings, stores: Sequence[Store], now: datetime, file: str
 ) -> list[EvidenceTask]:
-    kinds = {kind.kind: kind for kind in registry.evidence()}
+    kinds = registry.evidence()
     window = (now - timedelta(days=settings.window_days), now)
     tasks = []
     for i, table in enumerate(settings.evidence):
@@ -144,10 +144,10 @@ def plugins(profile: str) -> Plugins:
     import detectors
 
     return Plugins(
-        stores={kind.kind: kind for kind in registry.stores()},
+        stores=registry.stores(),
         readers=registry.readers(),
         detectors=[d for d in detectors.all_detectors() if profile in d.profiles],
-        evidence={kind.kind: kind for kind in registry.evidence()},
+        evidence=registry.evidence(),
     )
 
 

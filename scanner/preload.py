@@ -5,8 +5,8 @@ Holds no key and no data: a worker gets those after it was forked.
 
 import detectors
 from scanner import compose, registry
+from scanner.stores import files
 
-for _kind in (registry.stores, registry.readers, registry.evidence, detectors.all_detectors):
-    _kind()
-del _kind
-_ = compose
+registry.readers()
+detectors.all_detectors()
+_ = (compose, files)

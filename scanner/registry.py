@@ -1,52 +1,89 @@
 """Finds the plug-ins: a module constant in our own packages, an entry point in other people's.
 
-Modules are imported when their registry is first asked for; each keeps its heavy imports inside
-its functions, so this is cheap.
+Lazily: a scan of a folder never loads the module for MySQL. Plug-ins are asked for one after the
+other, in the order of their module names, and what was loaded stays.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.abc import InspectLoader
 from importlib.metadata import entry_points
-from typing import Any
+from importlib.util import find_spec
+from typing import Generic, TypeVar
 
 from scanner.contracts import EvidenceKind, Reader, Report, StoreKind
 
+T = TypeVar("T")
+
+
+class Found(Mapping[str, T], Generic[T]):
+    """Plug-ins of one sort by their name; iterating over ``values`` loads no more than is taken."""
+
+    def __init__(self, package: str, constant: str, group: str, name: str) -> None:
+        self._package, self._constant, self._group = package, constant, group
+        self._name = name
+        self._loaded: list[T] = []
+        self._more = self._load()
+
+    def __getitem__(self, key: str) -> T:
+        for plugin in self._each():
+            if getattr(plugin, self._name) == key:
+                return plugin
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return (getattr(plugin, self._name) for plugin in self._each())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._each())
+
+    def _each(self) -> Iterator[T]:
+        yield from self._loaded
+        for plugin in self._more:
+            self._loaded.append(plugin)
+            yield plugin
+
+    def _load(self) -> Iterator[T]:
+        parent = importlib.import_module(self._package)
+        for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda info: info.name):
+            name = f"{self._package}.{info.name}"
+            if _declares(name, self._constant):
+                value = getattr(importlib.import_module(name), self._constant)
+                yield from value if isinstance(value, tuple) else (value,)
+        for point in sorted(entry_points(group=self._group), key=lambda point: point.name):
+            yield point.load()
+
+
+def _declares(module: str, constant: str) -> bool:
+    """Whether the source of a module has the constant, so that helpers beside plug-ins are not
+    loaded. A module without source is taken to have it."""
+    spec = find_spec(module)
+    loader = None if spec is None else spec.loader
+    source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+    return source is None or f"\n{constant} = " in source or f"\n{constant}: " in source
+
 
 @cache
-def stores() -> tuple[StoreKind, ...]:
-    return tuple(_find("scanner.stores", "STORE", "cardtrail.stores"))
+def stores() -> Found[StoreKind]:
+    return Found("scanner.stores", "STORE", "cardtrail.stores", "kind")
 
 
 @cache
 def readers() -> tuple[Reader, ...]:
     """In the order they are asked: the lowest ``priority`` first."""
-    found = _find("scanner.readers", "READER", "cardtrail.readers")
-    return tuple(sorted(found, key=lambda reader: reader.priority))
+    found: Found[Reader] = Found("scanner.readers", "READER", "cardtrail.readers", "name")
+    return tuple(sorted(found.values(), key=lambda reader: reader.priority))
 
 
 @cache
-def evidence() -> tuple[EvidenceKind, ...]:
-    return tuple(_find("scanner.access", "EVIDENCE", "cardtrail.evidence"))
+def evidence() -> Found[EvidenceKind]:
+    return Found("scanner.access", "EVIDENCE", "cardtrail.evidence", "kind")
 
 
 @cache
-def reports() -> tuple[Report, ...]:
-    return tuple(_find("reports", "REPORT", "cardtrail.reports"))
-
-
-def _find(package: str, constant: str, group: str) -> list[Any]:
-    """Every ``constant`` of the modules of ``package``, then of the entry points of ``group``;
-    by name, so the order is always the same."""
-    parent = importlib.import_module(package)
-    found: list[Any] = []
-    for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{package}.{info.name}")
-        if hasattr(module, constant):
-            value = getattr(module, constant)
-            found.extend(value if isinstance(value, tuple) else (value,))
-    offered = sorted(entry_points(group=group), key=lambda point: point.name)
-    found.extend(point.load() for point in offered)
-    return found
+def reports() -> Found[Report]:
+    return Found("reports", "REPORT", "cardtrail.reports", "name")

@@ -168,7 +168,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "mysql": mariadb_server.missing,
 }
 """Why a kind cannot be tried on this machine."""
-KINDS = {kind.kind: kind for kind in registry.stores()}
+KINDS = dict(registry.stores())
 
 pytestmark = pytest.mark.xdist_group("contract-stores")
 

@@ -159,7 +159,7 @@ ACCOUNTS: dict[str, tuple[Callable[[str], Account], Callable[[str], str]]] = {
 }
 """How to read a format back, and how it spells a name."""
 
-REPORTS = {report.name: report for report in reports()}
+REPORTS = {report.name: report for report in reports().values()}
 
 
 def test_every_registered_report_is_held_to_account() -> None:
