@@ -66,8 +66,8 @@ class Server:
             f"GRANT ALL ON *.* TO {ADMIN}@localhost WITH GRANT OPTION;\n"
         )
         self._script = script
-        self.start()
         atexit.register(self.stop)
+        self.start()
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:

@@ -87,8 +87,8 @@ class Server:
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
         self._call("initdb", "-D", str(self.data), "-U", ADMIN, "-A", "trust", "-E", "UTF8", "-N")
-        self.start()
         atexit.register(self.stop)
+        self.start()
 
     def _call(self, tool: str, *arguments: str) -> None:
         done = subprocess.run(

@@ -6,14 +6,13 @@ import io
 import zipfile
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from scanner import registry
 from scanner.contracts import Limits, OpenStore
-from scanner.errors import Reason, Unreadable, UsageError
+from scanner.errors import Reason, Unreadable
 from scanner.model import Outcome, Problem, Slice, Unit
-from scanner.stores import postgres_catalogue, postgres_table, postgres_target
+from scanner.stores import postgres_catalogue, postgres_table
 from scanner.stores.postgres import STORE
 from scanner.walk import walk
 from tests import postgres_server
@@ -363,94 +362,6 @@ def test_keys_are_unambiguous(schema: str, name: str, key: str) -> None:
     assert postgres_catalogue.parts_of(key) == (schema, name)
 
 
-# --- targets --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("target", "uri", "user"),
-    [
-        ("postgresql://ann@db.example/shop", "postgresql://db.example/shop", "ann"),
-        ("postgres://db.example:5432/shop", "postgresql://db.example/shop", None),
-        ("postgresql://[::1]:5433/shop", "postgresql://[::1]:5433/shop", None),
-        ("postgresql://%2Frun%2FPg/shop", "postgresql://%2Frun%2FPg/shop", None),
-        ("postgresql:///sh%20op?host=/run/Pg&user=ann", "postgresql://%2Frun%2FPg/sh%20op", "ann"),
-    ],
-)
-def test_targets(target: str, uri: str, user: str | None) -> None:
-    store = STORE.resolve(target, {})
-    assert store.uri == uri
-    assert store.options.get("user") == user
-    assert STORE.resolve(uri, {}).uri == uri
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "postgresql://ann:s3cret@db/shop",
-        "postgresql://ann:s3cret%40x@db/shop",
-        "postgresql://ann:s3c@ret@db/shop",
-        "postgresql://db/shop?password=s3cret",
-        "postgresql://ann:s3cret@db:notaport/shop",
-    ],
-)
-def test_a_password_in_a_target_is_refused_and_not_repeated(target: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        STORE.resolve(target, {})
-    assert "s3c" not in str(caught.value) and "ret@" not in str(caught.value)
-
-
-def test_certificates_are_verified_unless_the_server_is_here(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("PGSSLMODE", raising=False)
-    there = postgres_target.parameters("postgresql://db.example/x", {})
-    assert there["sslmode"] == "verify-full" and there["sslrootcert"] == "system"
-    chosen = postgres_target.parameters("postgresql://db.example/x", {"sslmode": "require"})
-    assert chosen["sslmode"] == "require"
-    for host in ("127.0.0.1", "localhost", "[::1]", "%2Frun"):
-        assert "sslmode" not in postgres_target.parameters(f"postgresql://{host}/x", {})
-
-
-def test_where_a_password_comes_from(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path_factory.mktemp("secret") / "password"
-    file.write_text("from a file\n")
-    monkeypatch.setenv("DB_PASSWORD", "from a variable")
-    assert postgres_target.password({"password_file": str(file)}) == "from a file"
-    assert postgres_target.password({"password_env": "DB_PASSWORD"}) == "from a variable"
-    assert postgres_target.password({}) is None
-    with pytest.raises(Unreadable) as caught:
-        postgres_target.password({"password_env": "NO_SUCH"})
-    assert caught.value.reason is Reason.CREDENTIALS
-
-
-@pytest.mark.parametrize(
-    ("target", "reason"),
-    [
-        ("postgresql://{admin}@127.0.0.1:{port}/no_such", Reason.NOT_FOUND),
-        ("postgresql://no_such_role@127.0.0.1:{port}/postgres", Reason.CREDENTIALS),
-        ("postgresql://{admin}@127.0.0.1:1/postgres", Reason.UNREACHABLE),
-        ("postgresql://{admin}@127.0.0.1:{port}/postgres?sslmode=require", Reason.UNREACHABLE),
-    ],
-)
-def test_why_a_store_cannot_be_reached(server: Server, target: str, reason: Reason) -> None:
-    filled = target.format(admin=postgres_server.ADMIN, port=server.port)
-    opened = STORE.connect(STORE.resolve(filled, {}), str)
-    with pytest.raises(Unreadable) as caught:
-        list(opened.units(lambda name, is_folder: False))
-    assert caught.value.reason is reason
-    assert all(fact.detail for fact in opened.facts()) or reason is Reason.UNREACHABLE
-    opened.close()
-
-
-def test_a_primary_is_refused_where_only_replicas_may_be_read(server: Server) -> None:
-    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"replica_only": True}), str)
-    with pytest.raises(Unreadable, match="primary"):
-        list(opened.units(lambda name, is_folder: False))
-    opened.close()
-
-
 def test_every_statement_ends_and_no_snapshot_is_kept(server: Server, opened: OpenStore) -> None:
     server.run(
         DATABASE,
@@ -468,16 +379,3 @@ def test_every_statement_ends_and_no_snapshot_is_kept(server: Server, opened: Op
                 states |= set(watch.execute(query).fetchall())
     assert {state for state, _ in states} <= {"idle", "active"}, "no transaction is kept open"
     assert all(seconds < 1 for _, seconds in states)
-
-
-def test_the_driver_is_named_when_it_is_missing(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
-    with pytest.raises(Unreadable, match=r"cardtrail\[postgres\]"):
-        list(opened.units(lambda name, is_folder: False))
-    monkeypatch.undo()
-    assert psycopg.__name__ == "psycopg"
