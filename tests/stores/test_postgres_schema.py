@@ -75,9 +75,7 @@ def test_every_card_is_found_in_its_column_and_row(
             table = sql.Identifier(schema, name)
             column = f"card_number {rng.choice(WORDS)}"
             create = "CREATE TABLE {} (id int PRIMARY KEY, note text, {} {}, other text)"
-            connection.execute(
-                sql.SQL(create).format(table, sql.Identifier(column), sql.SQL(kind))  # type: ignore[arg-type]  # of the list above
-            )
+            connection.execute(sql.SQL(create).format(table, sql.Identifier(column), sql.SQL(kind)))
             filler = (
                 "INSERT INTO {} SELECT i, 'row ' || i, NULL, md5(i::text)"
                 " FROM generate_series(1, 20) i"
