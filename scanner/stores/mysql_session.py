@@ -6,9 +6,11 @@ statement said again; it was a reading one, so that is harmless.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from scanner.errors import Reason, Unreadable
 from scanner.stores import mysql_target
@@ -16,6 +18,7 @@ from scanner.stores import mysql_target
 if TYPE_CHECKING:
     import pymysql
 
+_T = TypeVar("_T")
 LOCKED = Reason.BUDGET_TIME
 """The reason of what was left out because somebody else holds a lock on it."""
 PACKET = 16 << 20
@@ -47,6 +50,8 @@ class Session:
         self._connection: pymysql.Connection[Any] | None = None
         self._due = 0.0
         self._gave_up = False
+        self._lock = threading.Lock()
+        self._thread: ThreadPoolExecutor | None = None
         self.database = mysql_target.parse(uri)[0].database
         self.host = mysql_target.parse(uri)[0].host
         self.mariadb = True
@@ -122,7 +127,7 @@ class Session:
         while True:
             started = time.monotonic()
             try:
-                with self._reach().cursor() as cursor:
+                with self._lock, self._reach().cursor() as cursor:
                     cursor.execute(query, values or None)
                     found = list(cursor.fetchall())
                 self._keep_rate(started, found)
@@ -132,7 +137,7 @@ class Session:
                 number = error.args[0] if error.args else 0
                 if isinstance(error, pymysql.Error) and number not in _AGAIN and number:
                     raise problem from None
-                self.close()
+                self._drop()
             except Unreadable as error:
                 if error.reason not in (Reason.UNREACHABLE, Reason.THROTTLED):
                     raise
@@ -143,9 +148,17 @@ class Session:
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
+    def ahead(self, ask: Callable[[], _T]) -> Future[_T]:
+        """Asks while the answer before is being searched: the server and this process then work at
+        the same time. Statements take turns on the one connection."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "cardtrail-ahead")
+        return self._thread.submit(ask)
+
     def literal(self, value: Any) -> str:
         """A value as SQL."""
-        return str(self._reach().escape(value))
+        with self._lock:
+            return str(self._reach().escape(value))
 
     def stream(self, query: str, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
         """Rows of one long statement as they come: only for what cannot be read in pieces. Not
@@ -170,7 +183,7 @@ class Session:
             raise fault(error) from None
         finally:
             if not whole:  # what was not fetched would stand in the way of the next statement
-                self.close()
+                self._drop()
 
     def _keep_rate(self, started: float, found: list[tuple[Any, ...]]) -> None:
         if self._rate:
@@ -183,11 +196,17 @@ class Session:
         found = self.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         return bool(found and found[0][1])
 
-    def close(self) -> None:
+    def _drop(self) -> None:
         if self._connection is not None:
             if self._connection.open:
                 self._connection._force_close()  # type: ignore[attr-defined]  # COM_QUIT may block
             self._connection = None
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+            self._thread = None
+        self._drop()
 
 
 def fault(error: Exception) -> Unreadable:

@@ -11,8 +11,9 @@ the lowest and the highest stand in the version of the unit, so every worker div
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from scanner.contracts import Chunk, Member, Source
 from scanner.errors import Reason, Unreadable
@@ -29,6 +30,7 @@ LARGE = 4 << 20
 """a value above this is fetched in pieces"""
 _FIRST_ROWS, _MOST_ROWS = 500, 50_000
 _ROWS_AT_ONCE = 500
+_Piece: TypeAlias = tuple[tuple[Any, ...] | None, bytes, list[Member]]
 _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY))
 
 
@@ -88,13 +90,13 @@ class TableReader:
     def _ranges(self, within: list[str]) -> Iterator[Chunk | Member | Problem]:
         last: tuple[Any, ...] | None = None
         step, before, read = _FIRST_ROWS, b"", False
+        ahead: Future[_Piece] | None = None
         while True:
-            after = [] if last is None else [self._beyond(last, ">")]
             try:
-                bound = self._bound([*within, *after], step)
-                until = [] if bound is None else [self._beyond(bound, "<=")]
-                lines, members = self._range(_all([*within, *after, *until]))
+                piece = self._piece(within, last, step) if ahead is None else ahead.result()
+                ahead = None
             except Unreadable as fault:
+                ahead = None
                 if fault.reason in _SMALLER and step > 1:
                     step = max(1, step // 4)
                     continue
@@ -102,13 +104,25 @@ class TableReader:
                     raise
                 yield Problem(fault.reason, fault.detail)
                 return
-            yield from members
-            yield from chunks(lines, before, self._names, self._row)
-            before, last, read = lines[-BEFORE:], bound, True
-            if bound is None:
-                return
+            bound, lines, members = piece
             wanted = step * TARGET // max(len(lines), TARGET // 4)
             step = max(1, min(wanted, 2 * step, _MOST_ROWS))
+            last, read = bound, True
+            if bound is not None:
+                ahead = self._session.ahead(partial(self._piece, within, bound, step))
+            yield from members
+            yield from chunks(lines, before, self._names, self._row)
+            before = lines[-BEFORE:]
+            if bound is None:
+                return
+
+    def _piece(self, within: list[str], last: tuple[Any, ...] | None, step: int) -> _Piece:
+        """Up to ``step`` rows after the key ``last``, and the key they end with: None for the last
+        of all."""
+        after = [] if last is None else [self._beyond(last, ">")]
+        bound = self._bound([*within, *after], step)
+        until = [] if bound is None else [self._beyond(bound, "<=")]
+        return bound, *self._range(_all([*within, *after, *until]))
 
     def _bound(self, conditions: list[str], rows: int) -> tuple[Any, ...] | None:
         """The key of the row that many rows on, None when there are fewer."""
