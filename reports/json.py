@@ -193,6 +193,7 @@ def _reads(reads: Reads) -> Record:
         "bytes": reads.bytes,
         "objects": reads.objects,
         "denied": reads.denied,
+        "card_reads": reads.card_reads,
         "first": rfc3339(reads.first),
         "last": rfc3339(reads.last),
         "flags": [{"rule": flag.rule, "sentence": flag.sentence} for flag in reads.flags],

@@ -278,13 +278,14 @@ def _reads() -> Schema:
             "bytes": _count_or_null(),
             "objects": _count_or_null(),
             "denied": _count_or_null("Attempts that were refused; not part of reads."),
+            "card_reads": _count_or_null("Of reads, those of what holds card data."),
             "first": _time_or_null(),
             "last": _time_or_null(),
             "flags": _list(
                 _object({"rule": _text(), "sentence": _text()}), "Why these reads look odd."
             ),
         },
-        optional=("denied",),
+        optional=("denied", "card_reads"),
     )
 
 

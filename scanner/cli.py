@@ -256,6 +256,60 @@ def report(
     commands.report(run, format_name, outputs or [], config, ledger)
 
 
+access_app = typer.Typer(
+    help="Who could read, who did, and can anyone tell: answered from the ledger.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+app.add_typer(access_app, name="access")
+
+StoreName = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URI", help="One store, by its uri or a part of it."),
+]
+RunName = Annotated[
+    str, typer.Option("--run", metavar="ID", help="A run's id, its beginning, or last.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@access_app.callback()
+def access(
+    context: typer.Context,
+    store: StoreName = None,
+    principal: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Principals whose name has this in it.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Who read from then on: 2026-03-01, 30d, 12h."),
+    ] = None,
+    run: RunName = "last",
+    as_json: AsJson = False,
+    config: Config = None,
+    ledger: LedgerPath = None,
+) -> None:
+    """Who could read each store, who did, and how far the evidence reaches."""
+    if context.invoked_subcommand is None:
+        from scanner import commands
+
+        commands.access(run, store, principal, since, config, ledger, as_json=as_json)
+
+
+@access_app.command()
+def incident(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="Its uri, or a part of it.")],
+    run: RunName = "last",
+    as_json: AsJson = False,
+    config: Config = None,
+    ledger: LedgerPath = None,
+) -> None:
+    """The page for the response procedure of 12.10.7: what lay there, since when, who read it."""
+    from scanner import commands
+
+    commands.incident(run, store, config, ledger, as_json=as_json)
+
+
 @app.command()
 def schema(
     of_config: Annotated[

@@ -20,7 +20,7 @@ from scanner.assemble import assemble
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Report
 from scanner.errors import ExitCode, NothingInScope, UsageError
-from scanner.ledger import Ledger
+from scanner.ledger import Ledger, now
 from scanner.model import Run, Severity
 from scanner.progress import Progress, Quiet, human_bytes, human_seconds
 from scanner.seal import Sealer
@@ -195,6 +195,50 @@ def report(
         _write_all(run, outputs)
     else:
         _summarise(run, ())
+
+
+def access(
+    run_name: str,
+    store: str | None,
+    principal: str | None,
+    since: str | None,
+    config_path: Path | None,
+    ledger_path: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from scanner import inquiry
+
+    asked = inquiry.Question(store, principal, inquiry.parse_since(since, now()) if since else None)
+    settings, _ = _settings(ScanRequest(config=config_path))
+    with _ledger(ledger_path, settings, config_path) as ledger:
+        run = assemble(ledger, ledger.run(run_name))
+    if as_json:
+        print(json.dumps(inquiry.access_record(run, asked), indent=2))  # noqa: T201
+    else:
+        print("\n".join(inquiry.access_lines(run, asked)))  # noqa: T201
+
+
+def incident(
+    run_name: str,
+    store: str,
+    config_path: Path | None,
+    ledger_path: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from scanner import incident as page
+    from scanner import inquiry, phrases
+
+    settings, _ = _settings(ScanRequest(config=config_path))
+    with _ledger(ledger_path, settings, config_path) as ledger:
+        run = assemble(ledger, ledger.run(run_name))
+        (chosen,) = phrases.chosen(run, store)
+        history = inquiry.sightings(ledger, chosen.store.uri)
+    if as_json:
+        print(json.dumps(page.record(run, store, history), indent=2))  # noqa: T201
+    else:
+        print("\n".join(page.lines(run, store, history)))  # noqa: T201
 
 
 def schema(*, of_config: bool) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias
 
+from scanner.known import Known
 from scanner.model import (
     Access,
     Evidence,
@@ -229,8 +230,10 @@ class EvidenceKind(Protocol):
         stores: Sequence[Store],
         window: tuple[datetime, datetime],
         seal_name: SealName,
+        known: Mapping[str, Known] | None = None,
     ) -> Mapping[str, EvidenceResult]:
-        """By store uri, for every store this kind of evidence can speak of. Never raises for bad
+        """By store uri, for every store this kind of evidence can speak of. ``known`` is what the
+        scan found in each: reads of what holds cards are told apart. Never raises for bad
         records: they are counted in ``Evidence.unparsed``."""
         ...
 

@@ -45,6 +45,7 @@ def _larger(one: Reads, other: Reads) -> Reads:
         first=min((when for when in (one.first, other.first) if when), default=None),
         last=max((when for when in (one.last, other.last) if when), default=None),
         flags=tuple(flag for flag in flags if rules[flag.rule] is flag),
+        card_reads=_most(one.card_reads, other.card_reads),
     )
 
 

@@ -231,6 +231,8 @@ class Reads:
     first: datetime | None = None
     last: datetime | None = None
     flags: tuple[Flag, ...] = ()
+    card_reads: int | None = None
+    """of ``reads``, how many were of what holds card data"""
 
 
 @dataclass(frozen=True, slots=True)

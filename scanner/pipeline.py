@@ -14,16 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from detectors.base import State
 from scanner.contracts import EvidenceResult, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
 from scanner.flow import Flow, Job, Listener
+from scanner.joining import join
+from scanner.known import Known, known
 from scanner.ledger import Ledger, StoreAbout
 from scanner.model import Access, Coverage, Evidence, Outcome, Store, Unit
+from scanner.verdict import CARD_DATA
 from scanner.work import EvidenceTask
 
 LISTING = "(listing)"
 """Stands for the unit in the outcome of a store that could not be listed to its end."""
+NOT_LIVE = (State.TEST, State.TRUNCATED)
 
 
 def scan(
@@ -81,7 +86,8 @@ def _listed(flow: Flow, place: int, store: Store, opened: OpenStore) -> Iterator
 def _gather_evidence(job: Job, executor: Executor, ledger: Ledger) -> None:
     """Who did read it, for each store, from all sources together."""
     found: dict[str, list[EvidenceResult]] = {}
-    for task in job.evidence:
+    seen = {row.about.store.uri: _known(job, ledger, row.place) for row in ledger.stores(job.run)}
+    for task in (replace(each, known=seen) for each in job.evidence):
         try:
             results = executor.submit(task).result()
         except TaskLost as lost:
@@ -90,6 +96,17 @@ def _gather_evidence(job: Job, executor: Executor, ledger: Ledger) -> None:
             found.setdefault(uri, []).append(result)
     for row in ledger.stores(job.run):
         ledger.put_access(job.run, row.place, _join(row.about.access, job, found, row.about.store))
+
+
+def _known(job: Job, ledger: Ledger, place: int) -> Known:
+    """What the scan found in a store, for the evidence of reads of it."""
+    units, whole, with_cards = 0, True, set()
+    for outcome, findings in ledger.outcomes(job.run, place):
+        units += 1
+        whole = whole and outcome.unit != LISTING
+        if any(f.entity in CARD_DATA and f.state not in NOT_LIVE for f in findings):
+            with_cards.add(outcome.unit)
+    return known(units if whole else None, with_cards)
 
 
 def _evidence_lost(task: EvidenceTask, lost: TaskLost) -> EvidenceResult:
@@ -104,11 +121,10 @@ def _join(
         Evidence("none", Coverage.NONE, None, None, "no evidence of reads is configured for it"),
     )
     window = job.evidence[0].window if job.evidence else (None, None)
-    reads = tuple(reads for result in results for reads in result.reads)
     return replace(
         access,
         window_start=window[0],
         window_end=window[1],
         evidence=evidence,
-        did_read=tuple(sorted(reads, key=lambda each: (-(each.reads or 0), each.principal))),
+        did_read=join(result.reads for result in results),
     )

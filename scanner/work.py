@@ -25,6 +25,7 @@ from scanner.contracts import (
     StoreKind,
 )
 from scanner.errors import ExitCode, Reason, Stopped, Unreadable
+from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
 from scanner.seal import Sealer
 from scanner.tally import Crowd, Kind, SealedProblem, SliceResult, Tallies
@@ -60,6 +61,8 @@ class EvidenceTask:
     settings: Mapping[str, Any]
     stores: tuple[Store, ...]
     window: tuple[datetime, datetime]
+    known: Mapping[str, Known] = field(default_factory=dict)
+    """by store uri, what the scan found"""
 
 
 class Worker:
@@ -186,7 +189,12 @@ class Worker:
         kind = self._plugins.evidence[task.kind]
         try:
             return kind.collect(
-                task.settings, self._files, task.stores, task.window, self._sealer.name
+                task.settings,
+                self._files,
+                task.stores,
+                task.window,
+                self._sealer.name,
+                task.known,
             )
         except Unreadable as error:
             why = f"{error.reason}: {error.detail}" if error.detail else str(error.reason)

@@ -185,3 +185,18 @@ def test_progress_line_says_rate_and_time_left() -> None:
 
 def test_defaults_need_no_file() -> None:
     assert Settings().profile == "card"
+
+
+def test_access_and_incident_answer_from_the_ledger(cardtrail: Cardtrail, store: Path) -> None:
+    cardtrail("scan", store, "-q")
+    told = cardtrail("access")
+    assert told.code == 0 and "cannot tell" in told.out and str(store) in told.out
+    (answer,) = json.loads(cardtrail("access", "--json", "--store", "logs").out)["stores"]
+    assert answer["answer"] == "cannot-tell"
+    page = cardtrail("access", "incident", "logs")
+    assert "12.10.7" in page.out and "1 distinct card number" in page.out
+    asked = json.loads(cardtrail("access", "incident", "logs", "--json").out)
+    assert asked["schema"] == "cardtrail.incident/1" and len(asked["questions"]) >= 6
+    for wrong in (["--store", "nowhere"], ["--since", "soon"], ["incident", "nowhere"]):
+        result = cardtrail("access", *wrong)
+        assert result.code == 2 and "expected" in result.err

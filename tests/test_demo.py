@@ -91,6 +91,8 @@ def test_protection_and_access(scanned: tuple[Any, northlight.Truth, Path]) -> N
         for flag in reader["flags"]
     ]
     assert "anonymous" in anonymous
+    for reader in stores[northlight.ARCHIVE]["access"]["did_read"]["list"]:
+        assert reader["card_reads"] == reader["reads"]
     for store in (northlight.ASSETS, "payments.db", "logs"):
         access = stores[store]["access"]
         assert access["answer"] == "cannot-tell"

@@ -79,7 +79,7 @@ def answer(people: People, asked: Question, store: str, *, things: str = "object
     for (principal, session), person in shown:
         flags = [*_by_nature(person, things), *alarms.get((principal, session), ())]
         reads.append(
-            _reads(principal, session, person, muted.rest(principal, session, flags), asked)
+            _reads(principal, session, person, muted.rest(principal, session, flags), asked, known)
         )
     reads.sort(key=lambda each: (-(each.reads or 0), each.principal))
     everybody = [person for _, person in shown]
@@ -93,7 +93,12 @@ def answer(people: People, asked: Question, store: str, *, things: str = "object
 
 
 def _reads(
-    principal: str, session: str, person: Person, flags: tuple[Flag, ...], asked: Question
+    principal: str,
+    session: str,
+    person: Person,
+    flags: tuple[Flag, ...],
+    asked: Question,
+    known: Known,
 ) -> Reads:
     name = seal_around_accounts(principal, asked.seal_name)
     if session:
@@ -108,6 +113,7 @@ def _reads(
         first=person.first,
         last=person.last,
         flags=flags,
+        card_reads=None if known.cards is None else person.card_reads,
     )
 
 

@@ -330,7 +330,7 @@ def _pieces(window: _Window, notes: Notes) -> Iterator[Event]:
                 yield _from(record)
             else:
                 notes.unparsed += 1
-    notes.broken += window.damaged or (alike and not good)
+    notes.broken += window.damaged or window.lists > 0 or (alike and not good)
 
 
 class _Window:
@@ -339,6 +339,8 @@ class _Window:
     def __init__(self, feed: _Feed) -> None:
         self._feed = feed
         self._text, self._place, self._ended = "", 0, False
+        self.lists = 0
+        """lists of records that began and did not end: a file cut off between two records"""
         self._decoder = json.JSONDecoder()
 
     @property
@@ -356,7 +358,9 @@ class _Window:
             while len(self._text) - self._place < 64 and not self._ended:
                 self._fill()
             match = _BETWEEN.match(self._text, self._place)
-            self._place = match.end() if match else self._place
+            if match:
+                self._place = match.end()
+                self.lists += match[0].count("[") - match[0].count("]")
             if self._place < len(self._text):
                 return True
             if self._ended:

@@ -41,6 +41,12 @@ class Column:
     name: str
     kind: str
     readable: bool
+    charset: str = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Text that is not UTF-8 as it lies there."""
+        return self.text and self.charset not in ("utf8mb4", "utf8mb3", "utf8", "ascii")
 
     @property
     def text(self) -> bool:
@@ -133,7 +139,7 @@ def columns(session: Session, table: str) -> tuple[list[Column], list[str]]:
     """All columns, and the names of those of the primary key in its order."""
     found = session.rows(
         "SELECT column_name, lower(data_type),"
-        " find_in_set('select', lower(privileges)) > 0"
+        " find_in_set('select', lower(privileges)) > 0, coalesce(character_set_name, '')"
         " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         " ORDER BY ordinal_position",
         (session.database, table),
@@ -144,7 +150,7 @@ def columns(session: Session, table: str) -> tuple[list[Column], list[str]]:
         " AND sub_part IS NULL ORDER BY seq_in_index",
         (session.database, table),
     )
-    return [Column(n, k, bool(readable)) for n, k, readable in found], [name for (name,) in key]
+    return [Column(n, k, bool(r), c) for n, k, r, c in found], [name for (name,) in key]
 
 
 def bounds(session: Session, table: Table, key: str) -> tuple[int, int] | None:

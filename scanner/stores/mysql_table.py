@@ -175,7 +175,7 @@ class TableReader:
     def _value(self, column: Column) -> str:
         name = quote(column.name)
         value = name
-        if column.text:
+        if column.foreign:
             value = f"CONVERT({name} USING utf8mb4)"
         elif column.kind in ("double", "float"):
             # as text a double of 16 digits is 4.5e15: whole numbers in their digits

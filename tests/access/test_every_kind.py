@@ -17,7 +17,7 @@ from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Coverage, Problem, Store
 from tests.access.trails import END, START, opener
 
-KINDS = {kind.kind: kind for kind in registry.evidence()}
+KINDS = dict(registry.evidence())
 STORES = [
     Store("s3://pay", "s3"),
     Store("s3://pay/prefix", "s3"),

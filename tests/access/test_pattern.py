@@ -75,7 +75,15 @@ def test_reads_refusals_and_the_rest() -> None:
     )
     by = {reads.principal: reads for reads in result.reads}
     assert by["alice"] == Reads(
-        "alice", 2, None, 107, 2, 1, START + timedelta(minutes=1), START + timedelta(minutes=5)
+        "alice",
+        2,
+        None,
+        107,
+        2,
+        1,
+        START + timedelta(minutes=1),
+        START + timedelta(minutes=5),
+        card_reads=1,
     )
     assert by["address 192.0.2.1"].reads == 1
     assert "2 of the reads seen, by 2 principals" in result.evidence.detail

@@ -68,6 +68,7 @@ def test_lines_of_one_statement_are_one_read(form: Form) -> None:
         denied=0,
         first=START + timedelta(minutes=1),
         last=START + timedelta(minutes=3),
+        card_reads=3,
     )
     assert (found["bob"].reads, found["bob"].rows) == (1, 5)
     assert "4 of the reads seen, by 2 principals" in result.evidence.detail

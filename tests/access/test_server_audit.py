@@ -90,6 +90,7 @@ def test_a_statement_is_one_read_of_its_tables() -> None:
         denied=0,
         first=START + timedelta(minutes=1),
         last=START + timedelta(minutes=3),
+        card_reads=3,
     )
     assert found["x,y"].reads == 1 and result.evidence.unparsed == 0
     assert "4 of the reads seen, by 2 principals" in result.evidence.detail
