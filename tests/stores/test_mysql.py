@@ -104,6 +104,21 @@ def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) 
     assert "needle001 é".encode() in read.text
 
 
+def test_character_sets_and_collations_of_every_sort(server: Server, opened: OpenStore) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE mixed (id int PRIMARY KEY, a text COLLATE utf8mb4_bin,"
+        " b text COLLATE utf8mb3_swedish_ci, c text COLLATE ascii_bin, d text COLLATE latin1_bin,"
+        " e text CHARACTER SET sjis, f text COLLATE utf16_bin, g text COLLATE utf8mb4_general_ci)",
+        "INSERT INTO mixed VALUES (1, 'needle050 ☕', 'needle051 é', 'needle052', 'needle053 é',"
+        " 'needle054 カ', 'needle055 é', 'needle056 ☕')",
+    )
+    read = Read(opened, "mixed")
+    assert read.places == {b"needle05%d" % i: (name, 1) for i, name in enumerate("abcdefg")}
+    for words in ("050 ☕", "051 é", "053 é", "054 カ", "055 é", "056 ☕"):
+        assert words.encode() in read.text
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
