@@ -330,7 +330,8 @@ def _pieces(window: _Window, notes: Notes) -> Iterator[Event]:
                 yield _from(record)
             else:
                 notes.unparsed += 1
-    notes.broken += window.damaged or window.lists > 0 or (alike and not good)
+    cut = good > 0 and window.lists > 0
+    notes.broken += window.damaged or cut or (alike and not good)
 
 
 class _Window:
