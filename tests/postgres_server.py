@@ -20,7 +20,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -69,8 +69,11 @@ def missing() -> str | None:
 class Server:
     """One running server. ``restart`` and ``kill`` keep its port and data."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """``folder`` of the binaries, if not those of ``binaries()``."""
+    def __init__(
+        self, folder: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """``folder`` of the binaries, if not those of ``binaries()``; ``settings`` over ours."""
+        self._settings = {**_SETTINGS, **(settings or {})}
         folder = folder or binaries()
         assert folder is not None
         self._binaries = folder
@@ -108,7 +111,7 @@ class Server:
             os.chown(path, self._as["user"], self._as["group"])
 
     def start(self) -> None:
-        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with (self.folder / "log").open("ab") as log:
             process: subprocess.Popen[bytes] = subprocess.Popen(
                 [

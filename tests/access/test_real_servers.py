@@ -7,7 +7,6 @@ library); MariaDB brings server_audit along.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,10 +46,8 @@ def by_name(result: Any) -> dict[str, Reads]:
 
 
 def pgaudit_library() -> Path | None:
-    named, folder = os.environ.get("CARDTRAIL_PGAUDIT"), postgres_server.binaries()
-    if named:
-        return Path(named)
-    return next(iter(folder.parent.glob("lib/pgaudit.so")), None) if folder else None
+    """Debian's, beside the binaries it is for."""
+    return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/lib/pgaudit.so"))), None)
 
 
 @pytest.fixture(scope="module", params=["relations", "rows"])
@@ -60,6 +57,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[tuple[str, postgres_ser
         pytest.skip("no pgaudit: the Debian package postgresql-15-pgaudit is not installed")
     with_rows = request.param == "rows"
     server = postgres_server.Server(
+        library.parents[1] / "bin",
         {
             "shared_preload_libraries": str(library.with_suffix("")),
             "logging_collector": "on",
@@ -72,7 +70,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[tuple[str, postgres_ser
             "pgaudit.log_rows": "on" if with_rows else "off",
             "pgaudit.log_catalog": "off",
             "pgaudit.role": "auditor",
-        }
+        },
     )
     try:
         server.run("postgres", "CREATE DATABASE shop", "CREATE ROLE auditor")
