@@ -213,6 +213,10 @@ _CONTROLS = {
     "owner-only-mode": "Readable by its owner only",
     "known-owner": "Owner is a known account",
     "tls-only": "TLS required",
+    "no-grant-to-public": "Nothing granted to everybody",
+    "scanned-over-tls": "Scanned over TLS",
+    "strong-passwords": "Passwords stored strongly",
+    "read-only-role": "The scanning role can only read",
 }
 
 
@@ -265,6 +269,14 @@ _REASONS = {
     "scratch-full": (
         "No room on the scratch disk",
         "Free space or point the scratch folder elsewhere.",
+    ),
+    "locked": (
+        "Somebody held a lock on it",
+        "Scan again when the lock is gone; nobody was made to wait.",
+    ),
+    "foreign-table": (
+        "A foreign table, not followed",
+        "Scan the store its rows lie in.",
     ),
     "access-denied": (
         "Access was denied",

@@ -90,6 +90,8 @@ class Reason(StrEnum):
     BUDGET_TIME = "budget-time"
     BUDGET_MEMORY = "budget-memory"
     SCRATCH_FULL = "scratch-full"
+    LOCKED = "locked"  # somebody else holds a lock on the table; nobody is made to wait
+    FOREIGN = "foreign-table"  # named, not followed: its rows lie in another store
     # failed: tried, and it did not work
     ACCESS_DENIED = "access-denied"
     NOT_FOUND = "not-found"
@@ -126,6 +128,8 @@ _SKIPS = frozenset(
         Reason.BUDGET_TIME,
         Reason.BUDGET_MEMORY,
         Reason.SCRATCH_FULL,
+        Reason.LOCKED,
+        Reason.FOREIGN,
     }
 )
 

@@ -43,8 +43,12 @@ expected = false                # is this store meant to hold card data?
 # [[store]]
 # uri = "sqlite:///var/payments.db"
 
+# [[store]]
+# uri = "postgresql://scanner@db.example/shop"   # or mysql://; see docs/databases.md
+# password_file = "/etc/cardtrail/shop"          # or PGPASSWORD, ~/.pgpass, ~/.my.cnf ...
+
 # Records of who read what. Without any, the answer is "cannot tell".
 # [[evidence]]
-# kind = "cloudtrail"
+# kind = "cloudtrail"           # also: s3-access-logs, pgaudit, server-audit, pattern
 # uri = "s3://my-trail-bucket/AWSLogs/"
 """

@@ -31,6 +31,8 @@ HEAVY = {
     "boto3": {"scanner.stores", "scanner.access"},
     "botocore": {"scanner.stores", "scanner.access"},
     "obstore": {"scanner.stores"},
+    "psycopg": {"scanner.stores"},
+    "pymysql": {"scanner.stores"},
     "jinja2": {"reports"},
     "numpy": {"detectors", "scanner.windows", "scanner.tally", "scanner.readers"},
     "isal": {"scanner.readers", "scanner.access"},

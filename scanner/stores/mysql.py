@@ -65,7 +65,7 @@ class OpenMysql:
         name = self._seal_name(key)
         if table.elsewhere:
             detail = f"a table of the engine {table.engine}: named, not followed"
-            return Outcome(self._store.uri, name, Status.SKIPPED, Reason.LINK, detail)
+            return Outcome(self._store.uri, name, Status.SKIPPED, Reason.FOREIGN, detail)
         try:
             version = _version(table, self._span(table))
         except Unreadable as fault:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pymysql
 
 _T = TypeVar("_T")
-LOCKED = Reason.BUDGET_TIME
+LOCKED = Reason.LOCKED
 """The reason of what was left out because somebody else holds a lock on it."""
 PACKET = 16 << 20
 _ERRORS = {

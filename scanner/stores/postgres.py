@@ -145,7 +145,7 @@ def _why_not(relation: Relation) -> tuple[Reason, str] | None:
     """Why a relation is no unit to be read, in words."""
     if relation.kind == "f":
         detail = f"a foreign table of server {relation.server}: named, not followed"
-        return Reason.LINK, detail
+        return Reason.FOREIGN, detail
     if not relation.usage:
         return Reason.ACCESS_DENIED, "the role may not use the schema"
     if not relation.readable:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _T = TypeVar("_T")
-LOCKED: Final = Reason.BUDGET_TIME
+LOCKED: Final = Reason.LOCKED
 """The reason of what was left out because somebody else holds a lock on it."""
 _LAG_EVERY = 5.0
 _LAG_LIMIT = 600.0
