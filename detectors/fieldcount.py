@@ -40,6 +40,7 @@ class Counter:
         self._tables: list[npt.NDArray[np.int32]] = []
         self._pending: list[Places] = []
         self._waiting = 0
+        self._so_far: dict[int, list[int]] = {}
 
     def add(self, field: Places, luhn: Flags, position: Places, lo: int, hi: int) -> None:
         """``field`` of each number of an issued prefix and length; which satisfy Luhn. Only those
@@ -61,6 +62,30 @@ class Counter:
         np.add.at(self._tables[0], field, _ONE)
         np.add.at(self._tables[1], field[luhn], _ONE)
 
+    def unlike_ids(self, field: Places, good: Flags, zero: Flags, take: Places) -> Flags:
+        """Which of the rows ``take`` do not stand in a field that has been full of ids so far, and
+        still is in these rows: a few good check digits among many numbers.
+
+        Costs a look at each field with a good number; where ids come thinly, as in most logs, it
+        saves a closer look at each of them. Numbers that lost their last digit fail Luhn as ids
+        do, but all end in 0 (``zero``): a field where most do stays.
+        """
+        fields = field[take]
+        keep = np.ones(len(take), np.bool_)
+        if len(self._so_far) > _MOST:
+            self._so_far.clear()
+        for name in set(fields.tolist()):
+            same = field == name
+            seen, valid = int(np.count_nonzero(same)), int(np.count_nonzero(same & good))
+            before = self._so_far.setdefault(name, [0, 0])
+            before[0] += seen
+            before[1] += valid
+            lost = 2 * int(np.count_nonzero(same & zero)) > seen
+            few = before[0] >= _SO_FAR and valid <= max(2, seen * _STILL)
+            if few and not lost and is_ids(*before):
+                keep[fields == name] = False
+        return keep
+
     def counts(self) -> Mapping[int, FieldCounts]:
         """Counts by field number."""
         if self._tables:
@@ -76,6 +101,7 @@ class Counter:
 
 
 _PENDING = 65536
+_SO_FAR, _STILL = 200, 0.3
 
 
 _MOST = 20_000

@@ -94,6 +94,8 @@ def in_one_piece(
     take = (good | other).nonzero()[0]
     if len(take) > FEW:
         take = take[not_ids(sign, take, good, zero, other)]
+    if len(take):
+        take = take[stripe[take] | counter.unlike_ids(field, good, zero, take)]
     for row in take.tolist():
         at, size = int(start[row]) + frame.origin, int(length[row])
         layout = "emv" if chip[row] else "plain"
