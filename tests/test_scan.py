@@ -212,8 +212,6 @@ def test_a_file_that_grows_or_goes_while_read(cardtrail: Cardtrail, store: Path)
 
 def test_wrong_usage_is_one_sentence_and_status_2(cardtrail: Cardtrail, store: Path) -> None:
     (store / "a.txt").write_text("x")
-    missing = cardtrail("scan", store / "missing")
-    assert missing.code == 2 and str(store / "missing") in missing.err
     for arguments, word in [
         (["--fail-on", "awful"], "--fail-on"),
         (["--profile", "nope"], "--profile"),
@@ -233,6 +231,25 @@ def test_wrong_usage_is_one_sentence_and_status_2(cardtrail: Cardtrail, store: P
     assert sorted(path.name for path in store.iterdir()) == ["a.txt"]
     assert cardtrail("scan", "ftp://host/x").code == 2
     assert cardtrail("scan", "--resume").code == 2
+
+
+def test_a_missing_path_is_an_outcome_and_the_others_are_read(
+    cardtrail: Cardtrail, planted: Planted, store: Path
+) -> None:
+    (store / "a.log").write_text(f"card={planted.pan()}\n")
+    (store / "loop").symlink_to("loop")
+    targets = [store / "missing", f"sqlite://{store}/no.db", store / "loop", store / "a.log"]
+    result, run = document(cardtrail, *targets)
+    assert result.code == 4
+    assert [each["reason"] for each in run["outcomes"]] == [
+        "not-found",
+        "not-found",
+        "link-loop",
+        None,
+    ]
+    assert [each["verdict"] for each in run["stores"]] == ["unknown"] * 3 + ["unprotected"]
+    alone = cardtrail("scan", store / "missing")
+    assert alone.code == 3 and "missing" in alone.out
 
 
 def test_nothing_in_scope_is_status_5(cardtrail: Cardtrail, store: Path) -> None:

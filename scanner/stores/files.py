@@ -39,21 +39,8 @@ class Files:
         return target.startswith("file://") or not _SCHEME.match(target)
 
     def resolve(self, target: str, options: Mapping[str, Any]) -> Store:
+        # whether it exists is for the scan to say: one missing path must not cost the others
         path = path_of(target)
-        try:
-            path.stat()
-        except FileNotFoundError:
-            raise UsageError(f"{target}: expected a file or folder that exists") from None
-        except NotADirectoryError:
-            raise UsageError(f"{target}: expected a file or folder; a part is no folder") from None
-        except PermissionError:
-            pass  # it may well exist: the scan says that it could not be read
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise UsageError(
-                    f"{target}: expected a file or folder, found links that lead in a circle"
-                ) from None
-            raise UsageError(f"{target}: {error.strerror}") from None
         return Store(uri=uri_of(path), kind=self.kind, options=dict(options))
 
     def connect(self, store: Store, seal_name: SealName) -> OpenFiles:
@@ -112,7 +99,7 @@ class OpenFiles:
             self._root = os.open(path, os.O_PATH | os.O_CLOEXEC)  # follows: the target is meant
             self._info = os.fstat(self._root)
         except OSError as error:
-            raise _unreadable(error, gone=Reason.NOT_FOUND) from None
+            raise _no_target(error) from None
         self.device = self._info.st_dev
         self._single = not stat.S_ISDIR(self._info.st_mode)
         self._folders: OrderedDict[str, int] = OrderedDict()
@@ -366,6 +353,14 @@ def _unreadable(error: OSError, gone: Reason = Reason.VANISHED) -> Unreadable:
         return Unreadable(gone, "it was listed, and is gone" if gone is Reason.VANISHED else "")
     reason = _REASONS.get(error.errno or 0, Reason.IO_ERROR)
     return Unreadable(reason, error.strerror or "")
+
+
+def _no_target(error: OSError) -> Unreadable:
+    if error.errno == errno.ELOOP:
+        return Unreadable(Reason.LINK_LOOP, "links that lead in a circle")
+    if error.errno == errno.ENOTDIR:
+        return Unreadable(Reason.NOT_FOUND, "a part of the path is no folder")
+    return _unreadable(error, gone=Reason.NOT_FOUND)
 
 
 def _what(mode: int) -> str:

@@ -40,10 +40,8 @@ class Sqlite:
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise UsageError(f"{target}: expected a database file, found something else")
-        except PermissionError:
-            pass  # the scan says that it could not be read
-        except OSError as error:
-            raise UsageError(f"{target}: expected a database file: {error.strerror}") from None
+        except OSError:
+            pass  # whether it exists is for the scan to say: one must not cost the others
         uri = f"{_SCHEME}{quote(os.fsencode(path), safe='/')}"
         return Store(uri=uri, kind=self.kind, options=dict(options))
 

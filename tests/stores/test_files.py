@@ -56,21 +56,31 @@ def test_a_relative_path_becomes_the_same_store(
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("no such thing", "expected a file or folder that exists"),
-        ("loop", "links that lead in a circle"),
-        ("file/part", "a part is no folder"),
         ("file://elsewhere/x", "expected file:///path, found the host elsewhere"),
         ("", "an empty or impossible one"),
     ],
 )
-def test_a_target_that_cannot_be_is_a_usage_error(
-    target: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_target_that_cannot_be_is_a_usage_error(target: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        STORE.resolve(target, {})
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("no such thing", Reason.NOT_FOUND),
+        ("loop", Reason.LINK_LOOP),
+        ("file/part", Reason.NOT_FOUND),
+    ],
+)
+def test_a_target_that_is_not_there_has_its_reason(
+    target: str, reason: Reason, tmp_path: Path
 ) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").touch()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=words):
-        STORE.resolve(target, {})
+    with pytest.raises(Unreadable) as caught:
+        STORE.connect(STORE.resolve(str(tmp_path / target), {}), str)
+    assert caught.value.reason is reason
 
 
 def test_a_target_that_is_a_link_is_followed(tmp_path: Path) -> None:

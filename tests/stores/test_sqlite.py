@@ -24,9 +24,7 @@ pytestmark = pytest.mark.usefixtures("home")
 # --- targets ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "target", ["sqlite://", "sqlite://host/x.db", "sqlite:///no/such.db", "sqlite:///tmp"]
-)
+@pytest.mark.parametrize("target", ["sqlite://", "sqlite://host/x.db", "sqlite:///tmp"])
 def test_a_target_that_cannot_be(target: str) -> None:
     assert STORE.claims(target)
     with pytest.raises(UsageError, match="expected"):
