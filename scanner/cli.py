@@ -357,4 +357,4 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _complain(text: str) -> None:
-    print("cardtrail: " + "\n".join(map(printable, text.split("\n"))), file=sys.stderr)  # noqa: T201 - stderr is the place for it
+    print("cardtrail: " + "\n".join(map(printable, text.split("\n"))), file=sys.stderr)

@@ -99,9 +99,9 @@ def _summarise(run: Run, outputs: Sequence[tuple[Report, Path | None]]) -> None:
     from reports.summary import lines
 
     for line in lines(run):
-        print(line)  # noqa: T201
+        print(line)
     for _, path in outputs:
-        print(f"wrote {path}", file=sys.stderr)  # noqa: T201
+        print(f"wrote {path}", file=sys.stderr)
 
 
 # --- plan
@@ -122,14 +122,14 @@ def plan(request: ScanRequest, *, as_json: bool) -> ExitCode:
         for store in stores
     ]
     if as_json:
-        print(json.dumps([msgspec.to_builtins(each) for each in plans], indent=2))  # noqa: T201
+        print(json.dumps([msgspec.to_builtins(each) for each in plans], indent=2))
     else:
         for each in plans:
-            print("\n".join(map(printable, each.lines())))  # noqa: T201
+            print("\n".join(map(printable, each.lines())))
         total = sum(each.bytes for each in plans)
         seconds = sum(each.seconds for each in plans)
         units = sum(each.units for each in plans)
-        print(  # noqa: T201
+        print(
             f"in all: {units:,} units, {human_bytes(total)}, about {human_seconds(seconds)} with "
             f"{jobs} jobs, about ${sum(each.dollars for each in plans):.2f} in requests"
         )
@@ -151,14 +151,14 @@ def init(path: Path) -> None:
         raise UsageError(f"{path} exists; name another file, or edit it") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    print(f"wrote {path}; say what to scan in it, then: cardtrail plan", file=sys.stderr)  # noqa: T201
+    print(f"wrote {path}; say what to scan in it, then: cardtrail plan", file=sys.stderr)
 
 
 def runs(config_path: Path | None, ledger_path: Path | None) -> None:
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:
         rows = ledger.runs()
-        print(f"ledger {ledger.path}", file=sys.stderr)  # noqa: T201
+        print(f"ledger {ledger.path}", file=sys.stderr)
     head = ("RUN", "STARTED (UTC)", "STATUS", "UNITS", "NOT READ", "FINDINGS", "PANS")
     table: list[Sequence[str]] = [head]
     for row in rows:
@@ -177,7 +177,7 @@ def runs(config_path: Path | None, ledger_path: Path | None) -> None:
             cell.ljust(width) if i < 3 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        print("  ".join(cells).rstrip())  # noqa: T201
+        print("  ".join(cells).rstrip())
 
 
 def report(
@@ -214,9 +214,9 @@ def access(
     with _ledger(ledger_path, settings, config_path) as ledger:
         run = assemble(ledger, ledger.run(run_name))
     if as_json:
-        print(json.dumps(inquiry.access_record(run, asked), indent=2))  # noqa: T201
+        print(json.dumps(inquiry.access_record(run, asked), indent=2))
     else:
-        print("\n".join(inquiry.access_lines(run, asked)))  # noqa: T201
+        print("\n".join(inquiry.access_lines(run, asked)))
 
 
 def incident(
@@ -236,9 +236,9 @@ def incident(
         (chosen,) = phrases.chosen(run, store)
         history = inquiry.sightings(ledger, chosen.store.uri)
     if as_json:
-        print(json.dumps(page.record(run, store, history), indent=2))  # noqa: T201
+        print(json.dumps(page.record(run, store, history), indent=2))
     else:
-        print("\n".join(page.lines(run, store, history)))  # noqa: T201
+        print("\n".join(page.lines(run, store, history)))
 
 
 def schema(*, of_config: bool) -> None:
@@ -248,7 +248,7 @@ def schema(*, of_config: bool) -> None:
         from reports.schema import schema as run_schema
 
         document = run_schema()
-    print(json.dumps(document, indent=2))  # noqa: T201
+    print(json.dumps(document, indent=2))
 
 
 # --- settings, ledger, outputs
