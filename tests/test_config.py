@@ -28,7 +28,7 @@ def test_the_starter_is_valid_and_so_are_its_comments(tmp_path: Path) -> None:
         for line in STARTER.splitlines()
         if not line.startswith(("# What", "# Paths", "# ordinary", "# Make", "# A stable"))
     )
-    assert len(tomllib.loads(uncommented)["store"]) == 3
+    assert len(tomllib.loads(uncommented)["store"]) == 4
 
 
 @pytest.mark.parametrize(

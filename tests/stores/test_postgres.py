@@ -209,7 +209,7 @@ def test_partitions_views_and_foreign_tables(server: Server, opened: OpenStore) 
     tables = {name for name in found if not name.startswith("(")}
     assert tables == {"p1", "p2", "other.m", "other.later", "other.far"}
     far = found["other.far"]
-    assert isinstance(far, Outcome) and far.reason is Reason.LINK and "elsewhere" in far.detail
+    assert isinstance(far, Outcome) and far.reason is Reason.FOREIGN and "elsewhere" in far.detail
     assert list(Read(opened, "p1").places) == [b"needle301"]
     assert set(Read(opened, "other.m").places) == {b"needle301", b"needle302"}
     assert Read(opened, "other.later").text == b""
