@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -33,7 +33,6 @@ class Excluder:
 
     patterns: list[str]
     hits: int = 0
-    _specs: dict[str, Any] = field(default_factory=dict)
 
     def of(self, store: Store) -> Ignore:
         from pathspec import GitIgnoreSpec
