@@ -13,18 +13,18 @@ a complete record. A principal it leaves empty (``-``) may still be known to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from scanner.access import gaps, rules, tally
-from scanner.access.answer import Question, answer, question
+from scanner.access import gaps, tally
+from scanner.access.answer import Question, answer
 from scanner.access.lines import LineNotes, lines
+from scanner.access.logfiles import FILE_OPTIONS, Collector, LogFiles, damage
 from scanner.access.template import BadTemplate, Template, template
-from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
-from scanner.errors import Unreadable
-from scanner.known import Known, name_hash
+from scanner.contracts import EvidenceResult, Source
+from scanner.known import name_hash
 from scanner.model import Coverage, Evidence, Store
 
 SOURCE = "pattern"
@@ -34,45 +34,19 @@ _REMEMBERED = 2_000_000
 """different lines that repetitions are told by"""
 
 
-class Pattern:
-    kind = "pattern"
-    options: Mapping[str, type] = {
-        **rules.OPTIONS,
-        "uri": str,  # file, folder or s3:// prefix with the logs
-        "store": str,  # the store whose reads they are
-        "format": str,  # of a line: text and {fields}
-        "time": str,  # iso (if not given), epoch, or the form as strptime has it
-        "zone": str,  # of times that do not tell it; UTC if not given
-        "reads": list,  # values of {method} that read; GET if not given
-        "done": list,  # values of {status} of what was given out; 200, 206 if not given
-        "denied": list,  # values of {status} of what was refused; 401, 403 if not given
-    }
-
-    def collect(
-        self,
-        settings: Mapping[str, Any],
-        open_files: OpenFiles,
-        stores: Sequence[Store],
-        window: tuple[datetime, datetime],
-        seal_name: SealName,
-        known: Mapping[str, Known] | None = None,
-    ) -> Mapping[str, EvidenceResult]:
-        """See ``contracts.EvidenceKind``; answers for the one store it is told."""
-        uri = settings.get("store")
-        if uri not in {store.uri for store in stores}:
-            return {}
-        asked = question(settings, window, seal_name, known)
-        try:
-            collector = _Collector(str(uri), asked, settings)
-        except (BadTemplate, ValueError, OSError, KeyError) as error:
-            what = str(error) if isinstance(error, BadTemplate) else "“zone” is not understood"
-            nothing = Evidence(SOURCE, Coverage.UNKNOWN, None, None, f"format: {what}")
-            return {str(uri): EvidenceResult(nothing)}
-        collector.read(open_files, str(settings.get("uri", "")))
-        return {str(uri): collector.result()}
-
-
-EVIDENCE = Pattern()
+def _begin(
+    stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+) -> Collector | Mapping[str, EvidenceResult]:
+    """Answers for the one store it is told."""
+    uri = settings.get("store")
+    if uri not in {store.uri for store in stores}:
+        return {}
+    try:
+        return _Collector(str(uri), asked, settings)
+    except (BadTemplate, ValueError, OSError, KeyError) as error:
+        what = str(error) if isinstance(error, BadTemplate) else "“zone” is not understood"
+        nothing = Evidence(SOURCE, Coverage.UNKNOWN, None, None, f"format: {what}")
+        return {str(uri): EvidenceResult(nothing)}
 
 
 class _Collector:
@@ -85,30 +59,27 @@ class _Collector:
         self._done = _texts(settings, "done", "200", "206")
         self._denied = _texts(settings, "denied", "401", "403")
         self._people = tally.People()
-        self._notes = LineNotes()
+        self.notes = LineNotes()
         self._hours = gaps.Hours(asked.window)
         self._times: dict[int, int] = {}
         """of each line seen, how often at most in one file"""
         self._full = False
         self._inside = self._outside = self._ambiguous = 0
 
-    def read(self, open_files: OpenFiles, uri: str) -> None:
-        notes = self._notes
+    def uris(self) -> Iterable[str]:
+        return (self._uri,)
+
+    def file(self, source: Source) -> None:
+        notes, own = self.notes, LineNotes()
         try:
-            for _, source in open_files(uri):
-                if not isinstance(source, Source):
-                    notes.unreadable += 1
-                    continue
-                own = LineNotes()
-                try:
-                    self._file(source, own)
-                except Unreadable:
-                    notes.unreadable += 1
-                notes.broken += own.broken
-                notes.unparsed += own.unparsed + own.too_long
-                notes.other += not own.records
-        except Unreadable as error:
-            notes.broke_off = str(error.reason)
+            self._file(source, own)
+        finally:
+            notes.broken += own.broken
+            notes.unparsed += own.unparsed + own.too_long
+            notes.other += not own.records
+
+    def end(self) -> None:
+        pass
 
     def _file(self, source: Source, notes: LineNotes) -> None:
         here: dict[int, int] = {}
@@ -195,8 +166,8 @@ class _Collector:
 
     # --- how far it goes
 
-    def result(self) -> EvidenceResult:
-        found = answer(self._people, self._asked, self._uri)
+    def result(self, uri: str) -> EvidenceResult:
+        found = answer(self._people, self._asked, uri)
         if self._inside:
             state = Coverage.PARTIAL
             lead = "the log of an application: reads that go around it are not in it"
@@ -213,20 +184,13 @@ class _Collector:
             start=self._hours.first,
             end=self._hours.last,
             detail="; ".join((lead, *causes, *found.remarks)),
-            unparsed=self._notes.unparsed,
+            unparsed=self.notes.unparsed,
         )
         return EvidenceResult(evidence, found.reads)
 
     def _doubts(self) -> Iterator[str]:
-        notes = self._notes
-        if notes.broke_off:
-            yield f"the files could not all be listed ({notes.broke_off})"
-        if notes.unreadable:
-            yield f"{notes.unreadable:,} files could not be read"
-        if notes.broken:
-            yield f"{notes.broken:,} files are cut off or corrupt"
-        if notes.unparsed:
-            yield f"{notes.unparsed:,} lines do not fit the format"
+        notes = self.notes
+        yield from damage(notes, "lines", "do not fit the format")
         if notes.other:
             yield f"{notes.other:,} files have no line that fits"
         if self._ambiguous:
@@ -255,3 +219,19 @@ def _number(text: str | None) -> int | None:
 def _texts(settings: Mapping[str, Any], name: str, *usual: str) -> frozenset[str]:
     given = settings.get(name)
     return frozenset(map(str, given)) if isinstance(given, list) else frozenset(usual)
+
+
+EVIDENCE = LogFiles(
+    SOURCE,
+    {
+        **FILE_OPTIONS,
+        "store": str,  # the store whose reads they are
+        "format": str,  # of a line: text and {fields}
+        "time": str,  # iso (if not given), epoch, or the form as strptime has it
+        "zone": str,  # of times that do not tell it; UTC if not given
+        "reads": list,  # values of {method} that read; GET if not given
+        "done": list,  # values of {status} of what was given out; 200, 206 if not given
+        "denied": list,  # values of {status} of what was refused; 401, 403 if not given
+    },
+    _begin,
+)

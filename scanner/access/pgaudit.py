@@ -16,23 +16,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
-from scanner.access import gaps, rules, tally
-from scanner.access.answer import Question, answer, question
+from scanner.access import gaps, tally
+from scanner.access.answer import Question, answer
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
 from scanner.access.postgres_lines import (
     Clock,
     Entry,
     Form,
     LogNotes,
-    Prefix,
+    ServerSaid,
     entries,
     split_csv,
 )
-from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
-from scanner.errors import Unreadable
-from scanner.known import Known, name_hash
+from scanner.access.postgres_prefix import given_prefix
+from scanner.contracts import EvidenceResult, Source
+from scanner.known import name_hash
 from scanner.model import Coverage, Evidence, Store
 
 SOURCE = "pgaudit"
@@ -44,36 +43,6 @@ _BLIND = (
     "pgaudit does not name what a SECURITY DEFINER function reads, and its settings can leave out"
     " roles and statements"
 )
-
-
-class PgAudit:
-    kind = "pgaudit"
-    options: Mapping[str, type] = {
-        **rules.OPTIONS,
-        "uri": str,  # file, folder or s3:// prefix with the server's logs
-        "store": str,  # the database server's store, where two have databases of one name
-        "prefix": str,  # log_line_prefix of the server, for plain logs
-        "zone": str,  # log_timezone of the server, where its abbreviation is not plain
-    }
-
-    def collect(
-        self,
-        settings: Mapping[str, Any],
-        open_files: OpenFiles,
-        stores: Sequence[Store],
-        window: tuple[datetime, datetime],
-        seal_name: SealName,
-        known: Mapping[str, Known] | None = None,
-    ) -> Mapping[str, EvidenceResult]:
-        """See ``contracts.EvidenceKind``; answers for ``postgresql://`` stores."""
-        collector = _Collector(stores, question(settings, window, seal_name, known), settings)
-        if not collector.databases:
-            return {}
-        collector.read(open_files, str(settings.get("uri", "")))
-        return {uri: collector.result(uri) for uri in collector.databases}
-
-
-EVIDENCE = PgAudit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,75 +145,49 @@ class _Collector:
     def __init__(
         self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
     ) -> None:
-        self._asked, self._faults = asked, []
-        self._notes = LogNotes()
-        self._clock = Clock(self._zone(settings), self._notes)
-        self._prefix = self._given_prefix(settings)
-        wanted = settings.get("store")
-        self.databases: dict[str, str] = {
-            store.uri: unquote(urlsplit(store.uri).path.removeprefix("/"))
-            for store in stores
-            if store.uri.startswith("postgresql://") and wanted in (None, store.uri)
-        }
-        self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.databases}
+        self._asked = asked
+        self._faults: list[str] = []
+        self.notes = LogNotes()
+        self._clock = Clock(zone_of(settings, self._faults), self.notes)
+        self._prefix = given_prefix(settings, self._faults)
+        self._databases = Databases(stores, settings, "postgresql://")
+        self.uris = self._databases.uris
+        self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.uris()}
+        self._server = ServerSaid()
         self._ages: dict[str, tuple[int, Audit, datetime]] = {}
         self._hours = gaps.Hours(asked.window)
         self._written: set[tuple[bytes, bytes]] = set()
         self._inside = self._outside = self._elsewhere = 0
 
-    _faults: list[str]
-
-    def _zone(self, settings: Mapping[str, Any]) -> ZoneInfo | None:
-        name = settings.get("zone")
-        if not name:
-            return None
+    def file(self, source: Source) -> None:
+        notes, before = self.notes, self.notes.records
         try:
-            return ZoneInfo(str(name))
-        except (ValueError, OSError, KeyError):
-            self._faults.append("“zone” is not understood: expected a name like Europe/Berlin")
-            return None
+            for entry in entries(source, self._prefix, self._clock, notes, self._written):
+                notes.records += 1
+                self._take(entry)
+        finally:
+            notes.files += notes.records > before
+            notes.other += notes.records == before
 
-    def _given_prefix(self, settings: Mapping[str, Any]) -> Prefix | None:
-        try:
-            return Prefix(str(settings["prefix"])) if settings.get("prefix") else None
-        except ValueError as error:
-            self._faults.append(f"“prefix” has an escape that is not understood ({error})")
-            return None
-
-    def read(self, open_files: OpenFiles, uri: str) -> None:
-        notes = self._notes
-        try:
-            for _, source in open_files(uri):
-                if not isinstance(source, Source):
-                    notes.unreadable += 1
-                    continue
-                before = notes.records
-                try:
-                    for entry in entries(source, self._prefix, self._clock, notes, self._written):
-                        notes.records += 1
-                        self._take(entry)
-                except Unreadable:
-                    notes.unreadable += 1
-                notes.files += notes.records > before
-                notes.other += notes.records == before
-        except Unreadable as error:
-            notes.broke_off = str(error.reason)
+    def end(self) -> None:
         for hour, zone in self._written:
             when = self._clock.moment(f"{hour.decode()}:00:00 {zone.decode()}")
             if when is not None and self._asked.place(when):
                 self._hours.saw(when)
 
     def _take(self, entry: Entry) -> None:
+        if self._server.take(entry, "pgaudit.", "log_", "shared_preload_libraries"):
+            return
         inside = self._asked.place(entry.when)
         self._inside += bool(inside)
         self._outside += not inside
         if inside is None:
             return
-        places = [uri for uri, name in self.databases.items() if entry.database in (None, name)]
-        if len(places) != 1:  # two servers have a database of that name: see ``result``
-            self._elsewhere += not places
+        place = self._databases.one(entry.database)
+        if place is None:
+            self._elsewhere += not self._databases.of(entry.database)
             return
-        log = self._logs[places[0]].setdefault(entry.form, _Log())
+        log = self._logs[place].setdefault(entry.form, _Log())
         if not log.new("entry", entry.when, entry.session, entry.messages, entry.user):
             return
         role = entry.user or NOBODY
@@ -255,8 +198,8 @@ class _Collector:
             log.audits += inside
             log.ambiguous += entry.ambiguous and inside
             for message in filter(None, entry.messages):
-                self._audit(places[0], log, entry, role, message, inside)
-        elif entry.messages[0]:
+                self._audit(place, log, entry, role, message, inside)
+        elif any(each.startswith("permission denied") for each in entry.messages):
             log.people.get(role, "").refuse(entry.when, inside)
 
     def _audit(
@@ -264,7 +207,7 @@ class _Collector:
     ) -> None:
         found = audit(message)
         if found is None:
-            self._notes.unparsed += 1
+            self.notes.unparsed += 1
             return
         when = entry.when
         if inside:
@@ -343,13 +286,9 @@ class _Collector:
                 for moment in filter(None, (unnamed.first, unnamed.last)):
                     person.at(moment)
         found = answer(log.people, self._asked, uri, things="tables and views")
-        twins = sum(name == self.databases[uri] for name in self.databases.values()) > 1
-        if twins:
-            state = Coverage.UNKNOWN
-            lead = (
-                "two stores have a database of this name, and a log does not name its server: give"
-                " its store with “store”"
-            )
+        doubt = self._databases.doubt(uri)
+        if doubt:
+            state, lead = Coverage.UNKNOWN, doubt
         elif not self._inside:
             state, lead = Coverage.NONE, "no audit of the window was found in the logs"
             if self._outside:
@@ -373,21 +312,14 @@ class _Collector:
                 start=log.first,
                 end=log.last,
                 detail="; ".join((lead, *causes, *remarks)),
-                unparsed=self._notes.unparsed + self._notes.too_long,
+                unparsed=self.notes.unparsed + self.notes.too_long,
             ),
             found.reads,
         )
 
     def _damage(self) -> Iterator[str]:
-        notes = self._notes
-        if notes.broke_off:
-            yield f"the files could not all be listed ({notes.broke_off})"
-        if notes.unreadable:
-            yield f"{notes.unreadable:,} files could not be read"
-        if notes.broken:
-            yield f"{notes.broken:,} files are cut off or corrupt"
-        if notes.unparsed + notes.too_long:
-            yield f"{notes.unparsed + notes.too_long:,} entries could not be understood"
+        notes = self.notes
+        yield from damage(notes, "entries")
         if notes.zones:
             zones = self._asked.seal_name(", ".join(sorted(notes.zones)[:3]))
             yield f"times of the zone {zones} could not be placed: give it with “zone”"
@@ -428,12 +360,23 @@ class _Collector:
                 f"{len(log.switches):,} statements speak of pgaudit's own settings, the first at"
                 f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
             )
+        yield from self._server.sentences(self._asked.window, self._asked.seal_name)
         if log.ids.full:
             yield "more entries than repetitions can be told apart among"
 
     def _about(self, form: Form, log: _Log, logs: Mapping[Form, _Log]) -> Iterator[str]:
         if log.audits:
-            yield f"{log.audits:,} audits of it in {self._notes.files:,} files ({form.value})"
+            yield f"{log.audits:,} audits of it in {self.notes.files:,} files ({form.value})"
         for other, twin in logs.items():
             if other is not form and twin.audits:
                 yield f"{twin.audits:,} more as {other.value}, taken to be the same ones"
+
+
+EVIDENCE = LogFiles(
+    SOURCE,
+    {
+        **DATABASE_OPTIONS,
+        "prefix": str,  # log_line_prefix of the server, for plain logs
+    },
+    _Collector,
+)

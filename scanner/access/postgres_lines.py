@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from scanner.access import gaps
 from scanner.access.lines import LONGEST, LineNotes, lines
-from scanner.contracts import Source
+from scanner.access.postgres_prefix import FOLLOWS, SEVERITY, USUAL, Prefix
+from scanner.contracts import SealName, Source
 
-_WANTED = (b"AUDIT: ", b"permission denied for ")
 _STAMP = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _CSV_START = re.compile(_STAMP + rb'(?:\.\d+)? [^,"]{1,40},(?:"(?!")|,)')
 _CSV_SURE = re.compile(_STAMP + rb'(?:\.\d+)? [^,"]{1,40},"(?!")')
@@ -32,7 +33,29 @@ _HOUR = re.compile(
     rb'(?:\{"timestamp":")?(\d{4}-\d\d-\d\d \d\d):\d\d:\d\d(?:\.\d+)?'
     rb" ([A-Z]{1,6}|[+-]\d\d(?::?\d\d)?)"
 )
-_SEVERITY = r"(?:LOG|NOTICE|WARNING|INFO|ERROR|FATAL|DEBUG[1-5]?)"
+_FOLLOWING = (b"CONTEXT:  ", b"STATEMENT:  ", b"DETAIL:  ")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries matter: the record has one of ``marks``, its message begins as ``start``."""
+
+    marks: tuple[bytes, ...]
+    start: re.Pattern[str]
+
+
+_SERVER = r'parameter "|database system is ready to accept|starting PostgreSQL'
+_SERVER_MARKS = (b'parameter "', b'parameter ""', b'parameter \\"', b"database system is ready")
+AUDITS = Wanted(
+    (b"AUDIT: ", b"permission denied for ", *_SERVER_MARKS),
+    re.compile(rf"AUDIT: |permission denied for |{_SERVER}"),
+)
+STATEMENTS = Wanted(
+    (b"statement: ", b"execute ", b"ERROR", b"FATAL", *_SERVER_MARKS),
+    re.compile(rf"(?:duration: [\d.]+ ms  )?(?:statement: |execute )|ERROR|{_SERVER}"),
+)
+"""An error is wanted whatever its message: see ``_is_wanted``."""
+FAILURES = frozenset({"ERROR", "FATAL", "PANIC"})
 
 
 class Form(Enum):
@@ -57,6 +80,15 @@ class Entry:
     raised: bool = False
     pid_only: bool = False
     """``session`` is a process id, which another backend may have had before"""
+    severity: str = "LOG"
+    state: str = ""
+    """SQLSTATE, where the log tells it"""
+    detail: str = ""
+    statement: str = ""
+    """what raised it"""
+    transaction: str = ""
+    number: str = ""
+    """of the line within its session"""
 
     @property
     def ambiguous(self) -> bool:
@@ -69,6 +101,42 @@ class LogNotes(LineNotes):
     """abbreviations of time zones that could not be understood"""
     nobody: int = 0
     """entries whose prefix does not tell the user"""
+
+
+@dataclass(slots=True)
+class ServerSaid:
+    """What the server said of itself: starts, and settings that were changed in its files."""
+
+    starts: list[datetime] = field(default_factory=list)
+    changes: list[tuple[datetime, str]] = field(default_factory=list)
+    """of settings of the audit, with the message"""
+
+    def take(self, entry: Entry, *settings: str) -> bool:
+        """True when the entry is one of the server itself."""
+        of_a_client = entry.user is not None or entry.raised
+        if of_a_client or not _OF_THE_SERVER.match(entry.messages[0]):
+            return False
+        message = entry.messages[0]
+        if message.startswith("database system is ready to accept"):
+            self.starts.append(entry.when)
+        elif any(each in message for each in settings) and len(self.changes) < 1_000:
+            self.changes.append((entry.when, message[:200]))
+        return True
+
+    def sentences(self, window: tuple[datetime, datetime], seal: SealName) -> Iterator[str]:
+        starts = sorted({each for each in self.starts if window[0] <= each <= window[1]})
+        if starts:
+            yield (
+                f"the server was started {len(starts):,} times in the window, the first time at"
+                f" {gaps.clock(starts[0])}: between its end and that nothing was read or logged"
+            )
+        changes = sorted({each for each in self.changes if window[0] <= each[0] <= window[1]})
+        if changes:
+            when, message = changes[0]
+            yield (
+                f"{len(changes):,} changes of settings of the audit, the first at"
+                f" {gaps.clock(when)}: {seal(message)}"
+            )
 
 
 class Clock:
@@ -117,18 +185,21 @@ def entries(
     clock: Clock,
     notes: LogNotes,
     hours: set[tuple[bytes, bytes]],
+    wanted: Wanted = AUDITS,
 ) -> Iterator[Entry]:
-    """The entries of one file that hold an audit or a refusal. ``hours`` collects the hours
-    and time zones of all its entries, as written. Raises ``Unreadable`` if the source does."""
-    plain = _Plain(prefix, clock, notes)
+    """The entries of one file that are wanted. ``hours`` collects the hours and time zones of all
+    its entries, as written. Raises ``Unreadable`` if the source does."""
+    plain = _Plain(prefix, clock, notes, wanted)
     for form, data in _records(lines(source, notes), notes):
         stamp = _HOUR.match(data)
         if stamp:
             hours.add((stamp[1], stamp[2]))
         if form is Form.PLAIN:
             yield from plain.take(data)
-        elif any(each in data for each in _WANTED):
-            yield from (_json if form is Form.JSON else _csv)(data, clock, notes)
+        elif any(each in data for each in wanted.marks):
+            entry = (_json if form is Form.JSON else _csv)(data, clock, notes)
+            if entry is not None and _is_wanted(entry, wanted):
+                yield entry
     yield from plain.last()
 
 
@@ -205,105 +276,80 @@ def split_csv(text: str, most: int = 100) -> list[str] | None:
         place += 1
 
 
-def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Iterator[Entry]:
+def _is_wanted(entry: Entry, wanted: Wanted) -> bool:
+    failed = entry.severity in FAILURES and wanted is STATEMENTS
+    return failed or any(wanted.start.match(each) for each in entry.messages)
+
+
+def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
     row = split_csv(data.decode("utf-8", "replace"))
-    if row is None or len(row) < 23:
+    when = None if row is None or len(row) < 23 else clock.moment(row[0])
+    if row is None or when is None:
         notes.unparsed += 1
-        return
-    when = clock.moment(row[0])
-    if when is None:
-        notes.unparsed += 1
-        return
-    yield Entry(
-        Form.CSV, when, row[1] or None, row[2] or None, row[5], (row[13],), bool(row[18] or row[19])
+        return None
+    return Entry(
+        Form.CSV,
+        when,
+        row[1] or None,
+        row[2] or None,
+        session=row[5],
+        messages=(row[13],),
+        raised=bool(row[18] or row[19]),
+        severity=row[11],
+        state=row[12],
+        detail=row[14],
+        statement=row[19],
+        transaction=row[9],
+        number=row[6],
     )
 
 
-def _json(data: bytes, clock: Clock, notes: LogNotes) -> Iterator[Entry]:
+def _json(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
     try:
         found = msgspec.json.decode(data.decode("utf-8", "replace"))
     except (msgspec.MsgspecError, RecursionError):
+        found = None
+    texts = {}
+    if isinstance(found, dict):
+        texts = {name: value for name, value in found.items() if isinstance(value, str)}
+    when = clock.moment(texts["timestamp"]) if "timestamp" in texts else None
+    if when is None or "message" not in texts or not isinstance(found, dict):
         notes.unparsed += 1
-        return
-    if not isinstance(found, dict):
-        notes.unparsed += 1
-        return
-    stamp, message = found.get("timestamp"), found.get("message")
-    when = clock.moment(stamp) if isinstance(stamp, str) else None
-    if when is None or not isinstance(message, str):
-        notes.unparsed += 1
-        return
-    user, database = found.get("user"), found.get("dbname")
-    yield Entry(
+        return None
+    return Entry(
         Form.JSON,
         when,
-        user if isinstance(user, str) else None,
-        database if isinstance(database, str) else None,
-        str(found.get("session_id") or found.get("pid") or ""),
-        (message,),
-        "context" in found or "statement" in found,
+        texts.get("user") or None,
+        texts.get("dbname") or None,
+        session=str(found.get("session_id") or found.get("pid") or ""),
+        messages=(texts["message"],),
+        raised="context" in found or "statement" in found,
+        severity=texts.get("error_severity", "LOG"),
+        state=texts.get("state_code", ""),
+        detail=texts.get("detail", ""),
+        statement=texts.get("statement", ""),
+        transaction=texts.get("vxid", ""),
+        number=str(found.get("line_num", "")),
     )
 
 
 # --- the plain form -------------------------------------------------------------------------------
-
-_TIME = r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{1,6}|[+-]\d\d(?::?\d\d)?))"
-# identifiers have at most 63 bytes
-_NAME = r".{0,63}?"
-_PLAIN_NAME = r"[^\s@]{0,63}?"
-_ESCAPES = {
-    **{"m": _TIME, "t": _TIME, "n": r"(?P<time>\d{9,11}\.\d+)", "p": r"(?P<pid>\d+)"},
-    **{"c": r"(?P<session>[0-9a-f]+\.[0-9a-f]+)", "u": rf"(?P<user>{_NAME})"},
-    **{"d": rf"(?P<database>{_NAME})", "a": _NAME, "h": r"\S*", "r": r"\S*", "b": r"[a-z ]*"},
-    **{"l": r"\d+", "x": r"\d+", "v": r"\S*", "i": r"[A-Za-z ]*", "e": r"\w{5}"},
-    **{"Q": r"-?\d+", "P": r"\d*", "s": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+", "q": "", "%": "%"},
-}
-_USUAL = (
-    "%m [%p] %q%u@%d ",  # Debian
-    "%t:%r:%u@%d:[%p]:",  # Amazon RDS
-    "%m [%p]: [%l-1] db=%d,user=%u ",  # Cloud SQL
-    "%t-%c-",  # Azure
-    "%m [%p] ",  # as delivered
-    "%t [%p] ",
-)
-
-
-class Prefix:
-    """A ``log_line_prefix`` that can be read back. Raises ``ValueError`` for an unknown escape.
-    ``guessed``: nobody said it is this one, so names with blanks are not believed."""
-
-    def __init__(self, text: str, guessed: bool = False) -> None:
-        pattern, place = "", 0
-        seen: set[str] = set()
-        for escape in re.finditer(r"%(-?\d*)(.)", text):
-            pattern += re.escape(text[place : escape.start()])
-            place = escape.end()
-            letter = escape[2]
-            if letter not in _ESCAPES:
-                raise ValueError(f"%{letter}")
-            part = _ESCAPES[letter].replace(_NAME, _PLAIN_NAME if guessed else _NAME)
-            if part.startswith("(?P<") and part in seen:
-                part = re.sub(r"\?P<\w+>", "?:", part)
-            seen.add(part)
-            pattern += f" *{part} *" if escape[1] else part
-        pattern += re.escape(text[place:])
-        self.forgeable = "%a" in text
-        """True when a client chooses part of it"""
-        self.pattern = re.compile(rf"{pattern}(?P<severity>{_SEVERITY}|CONTEXT|STATEMENT):  ")
 
 
 class _Plain:
     """Entries of the plain form. One is held back until the next of its backend: a CONTEXT or a
     STATEMENT that belongs to it would come then."""
 
-    def __init__(self, prefix: Prefix | None, clock: Clock, notes: LogNotes) -> None:
-        self._prefixes = [prefix] if prefix else [Prefix(text, guessed=True) for text in _USUAL]
-        self._clock, self._notes = clock, notes
+    def __init__(
+        self, prefix: Prefix | None, clock: Clock, notes: LogNotes, wanted: Wanted
+    ) -> None:
+        self._prefixes = [prefix] if prefix else [Prefix(text, guessed=True) for text in USUAL]
+        self._clock, self._notes, self._wanted = clock, notes, wanted
         self._held: dict[str, Entry] = {}
 
     def take(self, data: bytes) -> Iterator[Entry]:
-        wanted = any(each in data for each in _WANTED)
-        if not wanted and not (self._held and (b"CONTEXT:  " in data or b"STATEMENT:  " in data)):
+        wanted = any(each in data for each in self._wanted.marks)
+        if not wanted and not (self._held and any(each in data for each in _FOLLOWING)):
             return
         text = data.decode("utf-8", "replace")
         found, prefix = self._match(text[:_HEAD])
@@ -314,12 +360,24 @@ class _Plain:
         groups = found.groupdict()
         backend = groups.get("session") or groups.get("pid") or ""
         before = self._held.pop(backend, None)
-        follows = found["severity"] in ("CONTEXT", "STATEMENT")
-        if before is not None:
-            yield replace(before, raised=True) if follows else before
-        if follows:
+        severity = found["severity"]
+        if severity in FOLLOWS.split("|"):
+            if before is None:
+                return
+            rest = text[found.end() :]
+            if severity in ("CONTEXT", "STATEMENT"):
+                said = rest if severity == "STATEMENT" else ""
+                yield replace(before, raised=True, statement=said)
+            else:
+                detail = rest if severity == "DETAIL" else before.detail
+                self._held[backend] = replace(before, detail=detail)
             return
-        messages = _readings(text, found, prefix)
+        if before is not None:
+            yield before
+        if severity in FAILURES and self._wanted is STATEMENTS:
+            messages: tuple[str, ...] = (text[found.end() :],)
+        else:
+            messages = _readings(text, found, prefix, self._wanted)
         if messages:
             self._hold(backend, groups, messages)
         if len(self._held) > _MOST_HELD:
@@ -331,10 +389,21 @@ class _Plain:
             self._notes.unparsed += 1
             return
         user, database = groups.get("user"), groups.get("database")
-        self._notes.nobody += user is None
+        of_a_client = not _OF_THE_SERVER.match(messages[0])
+        self._notes.nobody += user is None and of_a_client
         whole = groups.get("session") is not None
         self._held[backend] = Entry(
-            Form.PLAIN, when, user or None, database or None, backend, messages, pid_only=not whole
+            Form.PLAIN,
+            when,
+            user or None,
+            database or None,
+            backend,
+            messages,
+            pid_only=not whole,
+            severity=groups.get("severity") or "LOG",
+            state=groups.get("state") or "",
+            transaction=groups.get("transaction") or "",
+            number=groups.get("number") or "",
         )
 
     def last(self) -> Iterator[Entry]:
@@ -353,11 +422,14 @@ class _Plain:
 _HEAD = 1000
 """characters of an entry that its prefix ends in; a client's name for itself has at most 63"""
 _MOST_HELD = 10_000
-_MARK = re.compile(rf"\b{_SEVERITY}:  ")
-_AN_AUDIT = re.compile(rf"\b{_SEVERITY}:  AUDIT: (?:SESSION|OBJECT),")
+_OF_THE_SERVER = re.compile(_SERVER)
+_MARK = re.compile(rf"\b{SEVERITY}:  ")
+_AN_AUDIT = re.compile(
+    rf"\b{SEVERITY}:  (?:AUDIT: (?:SESSION|OBJECT),|(?:duration: [\d.]+ ms  )?statement: )"
+)
 
 
-def _readings(text: str, found: re.Match[str], prefix: Prefix) -> tuple[str, ...]:
+def _readings(text: str, found: re.Match[str], prefix: Prefix, wanted: Wanted) -> tuple[str, ...]:
     """The messages an entry may be, the plainest first; none if none of them is wanted."""
     starts = [found.end()]
     if prefix.forgeable:
@@ -366,10 +438,7 @@ def _readings(text: str, found: re.Match[str], prefix: Prefix) -> tuple[str, ...
             for mark in _MARK.finditer(text, 0, _HEAD)
             if mark.end() > found.end() and mark.start() - found.end() < _HEAD
         ]
-    wanted = [text[start:] for start in starts if text.startswith(_WANTED_TEXT, start)]
-    if len(starts) > 1 and len(wanted) == 1:
-        return (wanted[0], "")  # the other reading is something else
-    return tuple(wanted)
-
-
-_WANTED_TEXT = tuple(each.decode() for each in _WANTED)
+    messages = [text[start:] for start in starts if wanted.start.match(text, start)]
+    if len(starts) > 1 and len(messages) == 1:
+        return (messages[0], "")  # the other reading is something else
+    return tuple(messages)

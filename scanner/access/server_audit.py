@@ -15,15 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-from scanner.access import gaps, rules, tally
-from scanner.access.answer import Question, answer, question
+from scanner.access import gaps, tally
+from scanner.access.answer import Question, answer
 from scanner.access.lines import LineNotes, lines
-from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
-from scanner.errors import Unreadable
-from scanner.known import Known, name_hash
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
+from scanner.contracts import EvidenceResult, Source
+from scanner.known import name_hash
 from scanner.model import Coverage, Evidence, Store
 
 SOURCE = "server-audit"
@@ -46,35 +45,6 @@ _TAIL = re.compile(
 _LONGEST_NAME = 1_024
 """characters; a user name has at most 128"""
 _MOST_OPEN = 50_000
-
-
-class ServerAudit:
-    kind = "server-audit"
-    options: Mapping[str, type] = {
-        **rules.OPTIONS,
-        "uri": str,  # file, folder or s3:// prefix with server_audit.log
-        "store": str,  # the database's store, where two have one name
-        "zone": str,  # time zone of the server; UTC if not given
-    }
-
-    def collect(
-        self,
-        settings: Mapping[str, Any],
-        open_files: OpenFiles,
-        stores: Sequence[Store],
-        window: tuple[datetime, datetime],
-        seal_name: SealName,
-        known: Mapping[str, Known] | None = None,
-    ) -> Mapping[str, EvidenceResult]:
-        """See ``contracts.EvidenceKind``; answers for ``mysql://`` stores."""
-        collector = _Collector(stores, question(settings, window, seal_name, known), settings)
-        if not collector.databases:
-            return {}
-        collector.read(open_files, str(settings.get("uri", "")))
-        return {uri: collector.result(uri) for uri in collector.databases}
-
-
-EVIDENCE = ServerAudit()
 
 
 @dataclass(slots=True)
@@ -101,41 +71,31 @@ class _Collector:
         self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
     ) -> None:
         self._asked = asked
-        self._notes = LineNotes()
-        self._zone, self._zone_said = _zone(settings)
-        wanted = settings.get("store")
-        self.databases = {
-            store.uri: unquote(urlsplit(store.uri).path.removeprefix("/"))
-            for store in stores
-            if store.uri.startswith("mysql://") and wanted in (None, store.uri)
-        }
-        self._logs = {uri: _Log() for uri in self.databases}
+        self.notes = LineNotes()
+        self._faults: list[str] = []
+        self._zone, self._zone_said = _zone(settings, self._faults)
+        self._databases = Databases(stores, settings, "mysql://")
+        self.uris = self._databases.uris
+        self._logs = {uri: _Log() for uri in self.uris()}
         self._open: dict[str, _Statement] = {}
         self._ids = tally.Seen()
         self._hours = gaps.Hours(asked.window)
         self._inside = self._outside = self._forged = 0
         self._switches: list[tuple[datetime, str]] = []
 
-    def read(self, open_files: OpenFiles, uri: str) -> None:
-        notes = self._notes
+    def file(self, source: Source) -> None:
+        notes, own = self.notes, LineNotes()
         try:
-            for _, source in open_files(uri):
-                if not isinstance(source, Source):
-                    notes.unreadable += 1
-                    continue
-                own = LineNotes()
-                try:
-                    self._file(source, own)
-                except Unreadable:
-                    notes.unreadable += 1
-                notes.broken += own.broken
-                if own.records or own.broken:
-                    notes.files += 1
-                    notes.unparsed += own.unparsed + own.too_long
-                else:
-                    notes.other += 1
-        except Unreadable as error:
-            notes.broke_off = str(error.reason)
+            self._file(source, own)
+        finally:
+            notes.broken += own.broken
+            if own.records or own.broken:
+                notes.files += 1
+                notes.unparsed += own.unparsed + own.too_long
+            else:
+                notes.other += 1
+
+    def end(self) -> None:
         for statement in self._open.values():
             self._settle(statement, None, statement.user)
         self._open.clear()
@@ -222,9 +182,10 @@ class _Collector:
         if outcome:
             return  # it failed, and gave nothing
         inside = bool(self._asked.place(statement.when))
-        for uri, name in self._places():
+        for name in dict.fromkeys(base for base, _ in statement.tables):
             tables = dict.fromkeys(table for base, table in statement.tables if base == name)
-            if not tables:
+            uri = self._databases.one(name)
+            if uri is None:
                 continue
             log, known = self._logs[uri], self._asked.known.get(uri)
             person = log.people.get(user, "")
@@ -242,14 +203,9 @@ class _Collector:
 
     def _refuse(self, database: str, user: str, when: datetime) -> None:
         inside = bool(self._asked.place(when))
-        for uri, name in self._places():
-            if name == database:
-                self._logs[uri].people.get(user, "").refuse(when, inside)
-
-    def _places(self) -> Iterator[tuple[str, str]]:
-        """The stores a line can be of: those whose database no other has the name of."""
-        names = list(self.databases.values())
-        return ((uri, name) for uri, name in self.databases.items() if names.count(name) == 1)
+        uri = self._databases.one(database)
+        if uri is not None:
+            self._logs[uri].people.get(user, "").refuse(when, inside)
 
     def _moment(self, text: str) -> datetime | None:
         try:
@@ -261,14 +217,11 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        log, name = self._logs[uri], self.databases[uri]
+        log = self._logs[uri]
         found = answer(log.people, self._asked, uri, things="tables")
-        if list(self.databases.values()).count(name) > 1:
-            state = Coverage.UNKNOWN
-            lead = (
-                "two stores have a database of this name, and the log does not tell their servers:"
-                " give the store with “store”"
-            )
+        doubt = self._databases.doubt(uri)
+        if doubt:
+            state, lead = Coverage.UNKNOWN, doubt
         elif not self._inside:
             state, lead = Coverage.NONE, "no line of the window was found"
             if self._outside:
@@ -285,7 +238,7 @@ class _Collector:
                 "server_audit tells no rows, no reads of tables locked before, and nothing of"
                 " accounts that server_audit_excl_users names"
             )
-        causes = [*self._damage(), *self._doubts(log)]
+        causes = [*self._faults, *damage(self.notes, "lines"), *self._doubts(log)]
         if state is Coverage.PARTIAL:
             causes += gaps.silence(self._hours.silent(), "line of any kind")
         return EvidenceResult(
@@ -295,21 +248,10 @@ class _Collector:
                 start=log.first,
                 end=log.last,
                 detail="; ".join((lead, *causes, self._zone_said, *found.remarks)),
-                unparsed=self._notes.unparsed,
+                unparsed=self.notes.unparsed,
             ),
             found.reads,
         )
-
-    def _damage(self) -> Iterator[str]:
-        notes = self._notes
-        if notes.broke_off:
-            yield f"the files could not all be listed ({notes.broke_off})"
-        if notes.unreadable:
-            yield f"{notes.unreadable:,} files could not be read"
-        if notes.broken:
-            yield f"{notes.broken:,} files are cut off or corrupt"
-        if notes.unparsed:
-            yield f"{notes.unparsed:,} lines could not be understood"
 
     def _doubts(self, log: _Log) -> Iterator[str]:
         if self._forged:
@@ -334,12 +276,12 @@ def _key(table: str) -> str:
     return "`" + table.replace("`", "``") + "`" if table.startswith(("(", "`")) else table
 
 
-def _zone(settings: Mapping[str, Any]) -> tuple[ZoneInfo, str]:
+def _zone(settings: Mapping[str, Any], faults: list[str]) -> tuple[ZoneInfo, str]:
     """The server's time zone, and what is to be said of it."""
-    name = str(settings.get("zone") or "UTC")
-    try:
-        zone = ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        return ZoneInfo("UTC"), "“zone” is not understood: expected a name like Europe/Berlin"
-    given = "" if settings.get("zone") else " (give the server's with “zone”)"
-    return zone, f"times are taken to be of {name}{given}"
+    zone = zone_of(settings, faults)
+    if zone is None:
+        return ZoneInfo("UTC"), "times are taken to be of UTC (give the server's with “zone”)"
+    return zone, f"times are taken to be of {zone.key}"
+
+
+EVIDENCE = LogFiles(SOURCE, DATABASE_OPTIONS, _Collector)

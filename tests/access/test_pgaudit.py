@@ -339,3 +339,28 @@ def test_golden_output_of_pgaudit(form: Form) -> None:
         and not each.relation.startswith("pg_catalog")
     }
     assert by_role(result)["alice"].reads == len(named)
+
+
+@every_form
+def test_what_the_server_says_of_itself(form: Form) -> None:
+    """Restarts and settings changed in its files are named; a role that says so is not believed."""
+    server: dict[str, Any] = {"user": "", "database": "", "pid": 7}
+    changed = 'parameter "pgaudit.log" changed to "none"'
+    lines = [
+        Said("database system is ready to accept connections", minute=10, **server),
+        Said(changed, minute=20, **server),
+        Said('parameter "work_mem" changed to "4MB"', minute=21, **server),
+        Said(changed, minute=22),
+    ]
+    result = one(form(audit(1), *lines))
+    assert "the server was started 1 times in the window" in result.evidence.detail
+    assert "1 changes of settings of the audit, the first at 2026-03-01 00:20 UTC" in (
+        result.evidence.detail
+    )
+    assert (by_role(result)["alice"].reads, by_role(result)["alice"].denied) == (1, 0)
+
+
+@pytest.mark.parametrize("form", [as_csv, as_json])
+def test_a_text_that_speaks_of_a_refusal_is_none(form: Form) -> None:
+    said = Said("statement: select 'permission denied for table cards'")
+    assert by_role(one(form(audit(1), said)))["alice"].denied == 0

@@ -1,0 +1,171 @@
+"""What kinds of evidence from log files do alike: their options, opening the files, whose database.
+
+    EVIDENCE = LogFiles("server-audit", DATABASE_OPTIONS, _begin)
+
+``begin`` makes a collector for the stores a source can speak of, or says right away what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from scanner.access import rules
+from scanner.access.answer import Question, question
+from scanner.access.lines import LineNotes
+from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
+from scanner.errors import Unreadable
+from scanner.known import Known
+from scanner.model import Store
+
+FILE_OPTIONS: Mapping[str, type] = {
+    **rules.OPTIONS,
+    "uri": str,  # file, folder or s3:// prefix with the logs
+}
+DATABASE_OPTIONS: Mapping[str, type] = {
+    **FILE_OPTIONS,
+    "store": str,  # the database's store, where two servers have databases of one name
+    "zone": str,  # time zone of the server, where the log does not tell it
+}
+
+
+class Collector(Protocol):
+    """What reads the files of one source, for all its stores."""
+
+    @property
+    def notes(self) -> LineNotes: ...
+
+    def uris(self) -> Iterable[str]:
+        """The stores it answers for; without any, no file is opened."""
+        ...
+
+    def file(self, source: Source) -> None:
+        """Reads one file. May raise ``Unreadable``."""
+        ...
+
+    def end(self) -> None:
+        """All files were read."""
+        ...
+
+    def result(self, uri: str) -> EvidenceResult: ...
+
+
+Begin: TypeAlias = Callable[
+    [Sequence[Store], Question, Mapping[str, Any]], Collector | Mapping[str, EvidenceResult]
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """A ``contracts.EvidenceKind`` over files."""
+
+    kind: str
+    options: Mapping[str, type]
+    begin: Begin
+
+    def collect(
+        self,
+        settings: Mapping[str, Any],
+        open_files: OpenFiles,
+        stores: Sequence[Store],
+        window: tuple[datetime, datetime],
+        seal_name: SealName,
+        known: Mapping[str, Known] | None = None,
+    ) -> Mapping[str, EvidenceResult]:
+        """See ``contracts.EvidenceKind``."""
+        collector = self.begin(stores, question(settings, window, seal_name, known), settings)
+        if isinstance(collector, Mapping):
+            return collector
+        uris = tuple(collector.uris())
+        if not uris:
+            return {}
+        _read_all(open_files, str(settings.get("uri", "")), collector)
+        return {uri: collector.result(uri) for uri in uris}
+
+
+def _read_all(open_files: OpenFiles, uri: str, collector: Collector) -> None:
+    notes = collector.notes
+    try:
+        for _, source in open_files(uri):
+            if not isinstance(source, Source):
+                notes.unreadable += 1
+                continue
+            try:
+                collector.file(source)
+            except Unreadable:
+                notes.unreadable += 1
+    except Unreadable as error:
+        notes.broke_off = str(error.reason)
+    collector.end()
+
+
+def damage(notes: LineNotes, things: str, misfit: str = "could not be understood") -> Iterator[str]:
+    """What was lost while reading, in sentences. ``things``: the records of this source."""
+    if notes.broke_off:
+        yield f"the files could not all be listed ({notes.broke_off})"
+    if notes.unreadable:
+        yield f"{notes.unreadable:,} files could not be read"
+    if notes.broken:
+        yield f"{notes.broken:,} files are cut off or corrupt"
+    if notes.unparsed + notes.too_long:
+        yield f"{notes.unparsed + notes.too_long:,} {things} {misfit}"
+
+
+class Databases:
+    """The stores whose uri begins with one of ``schemes``, by the name of their database.
+
+    A log names a database and not its server: of two stores with databases of one name it cannot be
+    told which is meant, unless ``store`` says so.
+    """
+
+    def __init__(self, stores: Sequence[Store], settings: Mapping[str, Any], *schemes: str) -> None:
+        wanted = settings.get("store")
+        self._names = {
+            store.uri: unquote(urlsplit(store.uri).path.removeprefix("/"))
+            for store in stores
+            if store.uri.startswith(schemes) and wanted in (None, store.uri)
+        }
+        self._uris: dict[str | None, list[str]] = {None: list(self._names)}
+        for uri, name in self._names.items():
+            self._uris.setdefault(name, []).append(uri)
+
+    def uris(self) -> Iterable[str]:
+        return self._names
+
+    def name(self, uri: str) -> str:
+        return self._names[uri]
+
+    def of(self, name: str | None) -> Sequence[str]:
+        """The stores that can be meant by a record of the database ``name``, None: it names none.
+        More than one: not known which."""
+        return self._uris.get(name, ())
+
+    def one(self, name: str | None) -> str | None:
+        """The store that is meant, None when there is none or more than one can be."""
+        found = self.of(name)
+        return found[0] if len(found) == 1 else None
+
+    def doubt(self, uri: str) -> str | None:
+        """Why records cannot be told to be of this store."""
+        if len(self.of(self._names[uri])) < 2:
+            return None
+        return (
+            "two stores have a database of this name, and a log does not name its server: give the"
+            " store with “store”"
+        )
+
+
+def zone_of(settings: Mapping[str, Any], faults: list[str]) -> ZoneInfo | None:
+    """The time zone of “zone”, None without one; what is wrong with it goes to ``faults``."""
+    name = settings.get("zone")
+    if not name:
+        return None
+    try:
+        return ZoneInfo(str(name))
+    except (ValueError, OSError, KeyError):
+        faults.append("“zone” is not understood: expected a name like Europe/Berlin")
+        return None
