@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scanner.access import gaps, tally
-from scanner.access.answer import Question, answer
+from scanner.access import gaps, tally, unitnames
+from scanner.access.answer import Question
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
 from scanner.access.postgres_lines import (
     Clock,
@@ -30,9 +30,10 @@ from scanner.access.postgres_lines import (
     split_csv,
 )
 from scanner.access.postgres_prefix import given_prefix
+from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.known import name_hash
-from scanner.model import Coverage, Evidence, Store
+from scanner.model import Store
 
 SOURCE = "pgaudit"
 NOBODY = "a role the log does not name"
@@ -93,15 +94,7 @@ _IDENTIFIER = re.compile(r'(?:"((?:[^"]|"")*)"|([^."]+))(?:\.|$)')
 def _relation(named: str) -> str | None:
     """``"My Schema"."T"`` as the store spells it: ``My Schema.T``; without ``public``."""
     parts = [quoted.replace('""', '"') or plain for quoted, plain in _IDENTIFIER.findall(named)]
-    if len(parts) == 2 and parts[0] == "public":
-        del parts[0]
-    return ".".join(_spelt(part) for part in parts) or None
-
-
-def _spelt(part: str) -> str:
-    if "." in part or '"' in part or part.startswith("("):
-        return '"' + part.replace('"', '""') + '"'
-    return part
+    return unitnames.postgres(parts) if parts else None
 
 
 @dataclass(slots=True)
@@ -121,7 +114,7 @@ class Unnamed:
 class _Log:
     """What the entries of one form say of one database."""
 
-    people: tally.People = field(default_factory=tally.People)
+    readings: Readings
     ids: tally.Seen = field(default_factory=tally.Seen)
     audits: int = 0
     by_object: bool = False
@@ -131,8 +124,6 @@ class _Log:
     forged: int = 0
     ambiguous: int = 0
     switches: list[tuple[datetime, str]] = field(default_factory=list)
-    first: datetime | None = None
-    last: datetime | None = None
 
     def new(self, *what: object) -> bool:
         return self.ids.first_time(hash(what) & _64_BITS)
@@ -155,9 +146,9 @@ class _Collector:
         self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.uris()}
         self._server = ServerSaid()
         self._ages: dict[str, tuple[int, Audit, datetime]] = {}
-        self._hours = gaps.Hours(asked.window)
+        self._extent = Extent(asked)
         self._written: set[tuple[bytes, bytes]] = set()
-        self._inside = self._outside = self._elsewhere = 0
+        self._elsewhere = 0
 
     def file(self, source: Source) -> None:
         notes, before = self.notes, self.notes.records
@@ -172,22 +163,20 @@ class _Collector:
     def end(self) -> None:
         for hour, zone in self._written:
             when = self._clock.moment(f"{hour.decode()}:00:00 {zone.decode()}")
-            if when is not None and self._asked.place(when):
-                self._hours.saw(when)
+            if when is not None:
+                self._extent.saw(when, counts=False)
 
     def _take(self, entry: Entry) -> None:
         if self._server.take(entry, "pgaudit.", "log_", "shared_preload_libraries"):
             return
-        inside = self._asked.place(entry.when)
-        self._inside += bool(inside)
-        self._outside += not inside
+        inside = self._extent.saw(entry.when)
         if inside is None:
             return
         place = self._databases.one(entry.database)
         if place is None:
             self._elsewhere += not self._databases.of(entry.database)
             return
-        log = self._logs[place].setdefault(entry.form, _Log())
+        log = self._log(place, entry.form)
         if not log.new("entry", entry.when, entry.session, entry.messages, entry.user):
             return
         role = entry.user or NOBODY
@@ -200,7 +189,13 @@ class _Collector:
             for message in filter(None, entry.messages):
                 self._audit(place, log, entry, role, message, inside)
         elif any(each.startswith("permission denied") for each in entry.messages):
-            log.people.get(role, "").refuse(entry.when, inside)
+            log.readings.refuse(entry.when, role)
+
+    def _log(self, uri: str, form: Form) -> _Log:
+        logs = self._logs[uri]
+        if form not in logs:
+            logs[form] = _Log(Readings(self._asked, uri))
+        return logs[form]
 
     def _audit(
         self, uri: str, log: _Log, entry: Entry, role: str, message: str, inside: bool
@@ -211,7 +206,7 @@ class _Collector:
             return
         when = entry.when
         if inside:
-            log.first, log.last = tally.earlier(log.first, when), tally.later(log.last, when)
+            log.readings.saw(when)
             log.by_object = log.by_object or found.kind == "OBJECT"
             if found.settings and len(log.switches) < 1_000:
                 log.switches.append((when, role))
@@ -244,7 +239,7 @@ class _Collector:
         session: object,
         inside: bool,
     ) -> None:
-        person, hashed = log.people.get(role, ""), tally.hash64(relation)
+        person, hashed = log.readings.people.get(role, ""), tally.hash64(relation)
         known = self._asked.known.get(uri)
         card = bool(
             known
@@ -278,43 +273,29 @@ class _Collector:
         logs = self._logs[uri]
         # a server that writes several forms says the same in each
         form = max(Form, key=lambda form: logs[form].audits if form in logs else -1)
-        log = logs.get(form, _Log())
+        log = self._log(uri, form)
         for (role, whole), unnamed in log.unnamed.items():
             if unnamed.count and (whole or not log.by_object):
-                person = log.people.get(role, "")
+                person = log.readings.people.get(role, "")
                 person.uncounted += unnamed.count
                 for moment in filter(None, (unnamed.first, unnamed.last)):
                     person.at(moment)
-        found = answer(log.people, self._asked, uri, things="tables and views")
-        doubt = self._databases.doubt(uri)
-        if doubt:
-            state, lead = Coverage.UNKNOWN, doubt
-        elif not self._inside:
-            state, lead = Coverage.NONE, "no audit of the window was found in the logs"
-            if self._outside:
-                lead += f"; {self._outside:,} lie outside it"
-        elif not log.audits:
-            state = Coverage.UNKNOWN
-            lead = (
-                f"none of {self._inside:,} audits is of this database: either nobody touched it or"
-                " it is not audited"
-            )
-        else:
-            state, lead = Coverage.PARTIAL, _BLIND
-        causes = [*self._faults, *self._damage(), *self._doubts(log)]
-        if state is Coverage.PARTIAL:
-            causes += gaps.silence(self._hours.silent(), "log entry of any kind")
-        remarks = [*self._about(form, log, logs), *found.remarks]
-        return EvidenceResult(
-            Evidence(
-                source=SOURCE,
-                coverage=state,
-                start=log.first,
-                end=log.last,
-                detail="; ".join((lead, *causes, *remarks)),
-                unparsed=self.notes.unparsed + self.notes.too_long,
-            ),
-            found.reads,
+        state = self._extent.state(
+            log.audits,
+            self._databases.doubt(uri),
+            record="audit",
+            nothing="of this database: either nobody touched it or it is not audited",
+            blind=_BLIND,
+        )
+        return told(
+            SOURCE,
+            log.readings,
+            state,
+            [*self._faults, *self._damage(), *self._doubts(log)],
+            list(self._about(form, log, logs)),
+            unparsed=self.notes.unparsed + self.notes.too_long,
+            things="tables and views",
+            silent=(self._extent, "log entry of any kind"),
         )
 
     def _damage(self) -> Iterator[str]:

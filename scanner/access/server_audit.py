@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from scanner.access import gaps, tally
-from scanner.access.answer import Question, answer
+from scanner.access import gaps, tally, unitnames
+from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
+from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
-from scanner.known import name_hash
-from scanner.model import Coverage, Evidence, Store
+from scanner.model import Store
 
 SOURCE = "server-audit"
 _64_BITS = (1 << 64) - 1
@@ -45,6 +45,10 @@ _TAIL = re.compile(
 _LONGEST_NAME = 1_024
 """characters; a user name has at most 128"""
 _MOST_OPEN = 50_000
+_BLIND = (
+    "server_audit tells no rows, no reads of tables locked before, and nothing of accounts that"
+    " server_audit_excl_users names"
+)
 
 
 @dataclass(slots=True)
@@ -57,15 +61,6 @@ class _Statement:
     tables: list[tuple[str, str]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Log:
-    people: tally.People = field(default_factory=tally.People)
-    reads: int = 0
-    unsettled: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-
-
 class _Collector:
     def __init__(
         self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
@@ -76,11 +71,12 @@ class _Collector:
         self._zone, self._zone_said = _zone(settings, self._faults)
         self._databases = Databases(stores, settings, "mysql://")
         self.uris = self._databases.uris
-        self._logs = {uri: _Log() for uri in self.uris()}
+        self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
+        self._unsettled = dict.fromkeys(self.uris(), 0)
         self._open: dict[str, _Statement] = {}
         self._ids = tally.Seen()
-        self._hours = gaps.Hours(asked.window)
-        self._inside = self._outside = self._forged = 0
+        self._extent = Extent(asked)
+        self._forged = 0
         self._switches: list[tuple[datetime, str]] = []
 
     def file(self, source: Source) -> None:
@@ -140,11 +136,7 @@ class _Collector:
                 notes.unparsed += 1
                 continue
             notes.records += 1
-            inside = self._asked.place(when)
-            self._inside += bool(inside)
-            self._outside += not inside
-            if inside:
-                self._hours.saw(when)
+            inside = self._extent.saw(when)
             if inside is not None and self._new(each[0]):
                 self._take(each, when)
 
@@ -181,31 +173,18 @@ class _Collector:
             return
         if outcome:
             return  # it failed, and gave nothing
-        inside = bool(self._asked.place(statement.when))
         for name in dict.fromkeys(base for base, _ in statement.tables):
-            tables = dict.fromkeys(table for base, table in statement.tables if base == name)
             uri = self._databases.one(name)
             if uri is None:
                 continue
-            log, known = self._logs[uri], self._asked.known.get(uri)
-            person = log.people.get(user, "")
-            cards = known.cards if known and known.cards else frozenset[int]()
-            card = any(name_hash(self._asked.seal_name(_key(table))) in cards for table in tables)
-            first, *rest = map(tally.hash64, tables)
-            person.read(statement.when, inside, first, card=card)
-            for hashed in rest:
-                person.touch(statement.when, inside, hashed)
-            if inside:
-                log.reads += 1
-                log.unsettled += outcome is None
-                log.first = tally.earlier(log.first, statement.when)
-                log.last = tally.later(log.last, statement.when)
+            tables = [unitnames.mysql(table) for base, table in statement.tables if base == name]
+            self._logs[uri].read(statement.when, user, tables)
+            self._unsettled[uri] += outcome is None and bool(self._asked.place(statement.when))
 
     def _refuse(self, database: str, user: str, when: datetime) -> None:
-        inside = bool(self._asked.place(when))
         uri = self._databases.one(database)
         if uri is not None:
-            self._logs[uri].people.get(user, "").refuse(when, inside)
+            self._logs[uri].refuse(when, user)
 
     def _moment(self, text: str) -> datetime | None:
         try:
@@ -218,49 +197,34 @@ class _Collector:
 
     def result(self, uri: str) -> EvidenceResult:
         log = self._logs[uri]
-        found = answer(log.people, self._asked, uri, things="tables")
-        doubt = self._databases.doubt(uri)
-        if doubt:
-            state, lead = Coverage.UNKNOWN, doubt
-        elif not self._inside:
-            state, lead = Coverage.NONE, "no line of the window was found"
-            if self._outside:
-                lead += f"; {self._outside:,} lie outside it"
-        elif not log.reads:
-            state = Coverage.UNKNOWN
-            lead = (
-                f"none of {self._inside:,} lines is a read of this database: either nobody read it"
-                " or tables are not among server_audit_events"
-            )
-        else:
-            state = Coverage.PARTIAL
-            lead = (
-                "server_audit tells no rows, no reads of tables locked before, and nothing of"
-                " accounts that server_audit_excl_users names"
-            )
-        causes = [*self._faults, *damage(self.notes, "lines"), *self._doubts(log)]
-        if state is Coverage.PARTIAL:
-            causes += gaps.silence(self._hours.silent(), "line of any kind")
-        return EvidenceResult(
-            Evidence(
-                source=SOURCE,
-                coverage=state,
-                start=log.first,
-                end=log.last,
-                detail="; ".join((lead, *causes, self._zone_said, *found.remarks)),
-                unparsed=self.notes.unparsed,
-            ),
-            found.reads,
+        state = self._extent.state(
+            log.reads,
+            self._databases.doubt(uri),
+            record="line",
+            nothing="a read of this database: either nobody read it or tables are not among"
+            " server_audit_events",
+            blind=_BLIND,
+        )
+        return told(
+            SOURCE,
+            log,
+            state,
+            [*self._faults, *damage(self.notes, "lines"), *self._doubts(uri), self._zone_said],
+            unparsed=self.notes.unparsed,
+            silent=(self._extent, "line of any kind"),
         )
 
-    def _doubts(self, log: _Log) -> Iterator[str]:
+    def _doubts(self, uri: str) -> Iterator[str]:
         if self._forged:
             yield (
                 f"{self._forged:,} lines stand inside the user name of a connection: forged, not"
                 " counted"
             )
-        if log.unsettled:
-            yield f"the outcome of {log.unsettled:,} statements is not told: they count as reads"
+        if self._unsettled[uri]:
+            yield (
+                f"the outcome of {self._unsettled[uri]:,} statements is not told: they count as"
+                " reads"
+            )
         if self._switches:
             when, user = min(self._switches)
             yield (
@@ -269,11 +233,6 @@ class _Collector:
             )
         if self._ids.full:
             yield "more lines than repetitions can be told apart among"
-
-
-def _key(table: str) -> str:
-    """A table as the store names its unit."""
-    return "`" + table.replace("`", "``") + "`" if table.startswith(("(", "`")) else table
 
 
 def _zone(settings: Mapping[str, Any], faults: list[str]) -> tuple[ZoneInfo, str]:

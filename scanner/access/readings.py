@@ -1,0 +1,140 @@
+"""From the records of a log to what it says of one store: who read what, and how far it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from scanner.access import gaps, tally
+from scanner.access.answer import Question, answer
+from scanner.contracts import EvidenceResult
+from scanner.known import name_hash
+from scanner.model import Coverage, Evidence
+
+
+@dataclass(slots=True)
+class Readings:
+    """Reads of one store. Names are as the store spells its units."""
+
+    asked: Question
+    uri: str
+    people: tally.People = field(default_factory=tally.People)
+    reads: int = 0
+    """of the window"""
+    hidden: int = 0
+    """of the window, which do not tell what they read"""
+    more: int = 0
+    """of the window, which name something and may read more than that"""
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def read(
+        self,
+        when: datetime,
+        who: str,
+        names: Iterable[str],
+        *,
+        rows: int | None = None,
+        hidden: bool = False,
+    ) -> None:
+        """One read of all ``names`` together; ``hidden``: and maybe of others. Without names, it
+        may have been one of this store, or not."""
+        inside = bool(self.asked.place(when))
+        found = dict.fromkeys(names)
+        if not found and not hidden:
+            return
+        person = self.people.get(who, "")
+        if inside:
+            self.saw(when)
+            self.hidden += not found
+            self.more += bool(found) and hidden
+        if not found:
+            person.uncounted += inside
+            if inside:
+                person.at(when)
+            return
+        self.reads += inside
+        first, *rest = map(tally.hash64, found)
+        person.read(when, inside, first, rows=rows, card=self._holds_cards(found))
+        for hashed in rest:
+            person.touch(when, inside, hashed)
+
+    def refuse(self, when: datetime, who: str) -> None:
+        inside = bool(self.asked.place(when))
+        self.people.get(who, "").refuse(when, inside)
+        if inside:
+            self.saw(when)
+
+    def saw(self, when: datetime) -> None:
+        """There is a record of this store at ``when``, in the window."""
+        self.first, self.last = tally.earlier(self.first, when), tally.later(self.last, when)
+
+    def _holds_cards(self, names: Iterable[str]) -> bool:
+        known = self.asked.known.get(self.uri)
+        if known is None or not known.cards:
+            return False
+        return any(name_hash(self.asked.seal_name(name)) in known.cards for name in names)
+
+
+class Extent:
+    """How far the records of a source reach, whatever they are of."""
+
+    def __init__(self, asked: Question) -> None:
+        self._asked = asked
+        self.inside = self.outside = 0
+        self.hours = gaps.Hours(asked.window)
+
+    def saw(self, when: datetime, *, counts: bool = True) -> bool | None:
+        """``Question.place`` of a record. One that does not count only shows that there was
+        logging."""
+        inside = self._asked.place(when)
+        if counts:
+            self.inside += bool(inside)
+            self.outside += not inside
+        if inside:
+            self.hours.saw(when)
+        return inside
+
+    def state(
+        self, ours: int, doubt: str | None, *, record: str, nothing: str, blind: str
+    ) -> tuple[Coverage, str]:
+        """The coverage and the sentence that leads. ``ours``: records of this store; ``nothing``:
+        what it can mean that there are none; ``blind``: what the source never sees."""
+        if doubt:
+            return Coverage.UNKNOWN, doubt
+        if not self.inside:
+            lead = f"no {record} of the window was found"
+            if self.outside:
+                lead += f"; {self.outside:,} lie outside it"
+            return Coverage.NONE, lead
+        if not ours:
+            return Coverage.UNKNOWN, f"none of {self.inside:,} {record}s is {nothing}"
+        return Coverage.PARTIAL, blind
+
+
+def told(
+    source: str,
+    readings: Readings,
+    state: tuple[Coverage, str],
+    causes: Sequence[str],
+    remarks: Sequence[str] = (),
+    *,
+    unparsed: int,
+    things: str = "tables",
+    silent: tuple[Extent, str] | None = None,
+) -> EvidenceResult:
+    """The answer for one store. ``silent``: hours without any record (named so) are a cause."""
+    found = answer(readings.people, readings.asked, readings.uri, things=things)
+    coverage, lead = state
+    if silent is not None and coverage is Coverage.PARTIAL:
+        causes = [*causes, *gaps.silence(silent[0].hours.silent(), silent[1])]
+    evidence = Evidence(
+        source=source,
+        coverage=coverage,
+        start=readings.first,
+        end=readings.last,
+        detail="; ".join((lead, *causes, *remarks, *found.remarks)),
+        unparsed=unparsed,
+    )
+    return EvidenceResult(evidence, found.reads)
