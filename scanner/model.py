@@ -247,6 +247,8 @@ class Access:
     could_read_known: bool = False
     """True when ``could_read`` is the full list, so that its length is a number worth printing"""
     could_read: tuple[Grant, ...] = ()
+    could_read_detail: str = ""
+    """why the list is not known to be whole and right, where its source says so"""
     did_read: tuple[Reads, ...] = ()
 
     @property

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from scanner.contracts import Ignore, OpenStore, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
-from scanner.model import Access, Fact, Outcome, Status, Store, Unit
+from scanner.model import Access, Fact, Outcome, Status, Store, Tri, Unit
 from scanner.text import seal_around_accounts
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class S3Kind:
         "profile": str,  # of the AWS configuration
         "anonymous": bool,  # unsigned requests, as the public would make them
         "patience": int,  # seconds to wait for an endpoint that went away; 120 if not given
+        "identities": str,  # saved get-account-authorization-details: a file, or a folder of them
+        "scps": str,  # saved service and resource control policies
     }
 
     def claims(self, target: str) -> bool:
@@ -62,6 +64,8 @@ class S3Kind:
         if options.get("patience", 0) < 0:
             raise UsageError(f"s3://{bucket}: patience: expected seconds, 0 or more")
         uri = f"s3://{bucket}/{prefix}".rstrip("/")
+        if "identities" in options or "scps" in options:
+            _check_saved(uri, options)
         return Store(uri=uri, kind=self.kind, options=dict(options))
 
     def connect(self, store: Store, seal_name: SealName) -> OpenStore:
@@ -70,6 +74,16 @@ class S3Kind:
         bucket, prefix = split_uri(store.uri)
         connection = s3_client.connect(bucket, prefix, store.options)
         return S3(store, prefix, connection, seal_name)
+
+
+def _check_saved(uri: str, options: Mapping[str, Any]) -> None:
+    """That saved policies are what they should be is found out before the scan, not after it."""
+    from scanner.stores import iam_ask
+
+    if "identities" in options:
+        iam_ask.saved_accounts(str(options["identities"]), uri)
+    if "scps" in options:
+        iam_ask.saved_levels(str(options["scps"]), uri)
 
 
 STORE = S3Kind()
@@ -202,15 +216,23 @@ class S3:
         )
 
     def access(self) -> Access:
-        """Whom the bucket itself lets in. The list is never called whole: policies of the account's
-        users and roles are not evaluated."""
-        from scanner.stores import s3_facts
+        """Whom the policies let in, as far as they may be asked or were saved."""
+        from scanner.stores import iam_ask, s3_facts, s3_readers
 
         controls, scope = self._asked(), self._scope()
+        around = iam_ask.surroundings(
+            self._connection, controls, self._store.options, self._store.uri
+        )
+        found = s3_readers.readers(controls, scope, around, self._seal_name)
+        public = s3_facts.public_reading(controls, scope)
+        anyone = any(each.kind == "public" and each.state == "allow" for each in found.grants)
+        if public is Tri.NO and around.points and anyone:
+            public = Tri.YES  # an access point opens what the bucket's policy leaves to it
         return Access(
-            public=s3_facts.public_reading(controls, scope),
-            could_read_known=False,
-            could_read=s3_facts.grants(controls, scope, self._seal_name),
+            public=public,
+            could_read_known=not found.doubts,
+            could_read=found.grants,
+            could_read_detail="; ".join(found.doubts),
         )
 
     def _asked(self) -> Controls:

@@ -51,13 +51,16 @@ class Controls:
     logging: Answer
     """the ``LoggingEnabled`` document"""
     object_lock: Answer
+    owner: Answer = Answer(unknown="not asked")
+    """the id of the account that owns the bucket"""
 
 
 def ask(connection: Connection) -> Controls:
     """Never raises. Once the endpoint does not answer, the rest is not asked."""
-    asker = _Asker(connection.bucket)
+    asker, account = Asker(connection.bucket), Asker(connection.bucket)
     s3 = connection.client
     not_aws = Answer(unknown="only AWS tells")
+    owner = _owner(connection, account) if connection.aws else not_aws
     return Controls(
         aws=connection.aws,
         policy=asker.ask(
@@ -87,7 +90,7 @@ def ask(connection: Connection) -> Controls:
             "NoSuchPublicAccessBlockConfiguration",
         ),
         # no server but AWS has accounts with a block of their own
-        account_block=_account_block(connection, asker) if connection.aws else Answer(),
+        account_block=_account_block(connection, account, owner) if connection.aws else Answer(),
         encryption=asker.ask(
             s3.get_bucket_encryption,
             ("ServerSideEncryptionConfiguration", "Rules"),
@@ -102,6 +105,7 @@ def ask(connection: Connection) -> Controls:
             "s3:GetBucketObjectLockConfiguration",
             "ObjectLockConfigurationNotFoundError",
         ),
+        owner=owner,
     )
 
 
@@ -118,7 +122,7 @@ def _logging(answer: Answer) -> Answer:
     return Answer(value=answer.value.get("LoggingEnabled"))
 
 
-class _Asker:
+class Asker:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
         self._down = ""
@@ -177,43 +181,52 @@ def _taken(answer: Mapping[str, Any], path: tuple[str, ...]) -> Answer:
     return Answer(value=value)
 
 
-def _account_block(connection: Connection, asker: _Asker) -> Answer:
-    """The account's block; known only when the bucket is of the account of our credentials."""
+def _owner(connection: Connection, asker: Asker) -> Answer:
+    """The account that owns the bucket; known only when it is that of our credentials."""
     from botocore.exceptions import BotoCoreError
+
+    from scanner.stores.s3_client import client_config
 
     if connection.anonymous:
         return Answer(unknown="asked without credentials")
     try:
-        return _ask_account(connection, asker)
+        sts = connection.session.client(
+            "sts", region_name=connection.region, config=client_config()
+        )
     except BotoCoreError as error:  # a client could not be made
         return Answer(unknown=s3_errors.from_boto(error).detail)
-
-
-def _ask_account(connection: Connection, asker: _Asker) -> Answer:
-    from scanner.stores.s3_client import client_config
-
-    session, config = connection.session, client_config()
-    sts = session.client("sts", region_name=connection.region, config=config)
     account = asker.ask(sts.get_caller_identity, "Account", "sts:GetCallerIdentity", arguments={})
     if account.unknown:
         return account
+    if not owned_by(connection, asker, account.value):
+        return Answer(unknown="the bucket may be of another account than these credentials")
+    return account
+
+
+def owned_by(connection: Connection, asker: Asker, account: str) -> bool:
+    """Whether the bucket is of this account. No when it cannot be told."""
     owned = asker.ask(
         connection.client.list_objects_v2,
         "",
         "s3:ListBucket",
-        arguments={
-            "Bucket": connection.bucket,
-            "ExpectedBucketOwner": account.value,
-            "MaxKeys": 1,
-        },
+        arguments={"Bucket": connection.bucket, "ExpectedBucketOwner": account, "MaxKeys": 1},
     )
-    if owned.unknown:
-        return Answer(unknown="the bucket may be of another account than these credentials")
-    control = session.client("s3control", region_name=connection.region, config=config)
+    return not owned.unknown
+
+
+def _account_block(connection: Connection, asker: Asker, owner: Answer) -> Answer:
+    """The account's block."""
+    from scanner.stores.s3_client import client_config
+
+    if owner.unknown:
+        return owner
+    control = connection.session.client(
+        "s3control", region_name=connection.region, config=client_config()
+    )
     return asker.ask(
         control.get_public_access_block,
         "PublicAccessBlockConfiguration",
         "s3:GetAccountPublicAccessBlock",
         "NoSuchPublicAccessBlockConfiguration",
-        arguments={"AccountId": account.value},
+        arguments={"AccountId": owner.value},
     )

@@ -1,4 +1,4 @@
-"""Protection facts and grants of a bucket: what the answers of ``s3_controls`` mean.
+"""Protection facts of a bucket: what the answers of ``s3_controls`` mean.
 
 Pure functions. A fact is *unknown* as soon as an answer that could turn it is missing.
 """
@@ -9,12 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scanner.contracts import SealName
-from scanner.model import Fact, Grant, Tri
+from scanner.model import Fact, Tri
 from scanner.stores import s3_policy
 from scanner.stores.s3_controls import Answer, Controls
 from scanner.stores.s3_policy import BadPolicy, Statement
-from scanner.text import seal_around_accounts
 
 _EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 _ANY_ACCOUNT = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
@@ -94,13 +92,13 @@ def _weigh(controls: Controls, scope: Scope) -> tuple[list[Opening], list[str], 
     openings: list[Opening] = []
     doubts: list[str] = []
     remarks: list[str] = []
-    restricted = _blocked(controls, "RestrictPublicBuckets")
+    restricted = blocked(controls, "RestrictPublicBuckets")
     by_policy, doubt = _by_policy(controls, scope)
     _settle(by_policy, doubt, restricted, "RestrictPublicBuckets", openings, doubts, remarks)
     if controls.ownership.value == "BucketOwnerEnforced":
         remarks.append("ACLs are turned off (BucketOwnerEnforced)")
     else:
-        ignored = _blocked(controls, "IgnorePublicAcls")
+        ignored = blocked(controls, "IgnorePublicAcls")
         by_acl, doubt = _by_acl(controls)
         _settle(by_acl, doubt, ignored, "IgnorePublicAcls", openings, doubts, remarks)
     remarks.extend(_block_remarks(controls))
@@ -132,7 +130,7 @@ def _settle(
             doubts.append(doubt)
 
 
-def _blocked(controls: Controls, setting: str) -> tuple[Tri, str]:
+def blocked(controls: Controls, setting: str) -> tuple[Tri, str]:
     """A setting of the Public Access Block is on when either level has it on."""
     levels = (("bucket", controls.bucket_block), ("account", controls.account_block))
     if any(answer.value and answer.value.get(setting) is True for _, answer in levels):
@@ -144,7 +142,7 @@ def _blocked(controls: Controls, setting: str) -> tuple[Tri, str]:
 
 
 def _by_policy(controls: Controls, scope: Scope) -> tuple[list[Opening], str]:
-    statements, doubt = _statements(controls.policy)
+    statements, doubt = statements_of(controls.policy)
     if doubt:
         return [], doubt
     openings = []
@@ -179,7 +177,7 @@ def _and(parts: list[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def _statements(policy: Answer) -> tuple[tuple[Statement, ...], str]:
+def statements_of(policy: Answer) -> tuple[tuple[Statement, ...], str]:
     if policy.unknown:
         return (), f"the bucket policy is not known ({policy.unknown})"
     if policy.value is None:
@@ -294,7 +292,7 @@ def _object_lock(controls: Controls) -> Fact:
 
 
 def _tls_only(controls: Controls, scope: Scope) -> Fact:
-    statements, doubt = _statements(controls.policy)
+    statements, doubt = statements_of(controls.policy)
     if doubt:
         return Fact("tls-only", Tri.UNKNOWN, doubt)
     if all(s3_policy.tls_only(statements, part) for part in scope.objects):
@@ -304,57 +302,7 @@ def _tls_only(controls: Controls, scope: Scope) -> Fact:
     return Fact("tls-only", Tri.NO, "the bucket policy does not deny requests without TLS")
 
 
-# --- who could read -------------------------------------------------------------------------------
-
-
-def grants(controls: Controls, scope: Scope, seal_name: SealName) -> tuple[Grant, ...]:
-    """Whom the bucket policy lets read objects of the scope, with the statement that does so.
-
-    ``conditional`` when the statement has a condition, when some Deny speaks of the same objects,
-    or when RestrictPublicBuckets leaves only the owner's account of a public policy. A bucket's own
-    ACL lets nobody read an object. Identity policies are not looked at.
-    """
-    statements, _ = _statements(controls.policy)
-    reading = [
-        statement
-        for statement in statements
-        if statement.may_do(s3_policy.READ_ACTIONS)
-        and any(statement.touches(part) for part in scope.objects)
-    ]
-    denied = any(
-        not statement.allow and not s3_policy.denies_only_plain_http(statement)
-        for statement in reading
-    )
-    # one public statement is enough for the setting to cut off other accounts everywhere
-    cut = _blocked(controls, "RestrictPublicBuckets")[0] if s3_policy.public(statements) else Tri.NO
-    found: dict[tuple[str, str], Grant] = {}
-    for statement in reading:
-        if not statement.allow:
-            continue
-        if statement.but_principals or cut is Tri.UNKNOWN:
-            state = "unknown"
-        elif statement.conditions or denied or cut is Tri.YES:
-            state = "conditional"
-        else:
-            state = "allow"
-        via = f"bucket policy, {seal_name(statement.label)}"
-        for kind, name in _named(statement):
-            grant = Grant(seal_around_accounts(name, seal_name), kind, state, via)
-            known = found.setdefault((kind, name), grant)
-            if known.state != "allow" and state == "allow":
-                found[kind, name] = grant
-    return tuple(found[place] for place in sorted(found))
-
-
-def _named(statement: Statement) -> Iterator[tuple[str, str]]:
-    if statement.but_principals:
-        yield "public", "everyone but the principals in NotPrincipal"
-        return
-    for kind, name in statement.principals:
-        if "*" in name:
-            yield "public", "everyone"
-        else:
-            yield principal_kind(kind, name), name
+# --- principals ----------------------------------------------------------------------------------
 
 
 def principal_kind(kind: str, name: str) -> str:

@@ -91,6 +91,8 @@ class Statement:
     but_resources: bool
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = field(default=())
     """(operator, key, values), operator and key in lower case; all must hold"""
+    variables: bool = False
+    """whether ``${aws:username}`` and the like mean something: in the newer policy language only"""
 
     def may_do(self, actions: tuple[str, ...]) -> tuple[str, ...]:
         """Those of ``actions`` that the statement speaks of."""
@@ -104,8 +106,8 @@ class Statement:
     def touches(self, scope: str) -> bool:
         """Whether it speaks of anything that the pattern ``scope`` (an ARN) matches."""
         if self.but_resources:
-            return not any(_covers(pattern, scope) for pattern in self.resources)
-        return any(_meet(pattern, scope) for pattern in self.resources)
+            return not any(covers(pattern, scope) for pattern in self.resources)
+        return any(meet(pattern, scope) for pattern in self.resources)
 
     @property
     def everybody(self) -> bool:
@@ -129,10 +131,11 @@ def parse(text: str | bytes | Mapping[str, Any]) -> tuple[Statement, ...]:
         statements = [statements]
     if not isinstance(statements, list):
         raise BadPolicy("Statement: expected a list")
-    return tuple(_statement(number, body) for number, body in enumerate(statements, 1))
+    newer = document.get("Version") == "2012-10-17"
+    return tuple(_statement(number, body, newer) for number, body in enumerate(statements, 1))
 
 
-def _statement(number: int, body: Any) -> Statement:
+def _statement(number: int, body: Any, newer: bool) -> Statement:
     if not isinstance(body, Mapping) or body.get("Effect") not in {"Allow", "Deny"}:
         raise BadPolicy(f"statement {number}: expected an object whose Effect is Allow or Deny")
     sid = body.get("Sid")
@@ -146,6 +149,7 @@ def _statement(number: int, body: Any) -> Statement:
         resources=_strings(body.get("Resource", body.get("NotResource"))),
         but_resources="Resource" not in body and "NotResource" in body,
         conditions=tuple(_conditions(body.get("Condition"), number)),
+        variables=newer,
     )
 
 
@@ -270,10 +274,10 @@ def _takes_back(deny: Statement, allowed: Statement, actions: tuple[str, ...] | 
     else:
         wanted = allowed.may_do(actions) if actions is not None else allowed.actions
         patterns_covered = all(
-            any(_covers(pattern.lower(), action.lower()) for pattern in deny.actions)
+            any(covers(pattern.lower(), action.lower()) for pattern in deny.actions)
             for action in wanted
         ) and all(
-            any(_covers(pattern, resource) for pattern in deny.resources)
+            any(covers(pattern, resource) for pattern in deny.resources)
             for resource in allowed.resources
         )
     if not patterns_covered:
@@ -311,7 +315,7 @@ def tls_only(statements: tuple[Statement, ...], scope: str) -> bool:
         and any(value == "*" for _, value in statement.principals)
         and "s3:GetObject" in statement.may_do(READ_ACTIONS)
         and not statement.but_resources
-        and any(_covers(pattern, scope) for pattern in statement.resources)
+        and any(covers(pattern, scope) for pattern in statement.resources)
         for statement in statements
     )
 
@@ -323,10 +327,10 @@ def _glob(pattern: str, text: str, fold: bool = False) -> bool:
     """Whether a pattern with ``*`` and ``?`` matches all of a text."""
     if fold:
         pattern, text = pattern.lower(), text.lower()
-    return _covers(pattern, text)
+    return covers(pattern, text)
 
 
-def _covers(pattern: str, other: str) -> bool:
+def covers(pattern: str, other: str) -> bool:
     """Whether ``pattern`` matches all that ``other`` matches. Each ``*`` and ``?`` of ``other`` is
     taken as a character that only ``*`` (or, for ``?``, also ``?``) matches: exact for texts,
     and never too generous for patterns."""
@@ -347,7 +351,7 @@ def _covers(pattern: str, other: str) -> bool:
     return all(char == "*" for char in pattern[at:])
 
 
-def _meet(one: str, other: str) -> bool:
+def meet(one: str, other: str) -> bool:
     """Whether some text matches both patterns."""
     reachable = {0}
     for j in range(len(other) + 1):

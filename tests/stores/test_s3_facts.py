@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from scanner.model import Fact, Grant, Tri
+from scanner.model import Fact, Tri
 from scanner.stores import s3_client, s3_controls
 from scanner.stores.s3 import STORE
 from scanner.stores.s3_controls import Answer, Controls
 from scanner.stores.s3_facts import (
     Scope,
     facts,
-    grants,
     principal_kind,
     public_access,
     public_reading,
@@ -181,64 +180,6 @@ def test_the_other_controls() -> None:
     assert all("AccessDenied" in fact.detail for fact in by_control(blind).values())
 
 
-def granted(*statements: dict[str, Any], **more: Answer) -> list[tuple[str, str, str]]:
-    controls = replace(PRIVATE, policy=policy({"Statement": list(statements)}), **more)
-    found = grants(controls, SCOPE, lambda name: name)
-    return [(grant.principal, grant.kind, grant.state) for grant in found]
-
-
-def reading(principal: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": "s3:Get*",
-        "Resource": "arn:aws:s3:::b/*",
-        **more,
-    }
-
-
-ROLE = "arn:aws:iam::123456789012:role/reader"
-PLAIN_HTTP = {
-    "Effect": "Deny",
-    "Principal": "*",
-    "Action": "s3:*",
-    "Resource": "*",
-    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-}
-
-
-def test_grants_name_whom_the_policy_lets_read() -> None:
-    ip = {"IpAddress": {"aws:SourceIp": "203.0.113.7"}}
-    assert granted(
-        reading({"AWS": [ROLE, "111122223333"], "Service": "cloudfront.amazonaws.com"}),
-        reading({"AWS": "arn:aws:iam::123456789012:user/u"}, Condition=ip),
-        reading({"AWS": "444455556666"}, Action="s3:PutObject"),
-        PLAIN_HTTP,
-    ) == [
-        ("111122223333", "account", "allow"),
-        (ROLE, "role", "allow"),
-        ("cloudfront.amazonaws.com", "service", "allow"),
-        ("arn:aws:iam::123456789012:user/u", "user", "conditional"),
-    ]
-
-
-def test_grants_under_doubt() -> None:
-    refusing = {**PLAIN_HTTP, "Condition": {"StringNotEquals": {"aws:SourceVpce": "v"}}}
-    assert granted(reading({"AWS": ROLE}), refusing) == [(ROLE, "role", "conditional")]
-    both = (reading("*"), reading({"AWS": ROLE}))
-    assert granted(*both) == [("everyone", "public", "allow"), (ROLE, "role", "allow")]
-    cut = granted(*both, bucket_block=Answer(ALL_ON))
-    assert {state for _, _, state in cut} == {"conditional"}
-    doubtful = granted(*both, account_block=DENIED)
-    assert {state for _, _, state in doubtful} == {"unknown"}
-
-
-def test_a_grant_says_which_statement_decided() -> None:
-    controls = replace(PRIVATE, policy=policy(OPEN))
-    (grant,) = grants(controls, SCOPE, lambda name: name)
-    assert grant == Grant("everyone", "public", "allow", "bucket policy, statement Open")
-
-
 @pytest.mark.parametrize(
     ("kind", "name", "expected"),
     [
@@ -357,5 +298,6 @@ def test_the_block_of_the_account(
                 )
         else:
             s3.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
-        asker = s3_controls._Asker("accounted")
-        assert s3_controls._account_block(connection, asker) == expected
+        asker = s3_controls.Asker("accounted")
+        owner = s3_controls._owner(connection, asker)
+        assert s3_controls._account_block(connection, asker, owner) == expected

@@ -262,9 +262,9 @@ _TEXTS = ["".join(letters) for n in range(6) for letters in product("ab", repeat
 @settings(deadline=None)
 @given(_PATTERN, _PATTERN)
 def test_patterns_meet_when_a_text_matches_both(one: str, other: str) -> None:
-    both = any(s3_policy._covers(one, text) and s3_policy._covers(other, text) for text in _TEXTS)
-    meet = s3_policy._meet(one, other)
-    assert meet == s3_policy._meet(other, one)
+    both = any(s3_policy.covers(one, text) and s3_policy.covers(other, text) for text in _TEXTS)
+    meet = s3_policy.meet(one, other)
+    assert meet == s3_policy.meet(other, one)
     if both:
         assert meet
     if meet and "*" not in one + other:
@@ -273,11 +273,11 @@ def test_patterns_meet_when_a_text_matches_both(one: str, other: str) -> None:
 
 @settings(deadline=None)
 @given(_PATTERN, _PATTERN)
-def test_a_pattern_covers_another_only_if_it_matches_all_of_it(one: str, other: str) -> None:
-    if s3_policy._covers(one, other):
+def test_a_patterncovers_another_only_if_it_matches_all_of_it(one: str, other: str) -> None:
+    if s3_policy.covers(one, other):
         for text in _TEXTS:
-            if s3_policy._covers(other, text):
-                assert s3_policy._covers(one, text)
+            if s3_policy.covers(other, text):
+                assert s3_policy.covers(one, text)
 
 
 # --- outside data ---------------------------------------------------------------------------------
