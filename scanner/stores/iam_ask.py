@@ -145,6 +145,12 @@ _accounts: dict[tuple[str, str], tuple[Account | None, str]] = {}
 """asked once in a process: an account has many buckets"""
 
 
+def forget() -> None:
+    """What was asked once in this process is asked again."""
+    _accounts.clear()
+    _organisations.clear()
+
+
 def _live_account(connection: Connection, owner: str) -> tuple[Account | None, str]:
     place = (connection.session.profile_name, owner)
     if place not in _accounts:
@@ -391,14 +397,9 @@ def _grant(grant: Mapping[str, Any]) -> Statement:
 
 def _points(connection: Connection, owner: str, doubts: list[str]) -> Iterator[Point]:
     control, asker = _client(connection, "s3control"), Asker(connection.bucket)
-    pages = control.get_paginator("list_access_points")
     listed = _ask(
         connection,
-        lambda: [
-            point
-            for page in pages.paginate(AccountId=owner, Bucket=connection.bucket)
-            for point in page.get("AccessPointList", [])
-        ],
+        lambda: _all_points(control, owner, connection.bucket),
         "s3:ListAccessPoints",
     )
     if listed.unknown:
@@ -435,3 +436,13 @@ def _points(connection: Connection, owner: str, doubts: list[str]) -> Iterator[P
             if unknown
             else "",
         )
+
+
+def _all_points(control: Any, owner: str, bucket: str) -> list[Any]:
+    found, where = [], {"AccountId": owner, "Bucket": bucket}
+    while True:
+        page = control.list_access_points(**where)
+        found += page.get("AccessPointList", [])
+        if not page.get("NextToken"):
+            return found
+        where["NextToken"] = page["NextToken"]
