@@ -18,7 +18,7 @@ from scanner.stores import iam_ask, s3_client, s3_controls
 from scanner.stores.s3 import S3, STORE
 from scanner.stores.s3_client import Connection
 from tests import s3_server
-from tests.stores.test_s3_readers import document, statement
+from tests.stores.policies import document, statement
 
 OWN = s3_server.ACCOUNT
 

@@ -16,8 +16,8 @@ from scanner.stores.iam_conditions import NO, YES, Context, Holds, all_of, any_o
 from scanner.stores.s3_controls import Answer
 from scanner.stores.s3_facts import Scope
 from scanner.stores.s3_readers import Readers, Surroundings, readers
+from tests.stores.policies import OTHER, OWN, USER, account, document
 from tests.stores.test_s3_facts import PRIVATE, policy
-from tests.stores.test_s3_readers import OTHER, OWN, USER, account, document
 
 RANK = {None: 0, "unknown": 1, "conditional": 1, "allow": 2}
 

@@ -6,117 +6,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from scanner.model import Grant
-from scanner.stores import iam_account, s3_policy
-from scanner.stores.iam_account import Account
+from scanner.stores import iam_account
 from scanner.stores.s3_controls import Answer
 from scanner.stores.s3_facts import Scope
-from scanner.stores.s3_readers import Key, Point, Readers, Surroundings, readers
+from scanner.stores.s3_readers import Surroundings, readers
+from tests.stores.policies import (
+    BUCKET,
+    OBJECTS,
+    OTHER,
+    OWN,
+    ROLE,
+    ROOT,
+    SCOPE,
+    USER,
+    account,
+    around,
+    document,
+    judged,
+    statement,
+    states,
+    via,
+)
 from tests.stores.test_s3_facts import ALL_ON, DENIED, OPEN, PRIVATE, policy
-
-OWN, OTHER = "123456789012", "999988887777"
-BUCKET, OBJECTS = "arn:aws:s3:::b", "arn:aws:s3:::b/*"
-SCOPE = Scope("b")
-USER, ROLE = f"arn:aws:iam::{OWN}:user/ann", f"arn:aws:iam::{OWN}:role/app/etl"
-ROOT = f"arn:aws:iam::{OWN}:root"
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def statement(effect: str = "Allow", **more: Any) -> dict[str, Any]:
-    return {"Effect": effect, "Action": "s3:GetObject", "Resource": OBJECTS, **more}
-
-
-def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[str, Any]:
-    return {"Version": version, "Statement": list(statements)}
-
-
-def account(
-    user: tuple[dict[str, Any], ...] = (),
-    role: tuple[dict[str, Any], ...] = (),
-    *,
-    group: tuple[dict[str, Any], ...] = (),
-    boundary: tuple[dict[str, Any], ...] | None = None,
-    number: str = OWN,
-    **more: Any,
-) -> Account:
-    """One user in one group, and one role, each with these statements."""
-    edge = f"arn:aws:iam::{number}:policy/edge"
-    limit = (
-        {}
-        if boundary is None
-        else {
-            "PermissionsBoundary": {
-                "PermissionsBoundaryType": "Policy",
-                "PermissionsBoundaryArn": edge,
-            }
-        }
-    )
-
-    def inline(name: str, statements: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
-        return [{"PolicyName": name, "PolicyDocument": document(*statements)}] if statements else []
-
-    return iam_account.account(
-        {
-            "UserDetailList": [
-                {
-                    "UserName": "ann",
-                    "UserId": "AIDAANN",
-                    "Arn": f"arn:aws:iam::{number}:user/ann",
-                    "GroupList": ["staff"],
-                    "UserPolicyList": inline("own", user),
-                    "Tags": [{"Key": "Team", "Value": "cards"}],
-                    **limit,
-                    **more,
-                }
-            ],
-            "GroupDetailList": [{"GroupName": "staff", "GroupPolicyList": inline("shared", group)}],
-            "RoleDetailList": [
-                {
-                    "RoleName": "etl",
-                    "RoleId": "AROAETL",
-                    "Arn": f"arn:aws:iam::{number}:role/app/etl",
-                    "RolePolicyList": inline("job", role),
-                    **limit,
-                }
-            ],
-            "Policies": [
-                {
-                    "Arn": edge,
-                    "PolicyVersionList": [
-                        {"Document": document(), "IsDefaultVersion": False},
-                        {"Document": document(*(boundary or ())), "IsDefaultVersion": True},
-                    ],
-                }
-            ],
-        }
-    )
-
-
-def around(*accounts: Account, **more: Any) -> Surroundings:
-    known = Surroundings(OWN, accounts, region="eu-west-1", now=NOW, doubts=())
-    return replace(known, **more)
-
-
-def judged(
-    known: Surroundings, *bucket: dict[str, Any], scope: Scope = SCOPE, **more: Answer
-) -> Readers:
-    controls = replace(PRIVATE, policy=policy(document(*bucket)) if bucket else Answer(), **more)
-    return readers(controls, scope, known, lambda name: name)
-
-
-def states(found: Readers) -> dict[str, str]:
-    """Without the root user, which is in every list."""
-    return {grant.principal: grant.state for grant in found.grants if grant.kind != "root"}
-
-
-def via(found: Readers, name: str) -> str:
-    return next(grant.via for grant in found.grants if grant.principal == name)
-
 
 # --- within one account ---------------------------------------------------------------------------
 
@@ -341,110 +257,6 @@ def test_not_principal_with_allow_lets_everybody_else_in() -> None:
     assert found == {"everyone": "allow", ROLE: "allow"}
 
 
-# --- conditions and variables ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("condition", "state"),
-    [
-        ({"Bool": {"aws:SecureTransport": "true"}}, "allow"),
-        ({"StringEquals": {"aws:username": "ann"}}, "allow"),
-        ({"StringEquals": {"aws:username": "Ann"}}, None),
-        ({"StringEqualsIgnoreCase": {"AWS:UserName": "ANN"}}, "allow"),
-        ({"StringLike": {"aws:username": ["bob", "a*"]}}, "allow"),
-        ({"StringNotEquals": {"aws:username": ["bob", "ann"]}}, None),
-        ({"StringNotLike": {"aws:username": "b*"}}, "allow"),
-        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/a*"}}, "allow"),
-        ({"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}, None),
-        ({"StringEquals": {"aws:PrincipalTag/team": "cards"}}, "allow"),
-        ({"StringEquals": {"aws:PrincipalTag/Team": "web"}}, None),
-        ({"StringEquals": {"aws:PrincipalTag/Other": "x"}}, None),
-        ({"StringEqualsIfExists": {"aws:PrincipalTag/Other": "x"}}, "allow"),
-        ({"Null": {"aws:PrincipalTag/Team": "false"}}, "allow"),
-        ({"Null": {"aws:PrincipalTag/Team": "true"}}, None),
-        ({"DateGreaterThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, "allow"),
-        ({"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, None),
-        ({"NumericGreaterThanEquals": {"s3:TlsVersion": "1.2"}}, "allow"),
-        ({"StringEquals": {"aws:ResourceAccount": OWN}}, "allow"),
-        ({"StringEquals": {"aws:PrincipalOrgID": "o-mine"}}, "allow"),
-        ({"StringEquals": {"aws:PrincipalOrgID": "o-other"}}, None),
-        ({"StringEquals": {"aws:SourceAccount": OWN}}, None),
-        ({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, "conditional"),
-        ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, "conditional"),
-        ({"StringEquals": {"s3:ExistingObjectTag/pci": "no"}}, "conditional"),
-        ({"StringSparkles": {"aws:username": "ann"}}, "conditional"),
-        ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}, "conditional"),
-        ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-mine/*"]}}, "conditional"),
-        ({"StringEquals": {"aws:username": []}}, None),
-    ],
-)
-def test_conditions(condition: dict[str, Any], state: str | None) -> None:
-    known = around(account(user=(statement(Condition=condition),)), organisation="o-mine")
-    assert states(judged(known)).get(USER) == state
-    denied = around(
-        account(user=(statement(), statement("Deny", Condition=condition))), organisation="o-mine"
-    )
-    opposite = {"allow": None, None: "allow", "conditional": "conditional"}[state]
-    assert states(judged(denied)).get(USER) == opposite
-
-
-def test_a_condition_names_its_keys_and_who_may_take_it_back() -> None:
-    away = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
-    found = judged(around(account(user=(statement(Condition=away),))))
-    assert via(found, USER) == "inline policy own, statement 1; depends on aws:sourceip"
-    deny = statement(
-        "Deny", Sid="Net", Principal="*", Condition={"NotIpAddress": away["IpAddress"]}
-    )
-    found = judged(around(account(user=(statement(),))), deny)
-    assert via(found, USER) == (
-        "inline policy own, statement 1; depends on aws:sourceip; may be refused by bucket policy,"
-        " statement Net"
-    )
-
-
-def test_two_conditions_must_both_hold() -> None:
-    body = {"StringEquals": {"aws:username": "bob"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
-    assert states(judged(around(account(user=(statement(Condition=body),))))) == {}
-
-
-def test_policy_variables() -> None:
-    home = statement(Resource=f"{BUCKET}/home/${{aws:username}}/*")
-    known = around(account(group=(home,), role=(home,)))
-    assert states(judged(known, scope=Scope("b", "home/ann"))) == {USER: "allow"}
-    assert states(judged(known, scope=Scope("b", "home/bob"))) == {}  # and a role has no user name
-    tagged = statement(Resource=f"{BUCKET}/${{aws:PrincipalTag/team, 'none'}}/*")
-    known = around(account(group=(tagged,)))
-    assert states(judged(known, scope=Scope("b", "cards"))) == {USER: "allow"}
-    asked = statement(Resource=f"{BUCKET}/${{aws:SourceVpc}}/*")
-    assert states(judged(around(account(group=(asked,))))) == {USER: "conditional"}
-    # in the older policy language a variable is a text
-    old = {
-        "UserPolicyList": [
-            {"PolicyName": "old", "PolicyDocument": document(home, version="2008-10-17")}
-        ]
-    }
-    assert states(judged(around(account(**old)), scope=Scope("b", "home/ann"))) == {}
-
-
-def test_the_session_of_a_role_is_named_by_whoever_takes_it() -> None:
-    def role(value: str) -> str | None:
-        condition = {"StringLike": {"aws:userid": value}}
-        return states(judged(around(account(role=(statement(Condition=condition),))))).get(ROLE)
-
-    assert role("AROAETL:*") == "allow"
-    assert role("AROAETL:nightly") == "conditional"
-    assert role("AROAOTHER:*") is None
-
-
-def test_a_principal_of_the_organisation() -> None:
-    """The usual statement: everybody of our organisation."""
-    body = statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-mine"}})
-    found = judged(around(account(), organisation="o-mine"), body)
-    assert states(found) == {USER: "allow", ROLE: "allow", "everyone": "conditional"}
-    ours = statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": OWN}})
-    assert states(judged(around(account()), ours)) == {USER: "allow", ROLE: "allow"}
-
-
 # --- what was not seen ----------------------------------------------------------------------------
 
 
@@ -482,90 +294,6 @@ def test_names_are_sealed_and_account_numbers_are_not() -> None:
     known = around(account(user=(statement(Sid="x4111"),)))
     found = readers(PRIVATE, SCOPE, known, lambda name: name.replace("ann", "***"))
     assert found.grants[-1].principal == f"arn:aws:iam::{OWN}:user/***"
-
-
-# --- the key --------------------------------------------------------------------------------------
-
-KEY = f"arn:aws:kms:eu-west-1:{OWN}:key/k1"
-
-
-def key(*statements: dict[str, Any], **more: Any) -> Key:
-    return Key(KEY, OWN, s3_policy.parse(document(*statements)), **more)
-
-
-def use(effect: str = "Allow", **more: Any) -> dict[str, Any]:
-    return {"Effect": effect, "Action": "kms:Decrypt", "Resource": "*", **more}
-
-
-def test_the_key_has_to_let_them_decrypt_too() -> None:
-    root = use(Principal={"AWS": ROOT}, Action="kms:*", Sid="Root")
-    both = (statement(), use(Resource=KEY))
-    with_root = judged(around(account(user=both, role=(statement(),)), key=key(root)))
-    assert states(with_root) == {USER: "allow", ROLE: "conditional"}
-    assert "kms:Decrypt is not allowed" in via(with_root, ROLE) and KEY in via(with_root, ROLE)
-    assert via(with_root, USER).endswith("; inline policy own, statement 2")
-    # without the account in the key's policy, identity policies say nothing of the key
-    alone = judged(around(account(user=both), key=key(use(Principal={"AWS": ROLE}))))
-    assert states(alone) == {USER: "conditional"}
-    direct = judged(around(account(user=(statement(),)), key=key(use(Principal={"AWS": USER}))))
-    assert states(direct) == {USER: "allow"} and "key policy" in via(direct, USER)
-    refused = key(root, use("Deny", Principal={"AWS": USER}))
-    assert states(judged(around(account(user=both), key=refused))) == {USER: "conditional"}
-    unseen = judged(around(account(user=both), key=key(doubt="who may use the key is not known")))
-    assert states(unseen) == {USER: "unknown"} and "not known" in unseen.doubts[0]
-
-
-def test_conditions_of_a_key_on_the_way_it_is_used() -> None:
-    def state(**condition: Any) -> str | None:
-        body = use(Principal={"AWS": USER}, Condition={"StringEquals": condition})
-        known = around(account(user=(statement(),)), key=key(body, bucket_key=True))
-        return states(judged(known)).get(USER)
-
-    assert state(**{"kms:ViaService": "s3.eu-west-1.amazonaws.com"}) == "allow"
-    assert state(**{"kms:ViaService": "rds.eu-west-1.amazonaws.com"}) == "conditional"
-    assert state(**{"kms:CallerAccount": OWN}) == "allow"
-    assert state(**{"kms:EncryptionContext:aws:s3:arn": BUCKET}) == "allow"
-    assert state(**{"aws:SourceVpc": "vpc-1"}) == "conditional"
-
-
-# --- access points --------------------------------------------------------------------------------
-
-POINT = f"arn:aws:s3:eu-west-1:{OWN}:accesspoint/pt"
-
-
-def point(*statements: dict[str, Any], **more: Any) -> Point:
-    return Point("pt", POINT, OWN, s3_policy.parse(document(*statements)), **more)
-
-
-def through(**more: Any) -> dict[str, Any]:
-    return statement(Resource=f"{POINT}/object/in/*", **more)
-
-
-DELEGATED = statement(Principal="*", Condition={"StringEquals": {"s3:DataAccessPointAccount": OWN}})
-
-
-def test_through_an_access_point_both_policies_have_to_allow() -> None:
-    opened = point(through(Principal={"AWS": OTHER}))
-    assert states(judged(around(account()), DELEGATED)) == {}  # not without the point
-    found = judged(around(account(), points=(opened,)), DELEGATED)
-    assert states(found) == {OTHER: "allow"}
-    assert via(found, OTHER) == (
-        "bucket policy, statement 1; policy of access point pt, statement 1,"
-        " through access point pt"
-    )
-    assert states(judged(around(account(), points=(opened,)))) == {}
-    assert (
-        states(judged(around(account(), points=(opened,)), DELEGATED, scope=Scope("b", "x"))) == {}
-    )
-    public = judged(around(account(), points=(point(through(Principal="*")),)), DELEGATED)
-    assert states(public)["everyone"] == "allow"
-    shut = point(through(Principal="*"), restricted=True)
-    assert "everyone" not in states(judged(around(account(), points=(shut,)), DELEGATED))
-    inside = point(through(Principal={"AWS": OTHER}), vpc="vpc-1")
-    found = judged(around(account(), points=(inside,)), DELEGATED)
-    assert states(found) == {OTHER: "conditional"} and "vpc-1" in via(found, OTHER)
-    with_identity = account(user=(statement(Resource=f"{POINT}/object/*"),))
-    assert states(judged(around(with_identity, points=(point(),)), DELEGATED)) == {USER: "allow"}
 
 
 # --- without identities ---------------------------------------------------------------------------
