@@ -35,7 +35,7 @@ class Fact:
     detail: str
 
 
-LOCAL_KINDS = frozenset({"files", "sqlite"})
+LOCAL_KINDS = frozenset({"duckdb", "files", "sqlite"})
 """Stores that only accounts of a machine can reach: "public" means all of those, not the world."""
 
 

@@ -21,12 +21,12 @@ from scanner.contracts import Limits, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem
 from scanner.scratch import Scratch
+from scanner.settledcopy import needed, settled_copy
+from scanner.sqlnames import quoted
 
 MAGIC = b"SQLite format 3\0"
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-_WAL_HEADER = 32
-_UNKNOWN_SIZE = 1 << 30
-_TRIES = 3
+_BESIDE = ("-journal", "-wal")
 _ROW = 64 << 20
 _VALUE = 8 << 20
 _VALUE_AT_LEAST = 64 << 10
@@ -59,7 +59,7 @@ class Database:
     def __init__(self, source: Source, limits: Limits) -> None:
         self._limits = limits
         self.start_clock()
-        with Scratch(_needed(source)) as scratch:
+        with Scratch(needed(source, _BESIDE)) as scratch:
             path = _copy(source, scratch)
             source.check = lambda: None  # what was copied is one state, whatever comes after
             self._connection = sqlite3.connect(
@@ -180,10 +180,6 @@ def _beyond(table: Table, after: int | None) -> str:
     return hint if after is None else f"{hint} WHERE {table.rowid} > {after:d}"
 
 
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def unreadable(error: Exception) -> Unreadable:
     """What an error of SQLite means; its own words can hold content and stay here."""
     name = getattr(error, "sqlite_errorname", "") or ""
@@ -216,60 +212,10 @@ def _authorize(
 # --- the copy -----------------------------------------------------------------------------------
 
 
-def _needed(source: Source) -> int:
-    if source.size is None:
-        return _UNKNOWN_SIZE
-    size = source.size
-    for suffix in ("-wal", "-journal"):
-        sibling = source.sibling(suffix)
-        if sibling is not None:
-            size += 2 * (sibling.size or 0)
-            sibling.file.close()
-    return size
-
-
 def _copy(source: Source, scratch: Scratch) -> Path:
-    """Copies until nothing was written meanwhile. A writer that never rests is told as such."""
-    for attempt in range(_TRIES):
-        fresh = source
-        if attempt:
-            time.sleep(0.05 * attempt)
-            again = source.sibling("")  # opened anew, so that its check counts from now
-            if again is None:
-                break
-            fresh = again
-        path = scratch.path / f"{attempt}.db"
-        parts = {suffix: fresh.sibling(suffix) for suffix in ("-journal", "-wal")}
-        try:
-            scratch.write(path.name, fresh.file)
-            for suffix, sibling in parts.items():
-                if sibling is not None:
-                    scratch.write(path.name + suffix, sibling.file)
-            if fresh.check() is None and all(
-                _kept(fresh, suffix, sibling, Path(f"{path}{suffix}"))
-                for suffix, sibling in parts.items()
-            ):
-                _detach_journal(Path(f"{path}-journal"))
-                return path
-        finally:
-            for opened in (*parts.values(), fresh):
-                if opened is not None and opened is not source:
-                    opened.file.close()
-        for old in scratch.path.iterdir():
-            old.unlink()
-    raise Unreadable(Reason.CHANGED, "it was written to each time it was copied")
-
-
-def _kept(source: Source, suffix: str, sibling: Source | None, copied: Path) -> bool:
-    """Whether a journal or WAL stayed what it was when it was copied. A WAL may have grown: as
-    long as it was not begun anew (its header has the salts), what was copied ends in a commit."""
-    if sibling is not None and sibling.check() is None:
-        return True
-    now = source.sibling(suffix)
-    if now is None or sibling is None:
-        return now is sibling
-    with now.file as file, copied.open("rb") as copy:
-        return suffix == "-wal" and file.read(_WAL_HEADER) == copy.read(_WAL_HEADER)
+    path = settled_copy(source, scratch, _BESIDE, grows="-wal")
+    _detach_journal(Path(f"{path}-journal"))
+    return path
 
 
 def _detach_journal(journal: Path) -> None:

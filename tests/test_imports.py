@@ -33,6 +33,7 @@ HEAVY = {
     "obstore": {"scanner.stores"},
     "psycopg": {"scanner.stores"},
     "pymysql": {"scanner.stores"},
+    "duckdb": {"scanner.duckfile", "scanner.duckrows", "scanner.readers.duckdb"},
     "jinja2": {"reports"},
     "numpy": {"detectors", "scanner.windows", "scanner.tally", "scanner.readers"},
     "isal": {"scanner.readers", "scanner.access"},

@@ -7,22 +7,18 @@ share one copy as long as the store is open.
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
 
 from scanner import formats
 from scanner.contracts import Chunk, Ignore, Limits, Member, Records, SealName, Source
-from scanner.errors import Reason, Unreadable, UsageError
+from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Outcome, Problem, Slice, Store, Unit
 from scanner.sqlitefile import MAGIC, Database, Table
-from scanner.stores.filefacts import Modes, access, facts
-from scanner.stores.files import OpenFiles, spell, version_of
+from scanner.stores.databasefile import DatabaseFile, path_of, uri_of
+from scanner.stores.files import spell
 from scanner.tablerows import chunks, sqlite_rows
 
 _SCHEME = "sqlite://"
@@ -36,45 +32,21 @@ class Sqlite:
         return target.startswith(_SCHEME)
 
     def resolve(self, target: str, options: Mapping[str, Any]) -> Store:
-        path = path_of(target)
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise UsageError(f"{target}: expected a database file, found something else")
-        except OSError:
-            pass  # whether it exists is for the scan to say: one must not cost the others
-        uri = f"{_SCHEME}{quote(os.fsencode(path), safe='/')}"
-        return Store(uri=uri, kind=self.kind, options=dict(options))
+        return Store(uri=uri_of(target, _SCHEME), kind=self.kind, options=dict(options))
 
     def connect(self, store: Store, seal_name: SealName) -> OpenSqlite:
-        return OpenSqlite(store, path_of(store.uri), seal_name)
+        return OpenSqlite(store, path_of(store.uri, _SCHEME), seal_name)
 
 
 STORE = Sqlite()
-
-
-def path_of(target: str) -> Path:
-    """``sqlite:///var/a.db`` is absolute. Where there is no such file it may also be meant as
-    SQLAlchemy means it, relative to here; ``sqlite:////var/a.db`` is absolute to everyone.
-
-    Raises ``UsageError``.
-    """
-    raw = re.sub(r"[?#].*", "", target.removeprefix(_SCHEME))
-    name = os.fsdecode(unquote_to_bytes(raw))
-    if not name.startswith(("/", "./", "../")) or not name.strip("/") or "\0" in name:
-        raise UsageError(f"{target}: expected sqlite:///path/file.db")
-    here = name[1:] if name.startswith("/") and not name.startswith("//") else ""
-    path = Path(f"/{name.lstrip('/')}") if name.startswith("/") else Path(name)
-    if here and not os.path.lexists(path) and os.path.lexists(here):
-        path = Path(here)
-    return path.resolve() if ".." in path.parts else Path.cwd() / path
 
 
 class OpenSqlite:
     """One database. ``Unit.key`` is the name of the table."""
 
     def __init__(self, store: Store, path: Path, seal_name: SealName) -> None:
-        self._store, self._path, self._seal_name = store, path, seal_name
-        self._file = OpenFiles(store, path, seal_name)
+        self._store, self._seal_name = store, seal_name
+        self._file = DatabaseFile(store, path, seal_name, ("-wal", "-journal"))
         self._database: Database | None = None
         self._version: str | None = None
         try:
@@ -85,7 +57,7 @@ class OpenSqlite:
 
     def _source(self) -> Source:
         """The file, known to be a database. Raises ``Unreadable``."""
-        source = self._file.open_target()
+        source = self._file.source()
         head = source.file.read(4096)
         source.file.seek(0)
         if head.startswith(MAGIC) or not source.size:  # an empty file is an empty database
@@ -98,7 +70,7 @@ class OpenSqlite:
 
     def _opened(self) -> Database:
         """The copy; made anew when the database was written to since."""
-        version = self._state()
+        version = self._file.state()
         if self._database is not None and version == self._version:
             return self._database
         self._drop()
@@ -107,17 +79,6 @@ class OpenSqlite:
             self._database = Database(source, Limits())
         self._version = version
         return self._database
-
-    def _state(self) -> str:
-        """Versions of all the files the database consists of."""
-        base = os.path.realpath(self._path)
-        parts = []
-        for suffix in ("", "-wal", "-journal"):
-            try:
-                parts.append(version_of(Path(base + suffix).stat()))
-            except OSError:
-                parts.append("")
-        return "/".join(parts).rstrip("/")
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
         database = self._opened()
@@ -134,22 +95,10 @@ class OpenSqlite:
         raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
 
     def facts(self) -> tuple[Fact, ...]:
-        return facts(self._modes(), self._file.device)
+        return self._file.facts()
 
     def access(self) -> Access:
-        return access(self._modes())
-
-    def _modes(self) -> Modes:
-        """The database and the files beside it that hold its rows."""
-        modes = Modes(self._path)
-        base = os.path.realpath(self._path)
-        for suffix in ("", "-wal", "-journal"):
-            try:
-                modes.file("", Path(base + suffix).stat())
-            except OSError as error:
-                if not suffix:
-                    modes.broken = error.strerror
-        return modes
+        return self._file.access()
 
     def _drop(self) -> None:
         if self._database is not None:

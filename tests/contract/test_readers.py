@@ -12,9 +12,11 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from scanner import registry
@@ -39,6 +41,30 @@ def database() -> bytes:
     return connection.serialize()
 
 
+def duck(*statements: str) -> bytes:
+    """The one file that DuckDB made of the rows of ``TEXT``."""
+    with tempfile.TemporaryDirectory() as folder:
+        connection = duckdb.connect(f"{folder}/db")
+        connection.execute("SET threads = 1")
+        rows = "SELECT i AS n, 'a line of text' AS words, i * 7919 AS m FROM range(300) r(i)"
+        connection.execute(f"CREATE TABLE t AS {rows}")
+        if statements:
+            connection.execute(statements[0].replace("$", f"{folder}/out"))
+            return Path(folder, "out").read_bytes()
+        connection.close()
+        return Path(folder, "db").read_bytes()
+
+
+@cache
+def duck_database() -> bytes:
+    return duck()
+
+
+@cache
+def parquet() -> bytes:
+    return duck("COPY t TO '$' (FORMAT parquet)")
+
+
 def example(name: str) -> tuple[bytes, str, bytes | None]:
     """A source for the reader, its name, and what must come out; None: nothing can."""
     return {
@@ -52,6 +78,8 @@ def example(name: str) -> tuple[bytes, str, bytes | None]:
         "tar": lambda: (tar_of({"a": TEXT}), "a.tar", TEXT),
         "zip": lambda: (zip_of({"a": TEXT}), "a.zip", TEXT),
         "sqlite": lambda: (database(), "a.db", TEXT.replace(b",", b"\t")),
+        "duckdb": lambda: (duck_database(), "a.duckdb", TEXT.replace(b",", b"\t")),
+        "parquet": lambda: (parquet(), "a.parquet", TEXT.replace(b",", b"\t")),
         "signatures": lambda: (b"%PDF-1.7\n" + TEXT, "a.pdf", None),
     }[name]()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+import duckdb
 import pytest
 
 from scanner import registry
@@ -74,6 +75,33 @@ class SqliteLab:
         self._run(
             f'DROP TABLE IF EXISTS "{name}"',
             f'CREATE TABLE "{name}"(a)',
+            f"""INSERT INTO "{name}" VALUES('{text}')""",
+        )
+
+    def drop(self, name: str) -> None:
+        self._run(f'DROP TABLE "{name}"')
+
+    def destroy(self) -> None:
+        self.path.unlink()
+
+
+class DuckDbLab:
+    own: ClassVar[set[str]] = {"(definitions)"}
+    names: ClassVar[list[str]] = NAMES
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "a.duckdb"
+        self.target = f"duckdb://{self.path}"
+        self._run("SELECT 1")
+
+    def _run(self, *statements: str) -> None:
+        with duckdb.connect(str(self.path)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def put(self, name: str, text: str) -> None:
+        self._run(
+            f'CREATE OR REPLACE TABLE "{name}"(a VARCHAR)',
             f"""INSERT INTO "{name}" VALUES('{text}')""",
         )
 
@@ -159,6 +187,7 @@ class MysqlLab:
 LABS: dict[str, Callable[[Path], Lab]] = {
     "files": FilesLab,
     "sqlite": SqliteLab,
+    "duckdb": DuckDbLab,
     "s3": S3Lab,
     "postgresql": PostgresLab,
     "mysql": MysqlLab,
