@@ -39,6 +39,7 @@ HEAVY = {
     "isal": {"scanner.readers", "scanner.access"},
     "pebble": {"scanner.engine"},
     "keyring": {"scanner.key"},
+    "sqlglot": {"scanner.statements"},
     "presidio_analyzer": set(),
     "detect_secrets": set(),
     "sqlalchemy": set(),

@@ -139,3 +139,27 @@ def lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
             if rest and not skipping:
                 yield rest.rstrip(b"\r")
             return
+
+
+class Repeats:
+    """Tells records that were read before. One without an identity of its own may come twice in a
+    file and mean two; in another file it is the same ones again."""
+
+    _MOST = 2_000_000
+
+    def __init__(self) -> None:
+        self._times: dict[int, int] = {}
+        """of each record seen, how often at most in one file"""
+        self.full = False
+        """True once a record had to be let go, so that a repetition may count twice"""
+
+    def is_new(self, hashed: int, unique: bool, here: dict[int, int]) -> bool:
+        """``here`` is kept by the caller for each file."""
+        seen = here[hashed] = 1 if unique else here.get(hashed, 0) + 1
+        if seen <= self._times.get(hashed, 0):
+            return False
+        if hashed in self._times or len(self._times) < self._MOST:
+            self._times[hashed] = seen
+        else:
+            self.full = True
+        return True

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from scanner.access import gaps, tally
 from scanner.access.answer import Question, answer
-from scanner.access.lines import LineNotes, lines
+from scanner.access.lines import LineNotes, Repeats, lines
 from scanner.access.logfiles import FILE_OPTIONS, Collector, LogFiles, damage
 from scanner.access.template import BadTemplate, Template, template
 from scanner.contracts import EvidenceResult, Source
@@ -29,9 +29,6 @@ from scanner.model import Coverage, Evidence, Store
 
 SOURCE = "pattern"
 NOBODY = "a caller the log does not name"
-_64_BITS = (1 << 64) - 1
-_REMEMBERED = 2_000_000
-"""different lines that repetitions are told by"""
 
 
 def _begin(
@@ -61,9 +58,7 @@ class _Collector:
         self._people = tally.People()
         self.notes = LineNotes()
         self._hours = gaps.Hours(asked.window)
-        self._times: dict[int, int] = {}
-        """of each line seen, how often at most in one file"""
-        self._full = False
+        self._repeats = Repeats()
         self._inside = self._outside = self._ambiguous = 0
 
     def uris(self) -> Iterable[str]:
@@ -94,21 +89,9 @@ class _Collector:
                 notes.unparsed += 1
                 continue
             notes.records += 1
-            if self._is_new(readings[0][0].get("id") or text, "id" in readings[0][0], here):
+            own = readings[0][0].get("id")
+            if self._repeats.is_new(hash(own or text), own is not None, here):
                 self._take(readings)
-
-    def _is_new(self, text: str, is_id: bool, here: dict[int, int]) -> bool:
-        """An id counts once. A line without one may come twice in a file and mean two reads; in
-        another file it is the same ones again."""
-        hashed = hash(text) & _64_BITS
-        seen = here[hashed] = 1 if is_id else here.get(hashed, 0) + 1
-        if seen <= self._times.get(hashed, 0):
-            return False
-        if hashed in self._times or len(self._times) < _REMEMBERED:
-            self._times[hashed] = seen
-        else:
-            self._full = True
-        return True
 
     def _take(self, readings: Sequence[tuple[Mapping[str, str], datetime]]) -> None:
         """Counts a line. Where it divides in several ways, the one that gives most away stands."""
@@ -198,7 +181,7 @@ class _Collector:
                 f"{self._ambiguous:,} lines divide in more than one way, as a forged one would:"
                 " what gives most away is counted"
             )
-        if self._full:
+        if self._repeats.full:
             yield "more lines than repetitions can be told apart among"
 
 

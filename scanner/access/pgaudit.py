@@ -19,7 +19,7 @@ from typing import Any
 
 from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, zone_of
 from scanner.access.postgres_lines import (
     Clock,
     Entry,
@@ -27,6 +27,7 @@ from scanner.access.postgres_lines import (
     LogNotes,
     ServerSaid,
     entries,
+    log_damage,
     split_csv,
 )
 from scanner.access.postgres_prefix import given_prefix
@@ -161,10 +162,8 @@ class _Collector:
             notes.other += notes.records == before
 
     def end(self) -> None:
-        for hour, zone in self._written:
-            when = self._clock.moment(f"{hour.decode()}:00:00 {zone.decode()}")
-            if when is not None:
-                self._extent.saw(when, counts=False)
+        for when in self._clock.hours(self._written):
+            self._extent.saw(when, counts=False)
 
     def _take(self, entry: Entry) -> None:
         if self._server.take(entry, "pgaudit.", "log_", "shared_preload_libraries"):
@@ -291,21 +290,12 @@ class _Collector:
             SOURCE,
             log.readings,
             state,
-            [*self._faults, *self._damage(), *self._doubts(log)],
+            [*self._faults, *log_damage(self.notes, self._asked.seal_name), *self._doubts(log)],
             list(self._about(form, log, logs)),
             unparsed=self.notes.unparsed + self.notes.too_long,
             things="tables and views",
             silent=(self._extent, "log entry of any kind"),
         )
-
-    def _damage(self) -> Iterator[str]:
-        notes = self.notes
-        yield from damage(notes, "entries")
-        if notes.zones:
-            zones = self._asked.seal_name(", ".join(sorted(notes.zones)[:3]))
-            yield f"times of the zone {zones} could not be placed: give it with “zone”"
-        if notes.nobody:
-            yield f"the prefix of {notes.nobody:,} entries does not name the role (%u)"
 
     def _doubts(self, log: _Log) -> Iterator[str]:
         if log.forged:

@@ -13,7 +13,7 @@ terse``, which leaves both out).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
@@ -23,6 +23,7 @@ import msgspec
 
 from scanner.access import gaps
 from scanner.access.lines import LONGEST, LineNotes, lines
+from scanner.access.logfiles import damage
 from scanner.access.postgres_prefix import FOLLOWS, SEVERITY, USUAL, Prefix
 from scanner.contracts import SealName, Source
 
@@ -169,6 +170,23 @@ class Clock:
             self._notes.zones.add(name[:10])
             return None
         return local.replace(tzinfo=timezone(timedelta(hours=_ZONES[name]))).astimezone(UTC)
+
+    def hours(self, written: Iterable[tuple[bytes, bytes]]) -> Iterator[datetime]:
+        """The hours that ``entries`` has collected."""
+        for hour, zone in written:
+            when = self.moment(f"{hour.decode()}:00:00 {zone.decode()}")
+            if when is not None:
+                yield when
+
+
+def log_damage(notes: LogNotes, seal: SealName) -> Iterator[str]:
+    """What was lost while reading, in sentences."""
+    yield from damage(notes, "entries")
+    if notes.zones:
+        zones = seal(", ".join(sorted(notes.zones)[:3]))
+        yield f"times of the zone {zones} could not be placed: give it with “zone”"
+    if notes.nobody:
+        yield f"the prefix of {notes.nobody:,} entries does not name the role (%u)"
 
 
 _EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?")

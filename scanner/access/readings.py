@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -65,6 +65,16 @@ class Readings:
         self.people.get(who, "").refuse(when, inside)
         if inside:
             self.saw(when)
+
+    def doubts(self) -> Iterator[str]:
+        """What the texts of statements leave open."""
+        if self.hidden:
+            yield (
+                f"{self.hidden:,} statements do not tell what they read (functions, procedures,"
+                " texts that could not be understood): reads of unknown relations, not counted"
+            )
+        if self.more:
+            yield f"{self.more:,} reads call functions that may read more than is named"
 
     def saw(self, when: datetime) -> None:
         """There is a record of this store at ``when``, in the window."""

@@ -33,6 +33,10 @@ class Said:
     context: str = ""
     statement: str = ""
     application: str = "psql"
+    detail: str = ""
+    transaction: str = ""
+    number: int | str = ""
+    """of the line in its session"""
 
 
 def audit(
@@ -76,6 +80,7 @@ def as_csv(*entries: Said, **zone: Any) -> bytes:
             "[local]",
             _session(said),
         )
+        row[6], row[9], row[14] = said.number, said.transaction, said.detail
         row[11], row[12], row[13] = said.severity, said.state, said.message
         row[18], row[19], row[22] = said.context, said.statement, said.application
         # the server quotes every text, and nothing else
@@ -94,6 +99,10 @@ def as_json(*entries: Said, **zone: Any) -> bytes:
         row = {"timestamp": _stamp(said, **zone), "user": said.user, "dbname": said.database}
         more: dict[str, Any] = {"pid": said.pid, "session_id": _session(said)}
         more |= {"error_severity": said.severity, "message": said.message}
+        more |= {"state_code": said.state} if said.state != "00000" else {}
+        more |= {"vxid": said.transaction} if said.transaction else {}
+        more |= {"line_num": said.number} if said.number else {}
+        more |= {"detail": said.detail} if said.detail else {}
         more |= {"context": said.context} if said.context else {}
         more |= {"statement": said.statement} if said.statement else {}
         rows.append(json.dumps(row | more))
@@ -109,6 +118,8 @@ def as_plain(*entries: Said, prefix: str = DEBIAN, **zone: Any) -> bytes:
         for letter, value in values.items():
             head = head.replace(f"%{letter}", value)
         lines.append(f"{head}{said.severity}:  {said.message}".replace("\n", "\n\t"))
+        if said.detail:
+            lines.append(f"{head}DETAIL:  {said.detail}".replace("\n", "\n\t"))
         if said.context:
             lines.append(f"{head}CONTEXT:  {said.context}")
         if said.statement:

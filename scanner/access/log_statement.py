@@ -1,0 +1,305 @@
+"""Evidence from PostgreSQL's own log of statements (``log_statement = all``): who named what.
+
+A statement is logged before it runs, so the error that may follow decides whether it was a read.
+Its text is read by ``scanner.statements``; what a text does not tell (a function, a procedure, one
+that does not parse) is a read of unknown relations and stays one. Nothing of a statement is kept.
+Statements of ``log_min_duration_statement`` are read as well: those are the slow ones only.
+
+What it cannot tell is said with every answer: the tables under a view, what a function reads, rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from scanner import statements
+from scanner.access import gaps, unitnames
+from scanner.access.answer import Question
+from scanner.access.lines import Repeats
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, zone_of
+from scanner.access.postgres_lines import (
+    FAILURES,
+    STATEMENTS,
+    Clock,
+    Entry,
+    Form,
+    LogNotes,
+    ServerSaid,
+    entries,
+    log_damage,
+)
+from scanner.access.postgres_prefix import given_prefix
+from scanner.access.readings import Extent, Readings, told
+from scanner.contracts import EvidenceResult, Source
+from scanner.model import Store
+
+SOURCE = "log-statement"
+NOBODY = "a role the log does not name"
+_BLIND = (
+    "a statement names neither the tables under a view nor what a function reads, and tells no"
+    " rows; roles and databases may have a log_statement of their own"
+)
+_STATEMENT = re.compile(
+    r"(?:duration: [\d.]+ ms  )?(?:statement|execute (?P<fetch>fetch from )?[^:]*): (?P<text>.*)",
+    re.DOTALL,
+)
+_BEFORE_IT_RAN = ("0A", "25", "26", "28", "34", "3D", "3F", "42")
+"""classes of SQLSTATE of statements that failed before they could give anything"""
+_BEFORE_IT_RAN_WORDS = re.compile(
+    r"permission denied|syntax error|current transaction is aborted|missing FROM-clause"
+    r"|must be owner|.{0,300} does not exist"
+)
+_MOST_OPEN = 20_000
+_MOST_EARLY = 10_000
+
+
+@dataclass(slots=True)
+class _Open:
+    """A statement that may still turn out to have failed."""
+
+    when: datetime
+    role: str
+    text: int
+    """a hash of it"""
+    transaction: str
+    reads: list[tuple[tuple[str, ...], bool]]
+    """the names of each of its reads, and whether there may be more"""
+
+
+@dataclass(slots=True)
+class _Log:
+    """What the entries of one form say of one database."""
+
+    readings: Readings
+    repeats: Repeats = field(default_factory=Repeats)
+    open: dict[str, _Open] = field(default_factory=dict)
+    """by session, its latest statement"""
+    early: dict[tuple[str, str, int], None] = field(default_factory=dict)
+    """statements known to have failed before they were seen: files come in any order"""
+    statements: int = 0
+    failed: int = 0
+    forged: int = 0
+    ambiguous: int = 0
+    paths: int = 0
+    switches: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def settle(self, session: str) -> None:
+        statement = self.open.pop(session, None)
+        if statement is not None:
+            for names, hidden in statement.reads:
+                self.readings.read(statement.when, statement.role, names, hidden=hidden)
+
+
+class _Collector:
+    def __init__(
+        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+    ) -> None:
+        self._asked = asked
+        self._faults: list[str] = []
+        self.notes = LogNotes()
+        self._clock = Clock(zone_of(settings, self._faults), self.notes)
+        self._prefix = given_prefix(settings, self._faults)
+        self._databases = Databases(stores, settings, "postgresql://")
+        self.uris = self._databases.uris
+        self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.uris()}
+        self._server = ServerSaid()
+        self._extent = Extent(asked)
+        self._written: set[tuple[bytes, bytes]] = set()
+
+    def file(self, source: Source) -> None:
+        notes, before = self.notes, self.notes.records
+        found = entries(source, self._prefix, self._clock, notes, self._written, STATEMENTS)
+        here: dict[int, int] = {}
+        try:
+            for entry in found:
+                notes.records += 1
+                self._take(entry, here)
+        finally:
+            notes.files += notes.records > before
+            notes.other += notes.records == before
+
+    def end(self) -> None:
+        for when in self._clock.hours(self._written):
+            self._extent.saw(when, counts=False)
+        for logs in self._logs.values():
+            for log in logs.values():
+                for session in list(log.open):
+                    log.settle(session)
+
+    def _take(self, entry: Entry, here: dict[int, int]) -> None:
+        if self._server.take(entry, "log_", "shared_preload_libraries"):
+            return
+        failed = entry.severity in FAILURES
+        inside = self._extent.saw(entry.when, counts=not failed)
+        place = self._databases.one(entry.database)
+        if inside is None or place is None:
+            return
+        log = self._log(place, entry.form)
+        if not log.repeats.is_new(*_identity(entry), here):
+            return
+        if failed:
+            self._fail(log, entry)
+        elif entry.raised:
+            log.forged += inside
+        else:
+            log.ambiguous += entry.ambiguous and inside
+            for message in filter(None, entry.messages):
+                self._state(log, entry, message, inside)
+
+    def _log(self, uri: str, form: Form) -> _Log:
+        logs = self._logs[uri]
+        if form not in logs:
+            logs[form] = _Log(Readings(self._asked, uri))
+        return logs[form]
+
+    def _state(self, log: _Log, entry: Entry, message: str, inside: bool) -> None:
+        """A statement that is about to run."""
+        found = _STATEMENT.match(message)
+        if found is None or found["fetch"]:
+            return
+        role, text = entry.user or NOBODY, found["text"]
+        log.statements += inside
+        log.settle(entry.session)
+        lower = text.lower()
+        if inside and "log_statement" in lower and len(log.switches) < 1_000:
+            log.switches.append((entry.when, role))
+        log.paths += inside and "search_path" in lower
+        reads = list(_reads(text, entry.detail))
+        hashed = hash(text)
+        if not reads or (entry.session, entry.transaction, hashed) in log.early:
+            return
+        log.open[entry.session] = _Open(entry.when, role, hashed, entry.transaction, reads)
+        if len(log.open) > _MOST_OPEN:
+            log.settle(next(iter(log.open)))
+
+    def _fail(self, log: _Log, entry: Entry) -> None:
+        """An error: of the statement before it, if it is of the same text and transaction."""
+        message = entry.messages[0]
+        if entry.state == "42501" or message.startswith("permission denied for"):
+            log.readings.refuse(entry.when, entry.user or NOBODY)
+        if entry.state:
+            nothing = entry.state.startswith(_BEFORE_IT_RAN)
+        else:
+            nothing = _BEFORE_IT_RAN_WORDS.match(message) is not None
+        hashed = hash(entry.statement)
+        before = log.open.get(entry.session)
+        its = (
+            before is not None
+            and (not entry.statement or before.text == hashed)
+            and before.transaction == entry.transaction
+        )
+        if its and before is not None:
+            if nothing and len(before.reads) == 1:
+                del log.open[entry.session]
+            else:  # some of several may have run to their end
+                log.failed += bool(self._asked.place(entry.when))
+        elif nothing and entry.transaction and entry.statement:
+            log.early[entry.session, entry.transaction, hashed] = None
+            if len(log.early) > _MOST_EARLY:
+                del log.early[next(iter(log.early))]
+
+    # --- how far it goes
+
+    def result(self, uri: str) -> EvidenceResult:
+        logs = self._logs[uri]
+        # a server that writes several forms says the same in each
+        form = max(Form, key=lambda form: logs[form].statements if form in logs else -1)
+        log = self._log(uri, form)
+        state = self._extent.state(
+            log.readings.reads + log.readings.hidden,
+            self._databases.doubt(uri),
+            record="statement",
+            nothing="a read of this database: either nobody read it or log_statement is not all",
+            blind=_BLIND,
+        )
+        return told(
+            SOURCE,
+            log.readings,
+            state,
+            [*self._faults, *log_damage(self.notes, self._asked.seal_name), *self._doubts(log)],
+            list(self._about(form, log, logs)),
+            unparsed=self.notes.unparsed + self.notes.too_long,
+            things="tables and views",
+            silent=(self._extent, "log entry of any kind"),
+        )
+
+    def _doubts(self, log: _Log) -> Iterator[str]:
+        yield from log.readings.doubts()
+        if log.failed:
+            yield (
+                f"{log.failed:,} statements failed while they ran and may have given something:"
+                " they count as reads"
+            )
+        if log.forged:
+            yield (
+                f"{log.forged:,} entries look like statements but were raised by one of a client:"
+                " forged, not counted"
+            )
+        if log.ambiguous:
+            yield (
+                f"{log.ambiguous:,} entries can be read in two ways, for the prefix holds what a"
+                " client calls itself (%a): every read they may be is counted"
+            )
+        if log.paths:
+            yield (
+                f"{log.paths:,} statements speak of search_path: a name without a schema is taken"
+                " to be of public"
+            )
+        if log.switches:
+            when, role = min(log.switches)
+            yield (
+                f"{len(log.switches):,} statements speak of log_statement itself, the first at"
+                f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
+            )
+        yield from self._server.sentences(self._asked.window, self._asked.seal_name)
+        if log.repeats.full:
+            yield "more entries than repetitions can be told apart among"
+
+    def _about(self, form: Form, log: _Log, logs: Mapping[Form, _Log]) -> Iterator[str]:
+        if log.statements:
+            files = f"{self.notes.files:,} files ({form.value})"
+            yield f"{log.statements:,} statements of it in {files}"
+        for other, twin in logs.items():
+            if other is not form and twin.statements:
+                yield f"{twin.statements:,} more as {other.value}, taken to be the same ones"
+
+
+def _identity(entry: Entry) -> tuple[int, bool]:
+    """What makes the entry itself, and whether that is unique."""
+    if entry.number and not entry.pid_only:
+        return hash((entry.session, entry.number, entry.severity)), True
+    return hash((entry.when, entry.session, entry.user, entry.messages)), False
+
+
+def _reads(text: str, detail: str) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Names and doubt of each read of a statement. ``detail`` tells what ``EXECUTE`` runs."""
+    for read in statements.reads(text, "postgres"):
+        if read.prepares:
+            continue
+        told = [read]
+        if read.executes and detail.startswith("prepare: "):
+            told = list(statements.reads(detail.removeprefix("prepare: "), "postgres"))
+        for each in told:
+            names = tuple(
+                sorted(
+                    unitnames.postgres(parts)
+                    for parts in each.relations
+                    if not unitnames.of_postgres_itself(parts)
+                )
+            )
+            if names or each.hidden:
+                yield names, each.hidden
+
+
+EVIDENCE = LogFiles(
+    SOURCE,
+    {
+        **DATABASE_OPTIONS,
+        "prefix": str,  # log_line_prefix of the server, for plain logs
+    },
+    _Collector,
+)
