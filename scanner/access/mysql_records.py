@@ -1,0 +1,315 @@
+"""The general and the slow log of MySQL and MariaDB: from a file to who sent which statement.
+
+Both are files of lines or, as tables, CSV files of the data directory (``general_log.CSV``,
+``slow_log.CSV``) or an export of those. In the plain files nothing is escaped: the lines of a
+statement can look like entries. Connections are known by a number that is used again after a
+start; who one is stands where it began.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from scanner.access.lines import LONGEST, LineNotes
+
+_GENERAL = re.compile(
+    r"(?:(?P<time>\d{6}\s{1,2}\d{1,2}:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))\t|\t\t)"
+    r"\s*(?P<id>\d{1,20}) (?P<command>[A-Z][A-Za-z ]{2,20}?)(?:\t(?P<text>.*))?",
+    re.DOTALL,
+)
+_BEGINNING = re.compile(r".*, Version: .*\. (?:started with:|Embedded library).*")
+_HEADER = re.compile(r"Tcp port: .*|Time\s+Id Command\s+Argument")
+_CSV = re.compile(r'"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?",')
+_CSV_FIELD = re.compile(r'(?:"((?:[^"\\]|\\.|"")*)"|([^,"]*))(?:,|$)', re.DOTALL)
+_CONNECT = re.compile(r"(?P<user>.*)@(?P<host>[^@]*?) (?:on|as) (?P<rest>.*)", re.DOTALL)
+_USING = re.compile(r"\s*using [A-Za-z/() ]+$")
+_USER = re.compile(r"[^\[]*\[(?P<user>.*)\] @ ", re.DOTALL)
+_USE = re.compile(r"use\s+(?:`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s;`]+))\s*;?\s*", re.I)
+_SLOW_TIME = re.compile(r"# Time: (.*)")
+_SLOW_USER = re.compile(r"# User@Host: (?P<who>.*?)(?:\s+Id:\s*(?P<id>\d+))?\s*$", re.DOTALL)
+_SLOW_THREAD = re.compile(
+    r"# Thread_id: (?P<id>\d+)\s+Schema: (?P<database>.*?)\s+(?:QC_hit|Last_)"
+)
+_SLOW_NUMBERS = re.compile(
+    r"# Query_time: .*?Rows_sent: (?P<rows>\d+)(?:.*?\bErrno: (?P<error>\d+))?", re.DOTALL
+)
+_STAMP = re.compile(r"SET (?:last_insert_id=\d+,|insert_id=\d+,)*timestamp=(\d{6,11})(?:\.\d+)?;")
+_MOST_CONNECTIONS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One statement. What the log does not tell is None; ``database`` is the one at hand then."""
+
+    when: datetime
+    connection: str
+    user: str | None
+    database: str | None
+    text: str
+    rows: int | None = None
+    error: int | None = None
+    exact: bool = False
+    """its time has a fraction: it tells one statement from the next"""
+
+
+@dataclass(slots=True)
+class Notes(LineNotes):
+    begun: int = 0
+    """how often a log began: a start, the log switched on, a new file"""
+
+
+class Clock:
+    """Times of a log in UTC. Without a zone, those that do not tell one are taken to be of UTC."""
+
+    def __init__(self, zone: ZoneInfo | None) -> None:
+        self._zone = zone or ZoneInfo("UTC")
+
+    def moment(self, text: str) -> datetime | None:
+        try:
+            if text[:6].isdigit() and text[6:7].isspace():
+                day, _, hour = text.partition(" ")
+                local = datetime.strptime(f"{day} {hour.strip()}", "%y%m%d %H:%M:%S")
+            else:
+                local = datetime.fromisoformat(text.strip())
+        except ValueError:
+            return None
+        if local.tzinfo is None:
+            local = local.replace(tzinfo=self._zone)
+        return local.astimezone(UTC)
+
+
+@dataclass(slots=True)
+class Connections:
+    """Who the connections are and which database they have at hand, as far as the log told."""
+
+    users: dict[str, str] = field(default_factory=dict)
+    databases: dict[str, str] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """The server may have been started again: numbers mean others now."""
+        self.users.clear()
+        self.databases.clear()
+
+    def connect(self, number: str, text: str) -> None:
+        found = _CONNECT.fullmatch(text)
+        self.leave(number)
+        if found is None or len(self.users) >= _MOST_CONNECTIONS:
+            return
+        self.users[number] = found["user"][:300]
+        database = _USING.sub("", found["rest"])
+        if database.strip():
+            self.databases[number] = database
+
+    def leave(self, number: str) -> None:
+        self.users.pop(number, None)
+        self.databases.pop(number, None)
+
+    def take(self, sent: Sent, command: str) -> Sent | None:
+        """What a command of a connection means; a statement comes back with what is known."""
+        number, text = sent.connection, sent.text
+        if sent.user is not None and len(self.users) < _MOST_CONNECTIONS:
+            self.users[number] = sent.user
+        if command in ("Connect", "Change user"):
+            if not text.startswith("Access denied"):
+                self.connect(number, text)
+        elif command == "Quit":
+            self.leave(number)
+        elif command == "Init DB":
+            self.databases[number] = text
+        elif command in ("Query", "Execute"):
+            whole = replace(sent, user=self.users.get(number), database=self.databases.get(number))
+            used = _USE.fullmatch(text)
+            if used:
+                self.databases[number] = (used["quoted"] or used["plain"]).replace("``", "`")
+            return whole
+        return None
+
+
+def general(
+    lines: Iterable[bytes], clock: Clock, connections: Connections, notes: Notes
+) -> Iterator[Sent]:
+    """The statements of one general log."""
+    when: datetime | None = None
+    held: tuple[Sent, str] | None = None
+    for line in lines:
+        text = line.decode("utf-8", "replace")
+        if _CSV.match(text):
+            row = _row(text)
+            sent = _general_row(row, clock) if row is not None else None
+            if sent is None:
+                notes.unparsed += row is None or len(row) not in (12, 13)
+                continue
+            notes.records += 1
+            found = connections.take(*sent)
+            if found is not None:
+                yield found
+            continue
+        entry = _GENERAL.fullmatch(text)
+        begins = entry is None and _BEGINNING.fullmatch(text) is not None
+        if entry is None and not begins and not (held is None and _HEADER.fullmatch(text)):
+            if held is None:
+                notes.unparsed += 1
+            elif len(held[0].text) < LONGEST:
+                held = (replace(held[0], text=f"{held[0].text}\n{text}"), held[1])
+            continue
+        if held is not None:
+            found = connections.take(*held)
+            held = None
+            if found is not None:
+                yield found
+        if begins:
+            notes.begun += 1
+            connections.begin()
+        elif entry is not None:
+            if entry["time"]:
+                when = clock.moment(entry["time"])
+            if when is None:
+                notes.unparsed += 1
+                continue
+            notes.records += 1
+            exact = "." in (entry["time"] or "")
+            sent_now = Sent(when, entry["id"], None, None, entry["text"] or "", exact=exact)
+            held = (sent_now, entry["command"])
+    if held is not None:
+        found = connections.take(*held)
+        if found is not None:
+            yield found
+
+
+def _row(text: str) -> list[str] | None:
+    """The fields of a record of a CSV table, whether quotes are escaped or doubled in it."""
+    fields, place = [], 0
+    while place < len(text):
+        found = _CSV_FIELD.match(text, place)
+        if found is None or found.end() == place:
+            return None
+        quoted, plain = found.groups()
+        fields.append(plain if quoted is None else _unescaped(quoted))
+        place = found.end()
+    return fields
+
+
+_ESCAPED = re.compile(r'\\(.)|""', re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda each: _ESCAPES.get(each[1], each[1]) if each[1] else '"', text)
+
+
+def _general_row(row: list[str], clock: Clock) -> tuple[Sent, str] | None:
+    if len(row) != 6 or not row[2].isdigit():
+        return None
+    when = clock.moment(row[0])
+    user = _USER.match(row[1])
+    if when is None:
+        return None
+    name = user["user"] if user else None
+    return Sent(when, row[2], name, None, row[5], exact=True), row[4]
+
+
+# --- the slow log ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Slow:
+    """An entry of the slow log that is being put together."""
+
+    when: datetime | None = None
+    connection: str = ""
+    user: str | None = None
+    database: str | None = None
+    rows: int | None = None
+    error: int | None = None
+    text: list[str] = field(default_factory=list)
+    size: int = 0
+    named: bool = False
+    """there was a line that says whose it is"""
+
+
+def slow(lines: Iterable[bytes], clock: Clock, notes: Notes) -> Iterator[Sent]:
+    """The statements of one slow log. The database at hand is told where it changes, unless each
+    entry tells it."""
+    held = _Slow()
+    database: str | None = None
+    written: datetime | None = None
+    for line in lines:
+        text = line.decode("utf-8", "replace")
+        if _CSV.match(text):
+            row = _row(text)
+            sent = _slow_row(row, clock) if row is not None else None
+            if sent is None:
+                notes.unparsed += row is None or len(row) != 6
+                continue
+            notes.records += 1
+            yield sent
+            continue
+        time, whose = _SLOW_TIME.fullmatch(text), _SLOW_USER.fullmatch(text)
+        if time or whose or _BEGINNING.fullmatch(text):
+            if held.text:
+                yield from _done(held, notes)
+            elif held.named and whose:
+                notes.unparsed += 1
+            if time:
+                written = clock.moment(time[1])
+                held = _Slow()
+            elif whose:
+                user = _USER.match(whose["who"])
+                held = _Slow(
+                    when=written,
+                    connection=whose["id"] or "",
+                    user=user["user"] if user else None,
+                    database=database,
+                    named=True,
+                )
+            else:
+                notes.begun += 1
+                database, held = None, _Slow()
+            continue
+        if not held.named:
+            notes.unparsed += not (_HEADER.fullmatch(text) or text.startswith("# "))
+        elif not held.text and text.startswith("# "):
+            _about(held, text)
+        elif not held.text and (used := _USE.fullmatch(text)):
+            database = held.database = (used["quoted"] or used["plain"]).replace("``", "`")
+        elif not held.text and (stamp := _STAMP.fullmatch(text)):
+            held.when = datetime.fromtimestamp(int(stamp[1]), UTC)
+        elif held.size < LONGEST:
+            held.text.append(text)
+            held.size += len(text)
+    if held.text:
+        yield from _done(held, notes)
+
+
+def _about(held: _Slow, text: str) -> None:
+    thread = _SLOW_THREAD.match(text)
+    if thread:
+        held.connection, held.database = thread["id"], thread["database"] or None
+    numbers = _SLOW_NUMBERS.match(text)
+    if numbers:
+        held.rows = int(numbers["rows"][:18])
+        held.error = int(numbers["error"][:9]) if numbers["error"] else None
+
+
+def _done(held: _Slow, notes: Notes) -> Iterator[Sent]:
+    if held.when is None:
+        notes.unparsed += 1
+        return
+    notes.records += 1
+    text = "\n".join(held.text)
+    yield Sent(held.when, held.connection, held.user, held.database, text, held.rows, held.error)
+
+
+def _slow_row(row: list[str], clock: Clock) -> Sent | None:
+    if len(row) not in (12, 13) or not row[4].isdigit():
+        return None
+    when, user = clock.moment(row[0]), _USER.match(row[1])
+    if when is None:
+        return None
+    name = user["user"] if user else None
+    rows = int(row[4][:18])
+    return Sent(when, row[11], name, row[6] or None, row[10], rows, exact=True)

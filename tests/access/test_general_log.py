@@ -1,0 +1,216 @@
+"""The general and the slow log of MySQL and MariaDB, as files and as tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.access import general_log
+from scanner.contracts import EvidenceResult
+from scanner.known import known
+from scanner.model import Coverage, Reads, Store
+from tests.access.trails import END, START, opener
+
+PAN = "4111111111111111"
+SHOP = "mysql://db/shop"
+KINDS = {kind.kind: kind for kind in general_log.EVIDENCE}
+
+
+def collect(kind: str, *files: str, stores: tuple[str, ...] = (SHOP,), **more: Any) -> Any:
+    return KINDS[kind].collect(
+        {"uri": "folder", **more},
+        opener({f"{i:03}": data.encode() for i, data in enumerate(files)}),
+        [Store(uri, "mysql") for uri in stores],
+        (START, END),
+        lambda name: name.replace(PAN, "[sealed]"),
+        {SHOP: known(9, ["cards"])},
+    )
+
+
+def one(kind: str, *files: str, **more: Any) -> EvidenceResult:
+    found: EvidenceResult = collect(kind, *files, **more)[SHOP]
+    return found
+
+
+def by_user(result: EvidenceResult) -> dict[str, Reads]:
+    return {reads.principal: reads for reads in result.reads}
+
+
+# as MariaDB 10.11 writes it: a second is told once
+MARIADB = f"""\
+/usr/sbin/mariadbd, Version: 10.11.19-MariaDB (Debian 12). started with:
+Tcp port: 3306  Unix socket: /run/s
+Time\t\t    Id Command\tArgument
+260301  0:10:00\t     6 Connect\tbob@localhost on shop using TCP/IP
+\t\t     6 Query\tSELECT *
+FROM cards WHERE pan = '{PAN}'
+\t\t     6 Query\tPREPARE p FROM 'SELECT * FROM cards WHERE id=?'
+\t\t     6 Prepare\tSELECT * FROM cards WHERE id=?
+\t\t     6 Query\tEXECUTE p USING @a
+\t\t     6 Execute\tSELECT * FROM cards WHERE id=1
+\t\t     6 Query\tCALL peek()
+260301  0:10:01\t     7 Connect\tann@localhost on  using Socket
+\t\t     7 Connect\tAccess denied for user 'ann'@'localhost' (using password: NO)
+\t\t     8 Connect\tann@localhost on elsewhere using Socket
+\t\t     8 Query\tselect * from cards; select 1; select * from shop.other
+\t\t     8 Init DB\tshop
+\t\t     8 Query\tselect id from cards
+\t\t     8 Query\tuse elsewhere
+\t\t     8 Query\tselect id from cards
+\t\t     8 Quit\t
+\t\t     8 Query\tselect * from shop.cards
+"""
+MYSQL = """\
+/usr/sbin/mysqld, Version: 8.0.36 (MySQL Community Server - GPL). started with:
+Tcp port: 3306  Unix socket: /run/s
+Time                 Id Command    Argument
+2026-03-01T00:10:00.000001Z\t    6 Connect\tbob@localhost on shop using SSL/TLS
+2026-03-01T00:10:00.000002Z\t    6 Query\tselect * from cards
+2026-03-01T01:10:00.000003+01:00\t    6 Query\tselect * from other
+2026-03-01T00:10:00.000004Z\t    6 Change user\tann@localhost on shop using SSL/TLS
+2026-03-01T00:10:00.000005Z\t    6 Query\tselect * from cards
+"""
+TABLE = f"""\
+"2026-03-01 00:10:00.417457","[bob] @ localhost [::1]",6,1,"Connect","bob@localhost on shop using x"
+"2026-03-01 00:10:00.418517","bob[bob] @ localhost [::1]",6,1,"Query","SELECT \\"{PAN}\\"\\nFROM cards"
+"2026-03-01 00:10:00.418518","bob[bob] @ localhost [::1]",6,1,"Query","SELECT ""x"" FROM other"
+"2026-03-01 00:10:00.418520","bob[bob] @ localhost [::1]",6,1,"Prepare","SELECT * FROM cards"
+"2026-03-01 00:10:00.418521","ann[ann] @ localhost [::1]",9,1,"Query","SELECT * FROM cards"
+"2026-03-01 00:10:00.418522","ann[ann] @ localhost [::1]",9,1,"Query","SELECT * FROM shop.cards"
+"""
+
+
+def test_the_general_log_of_mariadb() -> None:
+    result = one("general-log", MARIADB)
+    found = by_user(result)
+    assert (found["bob"].reads, found["bob"].card_reads, found["bob"].rows) == (2, 2, None)
+    assert (found["ann"].reads, found["ann"].objects) == (2, 2)
+    assert found[general_log.NOBODY].reads == 1
+    detail = result.evidence.detail
+    assert "refused and failed ones count as reads" in detail and "of UTC (give" in detail
+    assert "1 statements do not tell what they read" in detail  # CALL
+    assert "1 statements are of connections whose beginning is not in the log" in detail
+    assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
+    assert PAN not in repr(result)
+
+
+def test_the_general_log_of_mysql() -> None:
+    result = one("general-log", MYSQL)
+    found = by_user(result)
+    assert (found["bob"].reads, found["ann"].reads) == (2, 1)
+    minute = START + timedelta(minutes=10)
+    assert found["bob"].first == minute + timedelta(microseconds=2)
+    assert found["bob"].last == minute + timedelta(microseconds=3)
+    assert result.evidence.unparsed == 0
+
+
+def test_the_general_log_as_a_table() -> None:
+    """A connection whose database is not known reads what it names in full; the rest is of some
+    database."""
+    result = one("general-log", TABLE)
+    found = by_user(result)
+    assert (found["bob"].reads, found["ann"].reads) == (2, 1)
+    assert "1 statements do not tell what they read" in result.evidence.detail
+    assert result.evidence.unparsed == 0 and PAN not in repr(result)
+
+
+SLOW = f"""\
+/usr/sbin/mariadbd, Version: 10.11.19-MariaDB (Debian 12). started with:
+Tcp port: 3306  Unix socket: /run/s
+Time\t\t    Id Command\tArgument
+# Time: 260301  1:10:00
+# User@Host: bob[bob] @ localhost [127.0.0.1]
+# Thread_id: 6  Schema: shop  QC_hit: No
+# Query_time: 0.000193  Lock_time: 0.000075  Rows_sent: 3  Rows_examined: 9
+# Rows_affected: 0  Bytes_sent: 73
+use `shop`;
+SET timestamp=1772323800;
+SELECT *
+FROM cards WHERE pan = '{PAN}';
+# User@Host: bob[bob] @ localhost [127.0.0.1]
+# Thread_id: 6  Schema: shop  QC_hit: No
+# Query_time: 0.000193  Lock_time: 0.000075  Rows_sent: 4  Rows_examined: 9
+SET timestamp=1772323801;
+SELECT * FROM other;
+"""
+SLOW_MYSQL = """\
+# Time: 2026-03-01T00:10:00.000100Z
+# User@Host: ann[ann] @ localhost []  Id:     8
+# Query_time: 0.000219  Lock_time: 0.000000 Rows_sent: 5  Rows_examined: 5 Thread_id: 8 Errno: 0 K
+use shop;
+SET timestamp=1772323800;
+select * from cards;
+# Time: 2026-03-01T00:10:00.000200Z
+# User@Host: ann[ann] @ localhost []  Id:     8
+# Query_time: 0.000219  Lock_time: 0.000000 Rows_sent: 0  Rows_examined: 0 Thread_id: 8 Errno: 1142
+SET timestamp=1772323800;
+select * from secret;
+# Time: 2026-03-01T00:10:00.000300Z
+# User@Host: ann[ann] @ localhost []  Id:     8
+# Query_time: 0.000219  Lock_time: 0.000000 Rows_sent: 0  Rows_examined: 0 Thread_id: 8 Errno: 1064
+SET timestamp=1772323800;
+select * fro secret;
+"""
+SLOW_TABLE = (
+    '"2026-03-01 00:10:00.417634","cy[cy] @ localhost [::1]","00:00:00.000060","00:00:00.000000",'
+    '2,0,"shop",0,0,1,"SELECT * FROM cards",6,0\n'
+)
+
+
+def test_the_slow_log() -> None:
+    result = one("slow-log", SLOW, SLOW_MYSQL, SLOW_TABLE)
+    found = by_user(result)
+    assert (found["bob"].reads, found["bob"].rows) == (2, 7)
+    assert found["bob"].first == START + timedelta(minutes=10)  # its own stamp, not the server's
+    assert (found["ann"].reads, found["ann"].rows, found["ann"].denied) == (1, 5, 1)
+    assert (found["cy"].reads, found["cy"].rows) == (1, 2)
+    assert "only statements that took longer" in result.evidence.detail
+    assert result.evidence.unparsed == 0 and PAN not in repr(result)
+
+
+def test_switching_it_off_is_told() -> None:
+    off = MYSQL + "2026-03-01T00:11:00Z\t    6 Query\tSET GLOBAL general_log = OFF\n"
+    said = one("general-log", off, off + MYSQL).evidence.detail
+    assert "1 statements change settings of the log, the first at 2026-03-01 00:11 UTC by ann" in (
+        said
+    )
+    assert "the log begins 3 times" in said
+
+
+def test_time_zones() -> None:
+    late = MARIADB.replace("260301  0:", "260301  3:")
+    assert by_user(one("general-log", late, zone="Europe/Berlin"))["bob"].first == (
+        START + timedelta(hours=2, minutes=10)
+    )
+    assert "not understood" in one("general-log", MYSQL, zone="Nowhere").evidence.detail
+
+
+def test_which_database() -> None:
+    found = collect("general-log", MARIADB, stores=(SHOP, "mysql://db/elsewhere", "s3://x"))
+    assert set(found) == {SHOP, "mysql://db/elsewhere"}
+    elsewhere = by_user(found["mysql://db/elsewhere"])
+    assert elsewhere["ann"].reads == 2
+    twins = (SHOP, "mysql://second/shop")
+    assert one("general-log", MYSQL, stores=twins).evidence.coverage is Coverage.UNKNOWN
+    assert by_user(one("general-log", MYSQL, stores=twins, store=SHOP))["bob"].reads == 2
+
+
+@pytest.mark.parametrize("text", [MARIADB, MYSQL, TABLE])
+def test_a_copy_of_a_file_adds_nothing(text: str) -> None:
+    once, thrice = one("general-log", text), one("general-log", text, text, text)
+    assert by_user(once) == by_user(thrice)
+
+
+@given(st.text(max_size=80))
+@settings(deadline=None, max_examples=60)
+def test_any_line_leaves_the_rest_readable(text: str) -> None:
+    first, rest = MYSQL.split("\n", 1)
+    for kind, whole in (
+        ("general-log", f"{first}\n{text}\n{rest}"),
+        ("slow-log", text + "\n" + SLOW),
+    ):
+        assert by_user(one(kind, whole))["bob"].reads == 2
