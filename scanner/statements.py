@@ -72,8 +72,10 @@ _TOKENS = {
         re.IGNORECASE | re.DOTALL,
     ),
 }
-_LIST = re.compile(r"\((?:\s*(?:'1'|1|NULL|\?|\$1)\s*,)+\s*(?:'1'|1|NULL|\?|\$1)\s*\)")
-_ROWS = re.compile(r"(?:\((?:1|'1')\)\s*,\s*)+\((?:1|'1')\)")
+_LITERAL = r"\s*(?:-?1|'1'|\?|\$1|null|default|true|false)\s*"
+_LITERALS = rf"\({_LITERAL}(?:,{_LITERAL})*\)"
+_LIST = re.compile(rf"\bin\s*{_LITERALS}", re.IGNORECASE)
+_ROWS = re.compile(rf"\bvalues\s*{_LITERALS}(?:\s*,\s*{_LITERALS})*", re.IGNORECASE)
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 
 
@@ -104,7 +106,7 @@ def _bare(text: str, dialect: str) -> str:
     bare = " ".join("".join(pieces).split())
     if running:
         bare = bare.replace("*/", " ")
-    return _ROWS.sub("(1)", _LIST.sub("(1)", bare))
+    return _ROWS.sub("values (1)", _LIST.sub("in (1)", bare))
 
 
 def _comment_end(text: str, place: int, nested: bool) -> int:
@@ -328,7 +330,7 @@ class _Relations:
             if isinstance(part, self._tree.Identifier)
         )
         if not isinstance(node.this, self._tree.Identifier):
-            if not isinstance(node.this, self._tree.Func):
+            if not isinstance(node.this, (self._tree.Func, self._tree.GenerateSeries)):
                 self.hidden = True
             return
         if id(node) not in self._targets and (len(parts) > 1 or parts[0] not in known):

@@ -51,6 +51,7 @@ POSTGRES: dict[str, list[Read]] = {
     "EXECUTE p(1)": [Read(hidden=True, executes="p")],
     "insert into x select * from cards": [named("cards")],
     "insert into x values (1, 'select * from cards')": [],
+    "insert into x select i from generate_series(1, 9) i": [],
     "update cards set pan = 'x' where id = 1": [],
     "update cards set pan = 'x' returning *": [named("cards")],
     "delete from cards where id in (select id from old)": [named("old")],

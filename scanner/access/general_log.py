@@ -56,7 +56,10 @@ class _Collector:
         self._clock, self._zone = Clock(zone), zone.key if zone else None
         self._databases = Databases(stores, settings, "mysql://")
         self.uris = self._databases.uris
-        self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
+        self._logs = {
+            (uri, table): Readings(asked, uri) for uri in self.uris() for table in (False, True)
+        }
+        """by store, what the plain log says and what the table does"""
         self._connections = Connections()
         self._repeats = Repeats()
         self._extent = Extent(asked)
@@ -98,7 +101,7 @@ class _Collector:
             self._switches = sorted([*self._switches, (sent.when, who)])[:1_000]
         if sent.error in _DENIED:
             for uri in self._databases.of(sent.database) if sent.database else ():
-                self._logs[uri].refuse(sent.when, who)
+                self._logs[uri, sent.table].refuse(sent.when, who)
             return
         if sent.error:
             return
@@ -117,20 +120,23 @@ class _Collector:
         for database, names in tables.items():
             if database is None:  # it is of some database of the server
                 for uri in self.uris():
-                    self._logs[uri].read(sent.when, who, (), hidden=True)
+                    self._logs[uri, sent.table].read(sent.when, who, (), hidden=True)
                 continue
             uri_of = self._databases.one(database)
             if uri_of is not None:
                 hidden = read.hidden and database == sent.database
-                self._logs[uri_of].read(sent.when, who, sorted(names), rows=rows, hidden=hidden)
+                log = self._logs[uri_of, sent.table]
+                log.read(sent.when, who, sorted(names), rows=rows, hidden=hidden)
                 self._nobody += sent.user is None
 
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        log = self._logs[uri]
+        # a server that writes both says the same in each
+        plain, table = self._logs[uri, False], self._logs[uri, True]
+        log, twin = (table, plain) if _all(table) >= _all(plain) else (plain, table)
         state = self._extent.state(
-            log.reads + log.hidden,
+            _all(log),
             self._databases.doubt(uri),
             record="statement",
             nothing="a read of this database: either nobody read it or its statements are not"
@@ -143,7 +149,7 @@ class _Collector:
             log,
             state,
             [*self._faults, *damage(self.notes, "lines"), *self._doubts(log)],
-            [f"times that do not tell their zone are taken to be of {zone}"],
+            [f"times that do not tell their zone are taken to be of {zone}", *_twin(twin)],
             unparsed=self.notes.unparsed,
             silent=(self._extent, "statement of any kind"),
         )
@@ -168,6 +174,15 @@ class _Collector:
             )
         if self._repeats.full:
             yield "more statements than repetitions can be told apart among"
+
+
+def _all(log: Readings) -> int:
+    return log.reads + log.hidden
+
+
+def _twin(log: Readings) -> Iterator[str]:
+    if _all(log):
+        yield f"{_all(log):,} more in the other form of the log, taken to be the same ones"
 
 
 EVIDENCE = (

@@ -52,8 +52,8 @@ class Sent:
     text: str
     rows: int | None = None
     error: int | None = None
-    exact: bool = False
-    """its time has a fraction: it tells one statement from the next"""
+    table: bool = False
+    """it stands in the log that is a table"""
 
 
 @dataclass(slots=True)
@@ -171,9 +171,7 @@ def general(
                 notes.unparsed += 1
                 continue
             notes.records += 1
-            exact = "." in (entry["time"] or "")
-            sent_now = Sent(when, entry["id"], None, None, entry["text"] or "", exact=exact)
-            held = (sent_now, entry["command"])
+            held = (Sent(when, entry["id"], None, None, entry["text"] or ""), entry["command"])
     if held is not None:
         found = connections.take(*held)
         if found is not None:
@@ -209,7 +207,7 @@ def _general_row(row: list[str], clock: Clock) -> tuple[Sent, str] | None:
     if when is None:
         return None
     name = user["user"] if user else None
-    return Sent(when, row[2], name, None, row[5], exact=True), row[4]
+    return Sent(when, row[2], name, None, row[5], table=True), row[4]
 
 
 # --- the slow log ---------------------------------------------------------------------------------
@@ -312,4 +310,4 @@ def _slow_row(row: list[str], clock: Clock) -> Sent | None:
         return None
     name = user["user"] if user else None
     rows = int(row[4][:18])
-    return Sent(when, row[11], name, row[6] or None, row[10], rows, exact=True)
+    return Sent(when, row[11], name, row[6] or None, row[10], rows, table=True)

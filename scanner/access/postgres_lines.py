@@ -34,7 +34,6 @@ _HOUR = re.compile(
     rb'(?:\{"timestamp":")?(\d{4}-\d\d-\d\d \d\d):\d\d:\d\d(?:\.\d+)?'
     rb" ([A-Z]{1,6}|[+-]\d\d(?::?\d\d)?)"
 )
-_FOLLOWING = (b"CONTEXT:  ", b"STATEMENT:  ", b"DETAIL:  ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,13 +366,13 @@ class _Plain:
 
     def take(self, data: bytes) -> Iterator[Entry]:
         wanted = any(each in data for each in self._wanted.marks)
-        if not wanted and not (self._held and any(each in data for each in _FOLLOWING)):
+        if not wanted and not self._held:
             return
         text = data.decode("utf-8", "replace")
         found, prefix = self._match(text[:_HEAD])
         if found is None or prefix is None:
             # an audit whose prefix is another one, or a text that only speaks of one
-            self._notes.unparsed += _AN_AUDIT.search(text[:_HEAD]) is not None
+            self._notes.unparsed += wanted and _AN_AUDIT.search(text[:_HEAD]) is not None
             return
         groups = found.groupdict()
         backend = groups.get("session") or groups.get("pid") or ""
@@ -392,6 +391,8 @@ class _Plain:
             return
         if before is not None:
             yield before
+        if not wanted:
+            return  # what follows it is of this one
         if severity in FAILURES and self._wanted is STATEMENTS:
             messages: tuple[str, ...] = (text[found.end() :],)
         else:

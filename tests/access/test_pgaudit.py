@@ -364,3 +364,13 @@ def test_what_the_server_says_of_itself(form: Form) -> None:
 def test_a_text_that_speaks_of_a_refusal_is_none(form: Form) -> None:
     said = Said("statement: select 'permission denied for table cards'")
     assert by_role(one(form(audit(1), said)))["alice"].denied == 0
+
+
+@every_form
+def test_what_follows_another_entry_makes_no_audit_a_forged_one(form: Form) -> None:
+    """A client that raises anything after its read would hide the read."""
+    raised = Said("nothing much", context="PL/pgSQL function inline_code_block line 1 at RAISE")
+    failed = Said("division by zero", severity="ERROR", statement="select 1/0 from cards")
+    result = one(form(audit(1), raised, audit(2), failed, audit(3)))
+    assert by_role(result)["alice"].reads == 3
+    assert "forged" not in result.evidence.detail
