@@ -35,7 +35,9 @@ HEAVY = {
     "pymysql": {"scanner.stores"},
     "duckdb": {"scanner.duckfile", "scanner.duckrows", "scanner.readers.duckdb"},
     "jinja2": {"reports"},
-    "numpy": {"detectors", "scanner.windows", "scanner.tally", "scanner.readers"},
+    "numpy": {
+        *("detectors", "scanner.windows", "scanner.tally", "scanner.readers", "scanner.access"),
+    },
     "isal": {"scanner.readers", "scanner.access"},
     "pebble": {"scanner.engine"},
     "keyring": {"scanner.key"},

@@ -7,10 +7,9 @@ sizes, not of content: they are no reads. Every event counts once, however often
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import compress, repeat
+from itertools import repeat
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,13 +17,13 @@ from scanner.access import coverage, identity, rules, tally
 from scanner.access.answer import Question, answer, question
 from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
+from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
 from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Store
 
-READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _LISTINGS = frozenset({"ListObjects", "ListObjectVersions"})
 _METADATA = _LISTINGS | {"HeadObject", "GetObjectAttributes"}
@@ -76,34 +75,6 @@ class CloudTrail:
 EVIDENCE = CloudTrail()
 
 
-_Alike = tuple[bytes, str, str, str]
-"""caller, bucket, hour and name of a call"""
-
-
-@dataclass(slots=True)
-class Group:
-    """Plain reads that are alike: events, and beside them the keys of their objects."""
-
-    keys: list[str] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    def ends(self) -> tuple[datetime | None, datetime | None]:
-        """The first and the last time; times of one form sort like texts."""
-        times = [event.event_time for event in self.events]
-        return _time(min(times)), _time(max(times))
-
-    def chosen(self, wanted: Iterable[bool]) -> Group:
-        kept = list(wanted)
-        if all(kept):
-            return self
-        return Group(list(compress(self.keys, kept)), list(compress(self.events, kept)))
-
-
-_UTC_TIME = len("2026-03-01T00:00:00Z")
-_HELD = 50_000
-"""events of a file that are held before they are counted; CloudTrail's own have fewer"""
-
-
 class _Collector:
     def __init__(self, stores: Sequence[Store], asked: Question) -> None:
         self.places = Places(stores)
@@ -114,8 +85,14 @@ class _Collector:
         self._knows_cards = any(known.cards for known in asked.known.values())
         self._notes = Notes()
         self._files = coverage.Files(asked.window)
+        buckets = [place.bucket for place in self.places.all]
+        self._plain = PlainReads(asked, buckets, self._callers, _owner, self._take_groups)
 
     def read(self, open_files: OpenFiles, uri: str) -> None:
+        with garbage_uncollected():
+            self._read(open_files, uri)
+
+    def _read(self, open_files: OpenFiles, uri: str) -> None:
         try:
             for _, source in open_files(uri):
                 if not isinstance(source, Source):
@@ -127,92 +104,58 @@ class _Collector:
                     self._files.unreadable += 1
         except Unreadable as error:
             self._files.broke_off = str(error.reason)
+        self._plain.flush()
 
     def _file(self, source: Source) -> None:
-        """Plain reads, which are nearly all there is, by caller and hour; the rest one by one."""
-        alike: dict[_Alike, Group] = {}
-        held = 0
-        for event in events(source, self._notes):
-            parameters, time = event.parameters, event.event_time
-            if (
-                event.name in READS
-                and event.category == "Data"
-                and not event.error
-                and parameters is not None
-                and type(bucket := parameters.bucket) is str
-                and bucket in self.places
-                and type(name := parameters.key) is str
-                and type(event.shared_event_id or event.event_id) is str
-                and event.source == "s3.amazonaws.com"
-                and type(time) is str
-                and len(time) == _UTC_TIME
-                and time[-1] == "Z"
-            ):
-                key = (bytes(event.identity), bucket, time[:13], event.name)
-                group = alike.get(key)
-                if group is None:
-                    group = alike[key] = Group()
-                group.keys.append(name)
-                group.events.append(event)
-                held += 1
-                if held >= _HELD:
-                    self._take_all(alike)
-                    held = 0
-            elif not self._take(event):
+        for event in self._plain.sift(events(source, self._notes)):
+            if not self._take(event):
                 self._notes.unparsed += 1
-        self._take_all(alike)
 
-    def _take_all(self, alike: dict[_Alike, Group]) -> None:
-        for (_, bucket, _, _), group in alike.items():
-            if not self._take_group(bucket, group):
-                self._notes.unparsed += sum(not self._take(event) for event in group.events)
-        alike.clear()
+    def _take_groups(self, groups: list[Group], hours: list[datetime]) -> None:
+        """Counts plain reads, those of them that did not come before."""
+        within = [group for group in groups if group.inside is not None]
+        new = self._ids.first_times([each for group in within for each in group.ids])
+        old = not all(new)
+        place = 0
+        for group in groups:
+            ends = group.ends()
+            if group.inside:
+                self._files.saw_many(ends, len(group))
+            else:
+                self._files.outside.add(ends[0], len(group))
+                self._files.outside.add(ends[1], 0)
+            if group.inside is None:
+                continue
+            start, place = place, place + len(group)
+            if old and not all(new[start:place]):
+                group = group.chosen(new[start:place])
+            self._count_group(group)
+        self._files.saw_hours(hours)
 
-    def _take_group(self, bucket: str, group: Group) -> bool:
-        """Counts plain reads of one caller in one hour. False, with nothing counted, when they must
-        be looked at one by one."""
-        first, last = group.ends()
-        who = self._callers.of(group.events[0].identity)
-        if first is None or last is None or who is None:
-            return False
-        inside = self._asked.place(first)
-        if self._asked.place(last) is not inside:
-            return False
-        size = len(group.events)
-        if inside:
-            self._files.saw(first, True, size)
-            self._files.saw(last, True, 0)
-        else:
-            self._files.outside.add(first, size)
-            self._files.outside.add(last, 0)
-        if inside is not None:
-            new = self._ids.first_time
-            group = group.chosen(
-                [new(hash(e.shared_event_id or e.event_id) & _64_BITS) for e in group.events]
+    def _count_group(self, group: Group) -> None:
+        who, inside = group.who, bool(group.inside)
+        for place in self.places.of(group.bucket):
+            mine = group
+            if place.prefix:
+                mine = group.chosen([place.holds(key) for key in group.keys])
+            if not mine.keys:
+                continue
+            first, last = mine.ends()
+            hashes = tally.hashes64(mine.keys)
+            cards = 0
+            if self._knows_cards:
+                cards = sum(map(place.has_cards, mine.keys, hashes, repeat(self._asked)))
+            told = [sent for sent in mine.sent if sent is not None]
+            person = place.people.get(who.principal, who.session)
+            person.read_often(
+                *(first, last, inside, mine.hours(), hashes),
+                *(sum(map(int, told)), len(told), cards),
             )
-            for place in self.places.of(bucket):
-                mine = group.chosen(map(place.holds, group.keys)) if place.prefix else group
-                if mine.events:
-                    self._count_group(place, mine, who, inside)
-        return True
-
-    def _count_group(self, place: Place, group: Group, who: identity.Caller, inside: bool) -> None:
-        first, last = group.ends()
-        assert first is not None and last is not None  # as those of the whole group
-        hashes = [tally.hash64(key) for key in group.keys]
-        cards = 0
-        if self._knows_cards:
-            cards = sum(map(place.has_cards, group.keys, hashes, repeat(self._asked)))
-        told = [sent for event in group.events if (sent := _bytes(event)) is not None]
-        person = place.people.get(who.principal, who.session)
-        person.read_often(
-            first, last, inside, len(group.events), hashes, sum(told), len(told), cards
-        )
-        if inside:
-            seen = self._seen[place.store.uri]
-            seen.event(first, True)
-            seen.event(last, True)
-            _look_at(person, who, group.events[0], place.bucket)
+            if inside:
+                seen = self._seen[place.store.uri]
+                seen.event(first, True)
+                seen.event(last, True)
+                _look_at(person, who, group.owner)
 
     def _take(self, event: Event) -> bool:
         """Counts an event. False when it lacks what every record has."""
@@ -284,7 +227,7 @@ class _Collector:
             if read and not denied:
                 seen.copies += copy
                 seen.nameless += key is None and bool(place.prefix)
-            _look_at(person, who, event, place.bucket)
+            _look_at(person, who, _owner(event, place.bucket))
 
     def result(self, place: Place, trail: Trail | None) -> EvidenceResult:
         found = answer(place.people, self._asked, place.store.uri)
@@ -351,14 +294,9 @@ def _bucket_name(bucket: str, event: Event) -> str:
     return bucket
 
 
-def _look_at(person: tally.Person, who: identity.Caller, event: Event, bucket: str) -> None:
-    """Notes callers from nowhere and from other accounts than the bucket's; the trail's own account
-    stands for that where the record does not tell."""
-    if who.anonymous:
-        person.anonymous = True
-    if person.judged or who.account is None or who.service:
-        return
-    owner = event.recipient
+def _owner(event: Event, bucket: str) -> tuple[Any, bool]:
+    """The account of the bucket, and whether the record tells it; where it does not, the trail's
+    own account stands for that."""
     for resource in resources_of(event):
         if (
             resource.kind == "AWS::S3::Bucket"
@@ -366,9 +304,19 @@ def _look_at(person: tally.Person, who: identity.Caller, event: Event, bucket: s
             and isinstance(resource.arn, str)
             and resource.arn.endswith(f":::{bucket}")
         ):
-            owner = resource.account
-            person.judged = not person.mixed  # neither its account nor the bucket's will change
-    if isinstance(owner, str) and owner != who.account:
+            return resource.account, True
+    return event.recipient, False
+
+
+def _look_at(person: tally.Person, who: identity.Caller, owner: tuple[Any, bool]) -> None:
+    """Notes callers from nowhere and from other accounts than the bucket's."""
+    if who.anonymous:
+        person.anonymous = True
+    if person.judged or who.account is None or who.service:
+        return
+    account, told = owner
+    person.judged = told and not person.mixed  # neither its account nor the bucket's will change
+    if isinstance(account, str) and account != who.account:
         person.foreign = who.account
 
 

@@ -158,7 +158,11 @@ def events(source: Source, notes: Notes) -> Iterator[Event]:
         found = _pieces(_Window(_Feed(head, file, damaged)), counted)
     try:
         for event in found:
-            plausible = isinstance(event.name, str) and isinstance(event.source, str)
+            plausible = type(event.name) is str and type(event.source) is str
+            if plausible and event.category != "Aggregated":
+                counted.records += 1
+                yield event
+                continue
             if not plausible and isinstance(event.detail, dict):
                 event = _from(event.detail)
                 plausible = isinstance(event.name, str) and isinstance(event.source, str)

@@ -108,6 +108,16 @@ class Files:
             self.management += records
         self._hours.saw(when)
 
+    def saw_many(self, ends: tuple[datetime, datetime], records: int) -> None:
+        """``saw`` for many data events at once, but for ``saw_hours``."""
+        self.data += records
+        self._hours.saw(ends[0])
+        self._hours.saw(ends[1])
+
+    def saw_hours(self, hours: list[datetime]) -> None:
+        """Hours that some of the records were of; each by its start."""
+        self._hours.add(hours)
+
     def control(self, event: Event, when: datetime) -> None:
         """An event of CloudTrail itself; one that failed changed nothing."""
         if event.name not in _SWITCHES or event.error or len(self.switches) >= _MOST_SWITCHES:

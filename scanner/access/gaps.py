@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 _HOUR = timedelta(hours=1)
@@ -29,6 +29,10 @@ class Hours:
             self._hour = when.replace(minute=0, second=0, microsecond=0)
             self._next = self._hour + _HOUR
             self._seen.add(when.toordinal() * 24 + when.hour)
+
+    def add(self, hours: Iterable[datetime]) -> None:
+        """Hours with records, by their starts."""
+        self._seen.update(hour.toordinal() * 24 + hour.hour for hour in hours)
 
     def silent(self) -> list[datetime]:
         """The hours of the window without any record. The last before its end does not count:

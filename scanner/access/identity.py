@@ -7,7 +7,6 @@ They go through ``seal_name``, all but the account id in an ARN's own field.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,10 +15,10 @@ from scanner.access.cloudtrail_files import Identity, identity_of
 
 ANONYMOUS = "anonymous (no credentials)"
 _LONGEST = 300
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """``principal`` is who holds the permission; ``session`` what the caller called itself when it
     took the role, empty where there is no role. ``account`` is the caller's, None if not told."""
 
@@ -41,7 +40,7 @@ def caller(identity: Identity | None) -> Caller | None:
     if identity is None:
         return None
     kind, account = _text(identity.kind), _text(identity.account)
-    if account != "ANONYMOUS_PRINCIPAL" and not re.fullmatch(r"\d{12}", account):
+    if account != "ANONYMOUS_PRINCIPAL" and not _ACCOUNT.fullmatch(account):
         account = ""
     principal_id, arn = _text(identity.principal), _text(identity.arn)
     if account == "ANONYMOUS_PRINCIPAL" or principal_id in {"ANONYMOUS_PRINCIPAL", "Anonymous"}:
@@ -74,7 +73,9 @@ def _issuer(identity: Identity) -> str:
 
 
 def _text(value: Any) -> str:
-    return value[:_LONGEST] if isinstance(value, str) else ""
+    if type(value) is not str:
+        return ""
+    return value if len(value) <= _LONGEST else value[:_LONGEST]
 
 
 class Callers:
@@ -85,7 +86,7 @@ class Callers:
     def __init__(self) -> None:
         self._known: dict[bytes, Caller | None] = {}
 
-    def of(self, identity: msgspec.Raw) -> Caller | None:
+    def of(self, identity: msgspec.Raw | bytes) -> Caller | None:
         written = bytes(identity)
         try:
             return self._known[written]

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner.access import plain_reads
 from scanner.access.cloudtrail import EVIDENCE
 from scanner.contracts import EvidenceResult
 from scanner.model import Access, Coverage, Reads, Store
 from tests.access.trails import (
     ABROAD,
     ANONYMOUS,
+    END,
     FOREIGN,
     OWNER,
     START,
@@ -259,6 +261,36 @@ def test_wrong_types_never_stop_the_counting(wrong: dict[str, Any], inside: bool
     assert good.reads and good.reads >= 1
     assert result.evidence.unparsed >= 3
     assert result.evidence.coverage is not Coverage.COMPLETE
+
+
+def _one_by_one(reads: Any, found: Any) -> Any:
+    yield from found
+
+
+@given(_records(), st.sampled_from(["Z", ".5Z", "+02:00", "", "X"]), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_many_at_once_and_one_by_one_agree(
+    records: list[dict[str, Any]], zone: str, held: int
+) -> None:
+    for record in records[::2]:
+        record["eventTime"] = record["eventTime"][:-1] + zone
+    stores = ("s3://pay", "s3://pay/a", "s3://elsewhere")
+    half_an_hour = (START + timedelta(minutes=30), START + timedelta(minutes=270))
+    for window in ((START, END), half_an_hour):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plain_reads, "HELD", held)
+            fast = collect(delivered(*records), stores=stores, window=window)
+            patch.setattr(plain_reads.PlainReads, "sift", _one_by_one)
+            slow = collect(delivered(*records), stores=stores, window=window)
+        assert fast == slow
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-W09-7T00:05:00Z", "20260301T0:05:00Z", "2026-03-01T٠0:05:00Z"]
+)
+def test_times_that_look_plain_and_are_not(time: str) -> None:
+    result = one(delivered(event(eventTime=time), event()))
+    assert sum(reads.reads or 0 for reads in result.reads) + result.evidence.unparsed == 2
 
 
 # --- outside data ---------------------------------------------------------------------------------
