@@ -70,6 +70,8 @@ class _Begun:
     unit: Unit
     waiting: int = 0
     parts: list[SliceResult] = field(default_factory=list)
+    cut: bool = False
+    """the slices after the first are on their way"""
 
 
 _Piece = tuple[_Begun, Slice]
@@ -99,12 +101,13 @@ class Flow:
         begun = _Begun(place, store, unit)
         if self.job.resumed:
             begun.parts = self.ledger.slices(self.job.run, place, unit.id, unit.version)
-        if begun.parts and begun.parts[0].index == 0:
-            self._cut(begun)
-        else:
-            begun.parts = []
-            large = unit.size is not None and unit.size > self.job.slice_bytes
+        first = any(part.index == 0 for part in begun.parts)
+        large = unit.size is not None and unit.size > self.job.slice_bytes
+        if not first:
+            begun.parts = begun.parts if unit.slices else []
             self._queue(begun, Slice(0, 0, self.job.slice_bytes if large else None))
+        if first or (large and unit.slices):
+            self._cut(begun)
         self._push()
 
     def drain(self) -> None:
@@ -138,17 +141,25 @@ class Flow:
             self._ready.append((begun, part))
 
     def _cut(self, begun: _Begun) -> None:
-        """Queues the slices that are missing once the first has said that cutting is possible."""
+        """Queues the slices that are missing once the listing or the first has said that cutting
+        is possible."""
         have = {part.index for part in begun.parts}
-        first = next(part for part in begun.parts if part.index == 0)
         size, step = begun.unit.size or 0, self.job.slice_bytes
-        if first.cut:
+        if not begun.cut and (begun.unit.slices or any(part.cut for part in begun.parts)):
+            begun.cut = True
             for index in range(1, -(-size // step)):
                 if index not in have:
                     part = Slice(index, index * step, min(size, (index + 1) * step))
                     self._queue(begun, part)
         if begun.waiting == 0:
             self._finish(begun)
+
+    def _give_up(self, begun: _Begun) -> None:
+        """Of a unit that cannot be read the slices that were not sent yet need not be tried."""
+        begun.cut = True
+        kept = [piece for piece in self._ready if piece[0] is not begun]
+        begun.waiting -= len(self._ready) - len(kept)
+        self._ready = deque(kept)
 
     def _push(self) -> None:
         """Hands tasks to the executor while the window has room."""
@@ -222,6 +233,8 @@ class Flow:
         if part.end is not None and (part.index > 0 or result.cut):
             self.ledger.put_slice(self.job.run, begun.place, begun.unit.version, result)
         if part.index == 0:
+            if result.unreadable is not None:
+                self._give_up(begun)
             self._cut(begun)
         elif begun.waiting == 0:
             self._finish(begun)

@@ -64,7 +64,8 @@ class Unit:
     goes nowhere but to the store that made it. ``name`` is the sealed key, safe to keep and show
     after escaping; it stands in every outcome and finding. ``version`` changes when the content
     does (ETag and version id; device, inode, size, times), None when the store cannot tell.
-    ``size`` in bytes, None when unknown.
+    ``size`` in bytes, None when unknown. ``slices`` is True when the listing knows already that it
+    can be read in slices, so that all of them can be sent out at once.
     """
 
     store: str
@@ -72,6 +73,7 @@ class Unit:
     name: str
     size: int | None = None
     version: str | None = None
+    slices: bool = False
 
     @property
     def id(self) -> str:

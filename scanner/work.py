@@ -138,6 +138,8 @@ class Worker:
         try:
             walked = walk(opened, task.unit.name, task.part, self._plugins.readers, self._limits)
             result.cut = walked.sliceable
+            if task.part.index and not walked.sliceable:
+                raise Unreadable(Reason.CHANGED, "it can no longer be read in parts")
             try:
                 for member, item in walked:
                     if isinstance(item, Problem):

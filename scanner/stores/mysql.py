@@ -67,11 +67,13 @@ class OpenMysql:
             detail = f"a table of the engine {table.engine}: named, not followed"
             return Outcome(self._store.uri, name, Status.SKIPPED, Reason.FOREIGN, detail)
         try:
-            version = _version(table, self._span(table))
+            span = self._span(table)
         except Unreadable as fault:
             status = Status.SKIPPED if fault.reason.skips else Status.FAILED
             return Outcome(self._store.uri, name, status, fault.reason, fault.detail)
-        return Unit(self._store.uri, key, name, table.size, version)
+        version = _version(table, span)
+        sliceable = bool(span and table.size)
+        return Unit(self._store.uri, key, name, table.size, version, sliceable)
 
     def _span(self, table: Table) -> tuple[int, int] | None:
         found, key = catalogue.columns(self._session, table.name)

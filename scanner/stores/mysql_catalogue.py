@@ -42,6 +42,7 @@ class Column:
     kind: str
     readable: bool
     charset: str = ""
+    nullable: bool = True
 
     @property
     def foreign(self) -> bool:
@@ -139,7 +140,8 @@ def columns(session: Session, table: str) -> tuple[list[Column], list[str]]:
     """All columns, and the names of those of the primary key in its order."""
     found = session.rows(
         "SELECT column_name, lower(data_type),"
-        " find_in_set('select', lower(privileges)) > 0, coalesce(character_set_name, '')"
+        " find_in_set('select', lower(privileges)) > 0, coalesce(character_set_name, ''),"
+        " is_nullable <> 'NO'"
         " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         " ORDER BY ordinal_position",
         (session.database, table),
@@ -150,7 +152,9 @@ def columns(session: Session, table: str) -> tuple[list[Column], list[str]]:
         " AND sub_part IS NULL ORDER BY seq_in_index",
         (session.database, table),
     )
-    return [Column(n, k, bool(r), c) for n, k, r, c in found], [name for (name,) in key]
+    return [Column(n, k, bool(r), c, bool(null)) for n, k, r, c, null in found], [
+        name for (name,) in key
+    ]
 
 
 def bounds(session: Session, table: Table, key: str) -> tuple[int, int] | None:

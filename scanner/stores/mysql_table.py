@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -32,6 +33,26 @@ _FIRST_ROWS, _MOST_ROWS = 500, 50_000
 _ROWS_AT_ONCE = 500
 _Piece: TypeAlias = tuple[tuple[Any, ...] | None, bytes, list[Member]]
 _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY))
+
+
+@dataclass(slots=True)
+class _Share:
+    """The keys of one slice: as SQL, and as numbers ``first`` .. ``stop`` where the key is one
+    column of whole numbers."""
+
+    conditions: list[str]
+    first: int = 0
+    stop: int = 0
+    dense: bool = True
+    """most numbers between are keys of rows"""
+
+    def guess(self, last: tuple[Any, ...] | None, step: int) -> tuple[int] | None:
+        """A key that at most ``step`` rows lie before, without asking for one: as many numbers on.
+        None near the end, and where keys lie far apart, so that little would come at a time."""
+        if not self.dense or self.first >= self.stop:
+            return None
+        bound = (self.first - 1 if last is None else int(last[0])) + step
+        return (bound,) if bound < self.stop - 1 else None
 
 
 class TableReader:
@@ -65,7 +86,7 @@ class TableReader:
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
         """Raises ``Unreadable`` when nothing of the part can be read."""
         if self._by_key:
-            yield from self._ranges(self._share(part) if self.sliceable else [])
+            yield from self._ranges(self._share(part))
         else:
             yield from self._in_one()
         if part.index == 0 and self._hidden:
@@ -73,27 +94,31 @@ class TableReader:
             detail = f"the account may not read {self._hidden:,} of its {total:,} columns"
             yield Problem(Reason.ACCESS_DENIED, detail)
 
-    def _share(self, part: Slice) -> list[str]:
-        """SQL for the keys of a slice; the first and the last are open, for rows that came since
-        the listing."""
+    def _share(self, part: Slice) -> _Share:
+        """The keys of a slice; the first and the last are open, for rows that came since the
+        listing."""
+        if not self.sliceable:
+            return _Share([])
         assert self._span is not None and self._size and self._whole
         low, high = self._span
-        conditions = []
+        share = _Share([], low, high + 1)
         if part.start > 0:
-            conditions.append(f"{quote(self._whole)} >= {_at(part.start, low, high, self._size)}")
+            share.first = _at(part.start, low, high, self._size)
+            share.conditions.append(f"{quote(self._whole)} >= {share.first}")
         if part.end is not None and part.end < self._size:
-            conditions.append(f"{quote(self._whole)} < {_at(part.end, low, high, self._size)}")
-        return conditions
+            share.stop = _at(part.end, low, high, self._size)
+            share.conditions.append(f"{quote(self._whole)} < {share.stop}")
+        return share
 
     # --- by key
 
-    def _ranges(self, within: list[str]) -> Iterator[Chunk | Member | Problem]:
+    def _ranges(self, share: _Share) -> Iterator[Chunk | Member | Problem]:
         last: tuple[Any, ...] | None = None
         step, before, read = _FIRST_ROWS, b"", False
         ahead: Future[_Piece] | None = None
         while True:
             try:
-                piece = self._piece(within, last, step) if ahead is None else ahead.result()
+                piece = self._piece(share, last, step) if ahead is None else ahead.result()
                 ahead = None
             except Unreadable as fault:
                 ahead = None
@@ -105,27 +130,30 @@ class TableReader:
                 yield Problem(fault.reason, fault.detail)
                 return
             bound, lines, members = piece
+            share.dense = share.dense and (step < _MOST_ROWS or len(lines) > TARGET // 16)
             wanted = step * TARGET // max(len(lines), TARGET // 4)
             step = max(1, min(wanted, 2 * step, _MOST_ROWS))
             last, read = bound, True
             if bound is not None:
-                ahead = self._session.ahead(partial(self._piece, within, bound, step))
+                ahead = self._session.ahead(partial(self._piece, share, bound, step))
             yield from members
             yield from chunks(lines, before, self._names, self._row)
             before = lines[-BEFORE:]
             if bound is None:
                 return
 
-    def _piece(self, within: list[str], last: tuple[Any, ...] | None, step: int) -> _Piece:
+    def _piece(self, share: _Share, last: tuple[Any, ...] | None, step: int) -> _Piece:
         """Up to ``step`` rows after the key ``last``, and the key they end with: None for the last
         of all."""
         after = [] if last is None else [self._beyond(last, ">")]
-        bound = self._bound([*within, *after], step)
+        conditions = [*share.conditions, *after]
+        bound = share.guess(last, step) or self._bound(conditions, step)
         until = [] if bound is None else [self._beyond(bound, "<=")]
-        return bound, *self._range(_all([*within, *after, *until]))
+        return bound, *self._range(_all([*conditions, *until]))
 
     def _bound(self, conditions: list[str], rows: int) -> tuple[Any, ...] | None:
-        """The key of the row that many rows on, None when there are fewer."""
+        """The key of the row that many rows on, None when there are fewer. The server walks over
+        the rows for it, which costs a third of what reading them does."""
         key = ", ".join(quote(name) for name in self._key)
         query = f"SELECT {key} FROM {self._from} WHERE {_all(conditions)}"  # noqa: S608 - names are quoted, values escaped
         found = self._session.rows(f"{query} ORDER BY {key} LIMIT 1 OFFSET {rows - 1}")
@@ -184,6 +212,8 @@ class TableReader:
             value = f"IF({whole}, {digits}, CAST({name} AS CHAR))"
         if column in self._large:
             value = f"IF(LENGTH({name}) > {LARGE}, '', {value})"
+        if value == name and not column.nullable:
+            return name
         return f"IFNULL({value}, '')"
 
     def _fields(self) -> str:

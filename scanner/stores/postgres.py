@@ -19,7 +19,7 @@ from scanner.stores import postgres_facts, postgres_grants, postgres_target
 from scanner.stores import postgres_places as places
 from scanner.stores.postgres_catalogue import Relation
 from scanner.stores.postgres_session import Session
-from scanner.stores.postgres_table import TableReader
+from scanner.stores.postgres_table import TableReader, sliceable
 
 
 class Postgres:
@@ -73,7 +73,9 @@ class OpenPostgres:
         why_not = _why_not(relation)
         if why_not is None:
             known = size if relation.heap else None
-            return Unit(self._store.uri, relation.key, name, known, _version(relation))
+            by_block = known is not None and sliceable(self._session, relation)
+            version = _version(relation)
+            return Unit(self._store.uri, relation.key, name, known, version, by_block)
         reason, detail = why_not
         status = Status.SKIPPED if reason.skips else Status.FAILED
         return Outcome(self._store.uri, name, status, reason, self._seal_name(detail))

@@ -42,6 +42,11 @@ _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY, Re
 """faults of a range that may be those of a few blocks in it"""
 
 
+def sliceable(session: Session, relation: Relation) -> bool:
+    """Whether it can be read by ranges of its blocks."""
+    return relation.heap and relation.table and session.version >= _RANGES_SINCE
+
+
 class TableReader:
     """One relation, for the slices one worker reads of it."""
 
@@ -59,8 +64,7 @@ class TableReader:
         if self._binary:
             self._names = [column.name for column in [*self._text, *self._binary]]
         self._key = next((i for i, c in enumerate(self._text) if c.key and not c.wide), None)
-        by_block = relation.heap and relation.table and session.version >= _RANGES_SINCE
-        self.sliceable = by_block and size is not None
+        self.sliceable = sliceable(session, relation) and size is not None
 
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
         """Raises ``Unreadable`` when nothing of the part can be read."""

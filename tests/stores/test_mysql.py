@@ -147,6 +147,31 @@ def test_every_row_comes_once_whatever_the_key(
         assert read.text.count(b"row<%d>" % number) == 1
 
 
+def test_keys_that_lie_close_then_far_apart_then_close(
+    server: Server, opened: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_table, "_MOST_ROWS", 400)
+    asked: list[str] = []
+    session = opened._session  # type: ignore[attr-defined]  # it is what reads
+    rows = session.rows
+    monkeypatch.setattr(session, "rows", lambda *a: (asked.append(a[0]), rows(*a))[1])
+    server.run(
+        DATABASE,
+        "CREATE TABLE many (id bigint PRIMARY KEY, t text)",
+        "INSERT INTO many SELECT cast(seq AS signed) - 700, concat('row<', seq, '>', repeat('x', 900))"
+        " FROM seq_1_to_1000",
+        "INSERT INTO many SELECT 5000000000 * seq, concat('row<', seq, '>') FROM seq_1001_to_1300",
+        "INSERT INTO many SELECT 9000000000000 + seq, concat('row<', seq, '>') FROM"
+        " seq_1301_to_3000",
+        "ANALYZE TABLE many",
+    )
+    read = Read(opened, "many")
+    assert not read.problems
+    for number in range(1, 3001):
+        assert read.text.count(b"row<%d>" % number) == 1
+    assert len(asked) < 60  # the gap is not walked through number by number
+
+
 def test_keys_of_several_columns(
     server: Server, opened: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
