@@ -270,6 +270,9 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
     base = path.resolve().parent if path else Path.cwd()
     for table in settings.store:
         table.uri = _absolute(table.uri, base)
+        for option in ("identities", "scps"):
+            if isinstance(table.options.get(option), str):
+                table.options[option] = _absolute(table.options[option], base)
     for evidence in settings.evidence:
         for option in ("uri", "selectors"):
             if isinstance(evidence.options.get(option), str):

@@ -7,8 +7,8 @@ plain data for JSON. A number that is not known is None, and said as "not counte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,14 +20,12 @@ from scanner.model import (
     Access,
     Coverage,
     Evidence,
-    Grant,
     Reads,
     Run,
     StoreReport,
 )
 from scanner.text import printable
-
-_SESSION = " session "
+from scanner.whoread import SESSION, Relation, Seen, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,43 +57,6 @@ def parse_since(text: str, now: datetime) -> datetime:
 # --- access ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One principal in one store: whether it could, and what it did. ``grant`` is None when no
-    grant is known for it; ``reads`` are its sessions, empty when it was not seen."""
-
-    principal: str
-    grant: Grant | None
-    reads: tuple[Reads, ...]
-
-    @property
-    def did(self) -> bool:
-        return any(each.reads != 0 for each in self.reads)
-
-
-def people(access: Access) -> list[Seen]:
-    """Could and did together, who did first."""
-    by: dict[str, list[Reads]] = {}
-    for reads in access.did_read:
-        by.setdefault(reads.principal.partition(_SESSION)[0], []).append(reads)
-    grants = {grant.principal: grant for grant in access.could_read}
-    seen = [Seen(name, _grant_of(name, grants), tuple(reads)) for name, reads in by.items()]
-    seen += [Seen(name, grant, ()) for name, grant in grants.items() if name not in by]
-    return sorted(seen, key=lambda each: (not each.did, not each.reads, each.principal))
-
-
-def _grant_of(name: str, grants: Mapping[str, Grant]) -> Grant | None:
-    """The grant of a principal: its own, or one to its whole account, or one to anybody."""
-    account = re.match(r"arn:[a-z-]+:[a-z]+::(\d{12}):", name)
-    wide = [f"arn:aws:iam::{account[1]}:root", account[1]] if account else []
-    public = next((grant for grant in grants.values() if _is_public(grant)), None)
-    return next((grants[each] for each in (name, *wide) if each in grants), public)
-
-
-def _is_public(grant: Grant) -> bool:
-    return grant.kind == "public" or grant.principal == "*"
-
-
 def _wanted(access: Access, asked: Question) -> list[Seen]:
     found = people(access)
     if asked.principal:
@@ -108,7 +69,7 @@ def _wanted(access: Access, asked: Question) -> list[Seen]:
         ]
     if asked.since:
         recent = [
-            Seen(each.principal, each.grant, tuple(r for r in each.reads if _after(r, asked.since)))
+            replace(each, reads=tuple(r for r in each.reads if _after(r, asked.since)))
             for each in found
         ]
         found = [each for each in recent if each.reads]
@@ -136,6 +97,7 @@ def access_record(run: Run, asked: Question) -> dict[str, Any]:
                 "evidence": [_evidence_record(each) for each in report.access.evidence],
                 "public": str(report.access.public),
                 "could_read_known": report.access.could_read_known,
+                "could_read_detail": report.access.could_read_detail,
                 "principals": [_seen_record(e, report) for e in _wanted(report.access, asked)],
             }
             for report in phrases.chosen(run, asked.store)
@@ -194,6 +156,8 @@ _TELL = {
 
 def _principals(report: StoreReport, found: Sequence[Seen], asked: Question) -> Iterator[str]:
     access = report.access
+    if access.could_read_detail:
+        yield f"  who could read is not known in full: {access.could_read_detail}"
     groups: dict[str, list[Seen]] = {}
     for each in found:
         groups.setdefault(_relation(each, access), []).append(each)
@@ -208,27 +172,18 @@ def _principals(report: StoreReport, found: Sequence[Seen], asked: Question) -> 
 
 
 def _relation(each: Seen, access: Access) -> str:
-    """Could and did, in the four ways they go together, and a fifth for what cannot be told."""
-    if each.did:
-        if each.grant is not None:
-            return "could and did"
-        if access.could_read_known:
-            return "did, and no grant says it could (how?)"
-        return "did (whether a grant lets it is not known: the list is not whole)"
-    if each.reads:
-        return "was refused, and did not read as far as is recorded"
-    if each.grant is not None and _is_public(each.grant):
-        return "open to anybody"
-    if phrases.coverage(access) is Coverage.COMPLETE:
-        return "could and never did in the window"
-    return "could; whether it did cannot be told"
+    """In words; "never" always with since when."""
+    if each.relation is not Relation.NEVER:
+        return str(each.relation)
+    start = access.window_start
+    return f"{each.relation} {f'since {phrases.day(start)}' if start else 'in the window'}"
 
 
 def _one(each: Seen) -> Iterator[str]:
     grant = f"  ({each.grant.state}, {each.grant.via})" if each.grant else ""
     yield f"    {each.principal}{grant}"
     for reads in each.reads:
-        session = reads.principal.partition(_SESSION)[2]
+        session = reads.principal.partition(SESSION)[2]
         yield f"      {f'session {session}: ' if session else ''}{phrases.numbers(reads)}"
         for flag in reads.flags:
             yield f"      ! {flag.rule}: {flag.sentence}"
@@ -238,6 +193,7 @@ def _seen_record(each: Seen, report: StoreReport) -> dict[str, Any]:
     return {
         "principal": each.principal,
         "relation": _relation(each, report.access),
+        "could_and_did": each.relation.name.lower(),
         "grant": {"state": each.grant.state, "via": each.grant.via} if each.grant else None,
         "reads": [
             {

@@ -204,6 +204,16 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Where the right of a grant lies: who holds it (the principal, a group it is in, PUBLIC), and
+    on what: ``table``, ``database``, ``server``; or ``owner``, ``superuser``, ``read-all``, which
+    no REVOKE on a table takes away."""
+
+    holder: str
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """A principal that could read. ``state`` is allow, conditional or unknown."""
 
@@ -212,6 +222,8 @@ class Grant:
     state: str
     via: str
     last_read: datetime | None = None
+    held: tuple[Held, ...] = ()
+    """told by databases"""
 
 
 @dataclass(frozen=True, slots=True)

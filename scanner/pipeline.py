@@ -24,6 +24,7 @@ from scanner.known import Known, known
 from scanner.ledger import Ledger, StoreAbout
 from scanner.model import Access, Coverage, Evidence, Outcome, Store, Unit
 from scanner.verdict import CARD_DATA
+from scanner.whoread import with_last_reads
 from scanner.work import EvidenceTask
 
 LISTING = "(listing)"
@@ -121,10 +122,11 @@ def _join(
         Evidence("none", Coverage.NONE, None, None, "no evidence of reads is configured for it"),
     )
     window = job.evidence[0].window if job.evidence else (None, None)
-    return replace(
+    joined = replace(
         access,
         window_start=window[0],
         window_end=window[1],
         evidence=evidence,
         did_read=join(result.reads for result in results),
     )
+    return replace(joined, could_read=with_last_reads(joined))

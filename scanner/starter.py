@@ -39,6 +39,8 @@ expected = false                # is this store meant to hold card data?
 # region = "eu-central-1"
 # endpoint = "https://s3.example.com"   # for S3-compatible servers
 # patience = 120                        # seconds to wait for an endpoint that went away
+# identities = "auth.json"              # aws iam get-account-authorization-details, saved, where
+#                                       # the scan may not ask the account who could read
 
 # [[store]]
 # uri = "sqlite:///var/payments.db"

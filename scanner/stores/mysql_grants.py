@@ -7,8 +7,10 @@ right or take the data without it (*conditional*).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from scanner.contracts import SealName
-from scanner.model import Grant
+from scanner.model import Grant, Held
 from scanner.stores import mysql_rights
 from scanner.stores.mysql_catalogue import key_of
 from scanner.stores.mysql_rights import PUBLIC, Account, Id, Rights
@@ -22,10 +24,10 @@ def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
     rights = mysql_rights.ask(session)
     routines = _routines(session, rights)
     found = []
-    open_to_all = _ways(rights, PUBLIC)
+    open_to_all, held = _ways(rights, PUBLIC)
     if open_to_all:
         said = "; ".join(f"{way}: {_some(keys)}" for way, keys in open_to_all.items())
-        found.append(Grant("PUBLIC", "public", "allow", seal(said)))
+        found.append(Grant("PUBLIC", "public", "allow", seal(said), held=_sealed(held, seal)))
     for account in sorted(rights.accounts.values(), key=lambda account: account.id):
         if not account.role and not account.locked and account.id != PUBLIC:
             grant = _of(rights, account, routines.get(account.id, []), seal)
@@ -35,25 +37,35 @@ def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
 
 
 def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -> Grant | None:
-    said = [f"{way}: {_some(keys)}" for way, keys in _ways(rights, account.id).items()]
+    ways, held = _ways(rights, account.id)
+    said = [f"{way}: {_some(keys)}" for way, keys in ways.items()]
     state = "allow" if said else "conditional" if account.beyond else "unknown"
     said += account.beyond
     if routines:
         said.append(f"whatever these routines give out as their definer: {_some(routines)}")
     if not said:
         return None
-    return Grant(seal(account.name), "account", state, seal("; ".join(said)))
+    via = seal("; ".join(said))
+    return Grant(seal(account.name), "account", state, via, held=_sealed(held, seal))
 
 
-def _ways(rights: Rights, account: Id) -> dict[str, list[str]]:
+def _sealed(held: Iterable[Held], seal: SealName) -> tuple[Held, ...]:
+    return tuple(Held(seal(each.holder), each.on) for each in held)
+
+
+def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held, ...]]:
+    """What can be read by each way, and who holds the rights."""
     ways: dict[str, list[str]] = {}
+    held: dict[Held, None] = {}
     for place in rights.places:
         reading = rights.reading(account, place) if rights.holds(place) else None
         if reading is not None:
             view = "view " if place in rights.views else ""
             part = f" ({len(reading.columns):,} columns)" if reading.columns is not None else ""
             ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{part}")
-    return dict(sorted(ways.items()))
+            if reading.held is not None:
+                held[reading.held] = None
+    return dict(sorted(ways.items())), tuple(held)
 
 
 def _routines(session: Session, rights: Rights) -> dict[Id, list[str]]:

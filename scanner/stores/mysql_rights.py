@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from scanner.model import Held
 from scanner.stores.mysql_session import Session
 
 Id: TypeAlias = tuple[str, str]
@@ -71,6 +72,8 @@ class Reading:
     way: str
     columns: frozenset[str] | None = None
     """None for all of them"""
+    held: Held | None = None
+    """None where several hold parts of it"""
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ class Rights:
             found = self._as(account, role, place, frozenset())
             if found is not None and role is not None:
                 after = f", after SET ROLE {role[0]}"
-                found = Reading(found.way + after, found.columns)
+                found = replace(found, way=found.way + after)
             if found is not None and (
                 best is None or (best.columns is not None and not found.columns)
             ):
@@ -122,13 +125,21 @@ class Rights:
         for holder, name in self._active(account, role):
             way = "" if holder == account else f" to {name}"
             if holder in self.accounts and self.accounts[holder].reads_all:
-                return Reading(f"SELECT granted{way} on everything")
+                way = f"SELECT granted{way} on everything"
+                return Reading(way, held=self._held(holder, "server"))
             if self._by_database(holder, place[0]):
-                return Reading(f"SELECT granted{way} on the database")
+                way = f"SELECT granted{way} on the database"
+                return Reading(way, held=self._held(holder, "database"))
             if self.tables.get((holder, place)):
-                return Reading(f"SELECT granted{way}")
+                return Reading(f"SELECT granted{way}", held=self._held(holder, "table"))
             columns |= self.columns.get((holder, place), set())
         return Reading("SELECT granted on columns", frozenset(columns)) if columns else None
+
+    def _held(self, holder: Id, on: str) -> Held:
+        if holder == PUBLIC:
+            return Held("PUBLIC", on)
+        known = self.accounts.get(holder)
+        return Held(known.name if known else "@".join(holder).rstrip("@"), on)
 
     def _active(self, account: Id, role: Id | None) -> Iterator[tuple[Id, str]]:
         yield account, ""

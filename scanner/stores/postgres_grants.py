@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from scanner.contracts import SealName
-from scanner.model import Grant
+from scanner.model import Grant, Held
 from scanner.stores import postgres_rights
 from scanner.stores.postgres_rights import ALLOW, CONDITIONAL, Rights
 from scanner.stores.postgres_session import Session
@@ -42,10 +42,13 @@ class _Ways:
     by: dict[str, list[str]] = field(default_factory=dict)
     """the way, and what can be read by it"""
     said: list[str] = field(default_factory=list)
+    held: dict[Held, None] = field(default_factory=dict)
 
-    def add(self, state: str, way: str, what: str) -> None:
+    def add(self, state: str, way: str, what: str, held: Held | None = None) -> None:
         self.states.add(state)
         self.by.setdefault(way, []).append(what)
+        if held is not None:
+            self.held[held] = None
 
     def say(self, state: str, sentence: str) -> None:
         self.states.add(state)
@@ -54,7 +57,8 @@ class _Ways:
     def grant(self, principal: str, kind: str, seal: SealName) -> Grant:
         state = min(self.states, key=_ORDER.index)
         via = [f"{way}: {_some(keys)}" for way, keys in sorted(self.by.items())] + self.said
-        return Grant(seal(principal), kind, state, seal("; ".join(via)))
+        held = tuple(Held(seal(each.holder), each.on) for each in self.held)
+        return Grant(seal(principal), kind, state, seal("; ".join(via)), held=held)
 
 
 def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
@@ -66,7 +70,9 @@ def fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
     ways: dict[int, _Ways] = {}
     for role in rights.roles.values():
         if role.superuser and role.enters:
-            ways.setdefault(role.oid, _Ways()).say(ALLOW, "superuser")
+            own = ways.setdefault(role.oid, _Ways())
+            own.say(ALLOW, "superuser")
+            own.held[Held(role.name, "superuser")] = None
         elif role.enters:
             own = _of(rights, role.oid)
             if own.states:
@@ -88,7 +94,8 @@ def _of(rights: Rights, role: int) -> _Ways:
             continue
         reading = rights.reading(role, relation.oid)
         if reading is not None:
-            ways.add(reading.state, reading.way, _described(rights, relation.oid, reading.columns))
+            what = _described(rights, relation.oid, reading.columns)
+            ways.add(reading.state, reading.way, what, reading.held)
             if reading.state == CONDITIONAL:
                 ways.by[reading.way][-1] += " (the rows its policies let through)"
     _beyond(rights, role, ways)
@@ -158,7 +165,8 @@ def _public(rights: Rights, seal: SealName) -> Iterator[Grant]:
         state = rights.reads_as_public(relation.oid)
         if state is not None and rights.holds(relation.oid):
             what = _described(rights, relation.oid, False)
-            ways.add(state, "SELECT granted to every role that can log in", what)
+            way = "SELECT granted to every role that can log in"
+            ways.add(state, way, what, Held("PUBLIC", "table"))
     if ways.states:
         yield ways.grant("PUBLIC", "public", seal)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from scanner.model import Held
 from scanner.stores.postgres_catalogue import spell
 from scanner.stores.postgres_session import Session
 
@@ -58,6 +59,7 @@ class Reading:
     way: str
     columns: bool = False
     """only some of its columns"""
+    held: Held | None = None
 
     @property
     def rank(self) -> int:
@@ -108,8 +110,8 @@ class Rights:
                 continue
             state = self._state(identity, relation, frozenset())
             if state is not None:
-                way, part = self._way(role, identity, relation), self._part(identity, relation)
-                found = Reading(state, way, part)
+                way, held = self._way(role, identity, relation)
+                found = Reading(state, way, self._part(identity, relation), held)
                 if best is None or found.rank < best.rank:
                     best = found
         return best
@@ -180,25 +182,28 @@ class Rights:
                 return CONDITIONAL
         return None
 
-    def _way(self, role: int, identity: int, relation: int) -> str:
+    def _way(self, role: int, identity: int, relation: int) -> tuple[str, Held]:
         known, who = self.relations[relation], self.roles[identity]
         after = "" if role == identity else f", after SET ROLE {who.name}"
-        if who.superuser:
-            return f"superuser{after}"
         grantees = self.grants.get(known.sample, set())
-        if identity == known.owner:
-            way = "owner"
+        through = [r for r in grantees if (identity, r) in self.inherited]
+        if who.superuser:
+            way, held = "superuser", Held(who.name, "superuser")
+        elif identity == known.owner:
+            way, held = "owner", Held(who.name, "owner")
         elif identity in grantees:
-            way = "SELECT granted"
+            way, held = "SELECT granted", Held(who.name, "table")
         elif (identity, known.owner) in self.inherited:
-            way = f"member of the owner {self.roles[known.owner].name}"
+            owner = self.roles[known.owner].name
+            way, held = f"member of the owner {owner}", Held(owner, "owner")
+        elif through:
+            group = min(self.roles[r].name for r in through)
+            way, held = f"SELECT granted to {group}", Held(group, "table")
+        elif 0 in grantees:
+            way, held = "SELECT granted to PUBLIC", Held("PUBLIC", "table")
         else:
-            through = [r for r in grantees if (identity, r) in self.inherited]
-            if through:
-                way = f"SELECT granted to {min(self.roles[r].name for r in through)}"
-            else:
-                way = "SELECT granted to PUBLIC" if 0 in grantees else "pg_read_all_data"
-        return way + after
+            way, held = "pg_read_all_data", Held(who.name, "read-all")
+        return way + after, held
 
 
 def ask(session: Session) -> Rights:

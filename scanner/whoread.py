@@ -1,0 +1,209 @@
+"""Could and did: the grants of a store and the reads of it, principal by principal.
+
+    could and did                   a grant, and reads
+    could and never did             a grant, no reads, and the evidence covers the whole window
+    did and could not               reads, and no grant in a list that is known to be whole
+    cannot tell                     whatever lacks one of those two certainties
+
+Grants and evidence name principals differently: a role and its sessions, with and without path; an
+account for all in it; ``role:app`` and ``app``; ``app@%`` and ``app``. Here they are brought
+together, for reports and for ``cardtrail access``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from scanner.model import Access, Coverage, Grant, Reads
+from scanner.phrases import coverage, utc
+
+SESSION = " session "
+
+
+class Relation(StrEnum):
+    """How could and did go together, for one principal. The value is said to people."""
+
+    DID = "could and did"
+    HOW = "did and could not (how?)"
+    UNSURE = "did; whether a grant lets it is not known"
+    REFUSED = "was refused, and did not read as far as is recorded"
+    OPEN = "open to anybody"
+    NEVER = "could and never did"
+    UNTOLD = "could; whether it did cannot be told"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One principal of one store. ``grant`` is what lets it read, None when nothing known does;
+    ``reads`` are its sessions, empty when it was not seen."""
+
+    principal: str
+    grant: Grant | None
+    reads: tuple[Reads, ...]
+    relation: Relation
+
+    @property
+    def did(self) -> bool:
+        return any(each.reads != 0 for each in self.reads)
+
+    @property
+    def last(self) -> datetime | None:
+        return max((utc(r.last) for r in self.reads if r.last and r.reads != 0), default=None)
+
+
+def people(access: Access) -> list[Seen]:
+    """Everybody who could or did or was refused; who did first, then by name."""
+    return list(_Joined(access).people())
+
+
+def with_last_reads(access: Access) -> tuple[Grant, ...]:
+    """The grants of an access, each with the last read of whom it lets in."""
+    joined = _Joined(access)
+    last: dict[int, datetime] = {}
+    for name, reads in joined.readers.items():
+        grant = joined.grant_of(name)
+        when = Seen(name, grant, tuple(reads), Relation.DID).last
+        if grant is not None and when is not None:
+            last[id(grant)] = max(when, last.get(id(grant), when))
+    return tuple(
+        replace(grant, last_read=last.get(id(grant), grant.last_read))
+        for grant in access.could_read
+    )
+
+
+def is_public(grant: Grant) -> bool:
+    return grant.kind == "public" or grant.principal == "*"
+
+
+class _Joined:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._complete = coverage(access) is Coverage.COMPLETE
+        self._exact: dict[str, Grant] = {}
+        self._loose: dict[str, list[Grant]] = {}
+        """by what names it less exactly: a user without its host"""
+        self._public: Grant | None = None
+        for grant in access.could_read:
+            if is_public(grant):
+                self._public = self._public or grant
+                continue
+            for name in _names(grant):
+                self._exact.setdefault(name, grant)
+            user, at, _ = grant.principal.rpartition("@")
+            if at and not grant.principal.startswith("arn:"):
+                self._loose.setdefault(user, []).append(grant)
+        self.readers: dict[str, list[Reads]] = {}
+        for each in access.did_read:
+            self.readers.setdefault(self._whose(each.principal), []).append(each)
+
+    def _whose(self, reader: str) -> str:
+        """The principal of a reader: its role, but for a session that has a grant of its own."""
+        principal, _, session = reader.partition(SESSION)
+        return reader if f"{_plain(principal)}{SESSION}{session}" in self._exact else principal
+
+    def grant_of(self, principal: str) -> Grant | None:
+        """Its own, or that of its account, or anybody's."""
+        for name in _asked(principal):
+            if name in self._exact:
+                return self._exact[name]
+        return next(iter(self._like(principal)), self._public)
+
+    def _like(self, principal: str) -> list[Grant]:
+        """Grants to a user of that name from hosts that fit, where logs and grants tell the host
+        differently or not at all."""
+        user, at, host = principal.rpartition("@")
+        found = self._loose.get(user if at else principal, [])
+        return [each for each in found if not at or _fits(each.principal, host)]
+
+    def people(self) -> Iterator[Seen]:
+        found = []
+        used: set[int] = set()
+        vague: set[int] = set()
+        for name, reads in self.readers.items():
+            grant = self.grant_of(name)
+            if grant is not None:
+                used.add(id(grant))
+                if grant.principal != name:  # it may have been any of those
+                    vague.update(id(other) for other in self._like(name))
+            found.append(Seen(name, grant, tuple(reads), self._relation(grant, reads)))
+        for grant in self._access.could_read:
+            if is_public(grant) or id(grant) not in used:
+                relation = self._idle(grant, id(grant) in vague)
+                found.append(Seen(grant.principal, grant, (), relation))
+        yield from sorted(found, key=lambda each: (not each.did, not each.reads, each.principal))
+
+    def _relation(self, grant: Grant | None, reads: Iterable[Reads]) -> Relation:
+        if not any(each.reads != 0 for each in reads):
+            return Relation.REFUSED
+        if grant is not None:
+            return Relation.UNSURE if grant.state == "unknown" else Relation.DID
+        return Relation.HOW if self._access.could_read_known else Relation.UNSURE
+
+    def _idle(self, grant: Grant, vague: bool) -> Relation:
+        if is_public(grant):
+            return Relation.OPEN
+        return Relation.NEVER if self._complete and not vague else Relation.UNTOLD
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+_ROLE = re.compile(r"(arn:aws[a-z-]*:iam::\d{12}:role/)(?:.*/)?([^/]+)")
+_SESSION_ARN = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)(?:/(.+))?")
+_IN_ACCOUNT = re.compile(r"(?:arn:aws[a-z-]*:[a-z]+::|account )(\d{12})(?::| \(|$)")
+_ACCOUNT = re.compile(r"(?:arn:aws[a-z-]*:iam::)?(\d{12})(?::root)?")
+_OWNER = "the account of the bucket's owner (root, or not told)"
+
+
+def _is_account(grant: Grant) -> bool:
+    """A grant to a whole account of AWS, whoever it lets in. The root user is only itself."""
+    return grant.kind != "root" and _ACCOUNT.fullmatch(grant.principal) is not None
+
+
+def _plain(name: str) -> str:
+    """A role without its path (server access logs do not tell it), a session as its role."""
+    role = _ROLE.fullmatch(name)
+    if role:
+        return role[1] + role[2]
+    session = _SESSION_ARN.fullmatch(name)
+    if session:
+        return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}"
+    return name.removeprefix("svc:")
+
+
+def _names(grant: Grant) -> Iterator[str]:
+    """What evidence may call whom a grant lets in."""
+    name = grant.principal
+    if _is_account(grant):
+        found = _ACCOUNT.fullmatch(name)
+        yield f"account {found[1] if found else name}"
+        return
+    session = _SESSION_ARN.fullmatch(name)
+    if session and session[4]:
+        yield f"{_plain(name)}{SESSION}{session[4]}"
+        return
+    yield name
+    yield _plain(name)
+    if name.startswith("role:"):
+        yield name.removeprefix("role:")
+    if grant.kind == "root":
+        yield _OWNER
+
+
+def _fits(grant: str, host: str) -> bool:
+    """Whether ``app@10.%`` lets in from a host."""
+    pattern = re.escape(grant.rpartition("@")[2]).replace("%", ".*").replace("_", ".")
+    return re.fullmatch(pattern, host) is not None
+
+
+def _asked(principal: str) -> Iterator[str]:
+    """What a reader may be called in a grant, the most exact first."""
+    name, at, session = principal.partition(SESSION)
+    yield principal
+    yield _plain(name) + at + session
+    account = _IN_ACCOUNT.match(name)
+    if account:
+        yield f"account {account[1]}"
