@@ -9,6 +9,7 @@ Hardening: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/over
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ BESIDE = (".wal",)
 DEFINITIONS = "(definitions)"
 """the unit of what the schema itself holds: statements, comments, values of enums"""
 _USUAL = "main"
+_UNKNOWN_SIZE = 1 << 30
 MEMORY = "512MiB"
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
@@ -88,6 +90,19 @@ def shut(connection: duckdb.DuckDBPyConnection, but_for: str | None = None) -> N
         connection.execute(f"SET allowed_paths = ['{path}']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def descriptor(source: Source) -> int:
+    """A descriptor the engine can open by its name under ``/proc``: of the file itself where it is
+    one, else of a copy that has no name any more. Raises ``Unreadable``."""
+    if source.seekable:
+        try:
+            return os.dup(source.file.fileno())
+        except (OSError, AttributeError):
+            pass
+    with Scratch(source.size or _UNKNOWN_SIZE) as scratch:
+        scratch.write("0", source.file)
+        return os.open(scratch.path / "0", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:

@@ -12,13 +12,14 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from scanner.access import lines
+from scanner.access import cloudtrail_exports, lines
 from scanner.contracts import Source
+from scanner.errors import Unreadable
 
 WHOLE = 32 << 20
 """bytes up to which an unpacked file is decoded at once; CloudTrail's own stay under it"""
@@ -143,19 +144,18 @@ class Notes:
     records: int = 0
     aggregated: int = 0
     """summaries of events over five minutes, which are not added to the events themselves"""
+    exported: int = 0
+    """rows that a query of somebody's chose, and put out"""
     unparsed: int = 0
 
 
 def events(source: Source, notes: Notes) -> Iterator[Event]:
     """The events of one file. Raises ``Unreadable`` if the source does."""
-    file = lines.unpacked(source.file)
-    head, damaged = lines.read(file, WHOLE + 1)
-    counted = Notes()
-    found = None
-    if len(head) <= WHOLE and not damaged:
-        found = _at_once(head, counted)
-    if found is None:
-        found = _pieces(_Window(_Feed(head, file, damaged)), counted)
+    file, counted = lines.unpacked(source.file), Notes()
+    if lines.begins(file, cloudtrail_exports.PARQUET):
+        found = _of_parquet(replace(source, file=cast(BinaryIO, file)), counted)
+    else:
+        found = _of_json(file, counted)
     try:
         for event in found:
             plausible = type(event.name) is str and type(event.source) is str
@@ -178,6 +178,27 @@ def events(source: Source, notes: Notes) -> Iterator[Event]:
         _add(counted, notes)
 
 
+def _of_json(file: lines.Bytes, notes: Notes) -> Iterator[Event]:
+    head, damaged = lines.read(file, WHOLE + 1)
+    found = None
+    if len(head) <= WHOLE and not damaged:
+        found = _at_once(head, notes)
+    return found or _pieces(_Window(_Feed(head, file, damaged)), notes)
+
+
+def _of_parquet(source: Source, notes: Notes) -> Iterator[Event]:
+    """Raises ``Unreadable`` when not a row of it could be read."""
+    try:
+        for row in cloudtrail_exports.parquet_rows(source):
+            records = cloudtrail_exports.rows(row)
+            notes.exported += len(records or ())
+            yield from map(_from, [row] if records is None else records)
+    except Unreadable:
+        if not notes.exported:
+            raise
+        notes.broken += 1
+
+
 def _add(counted: Notes, notes: Notes) -> None:
     if not counted.records and not counted.broken:
         notes.other += 1
@@ -186,6 +207,7 @@ def _add(counted: Notes, notes: Notes) -> None:
     notes.broken += counted.broken
     notes.records += counted.records
     notes.aggregated += counted.aggregated
+    notes.exported += counted.exported
     notes.unparsed += counted.unparsed
 
 
@@ -328,7 +350,9 @@ def _pieces(window: _Window, notes: Notes) -> Iterator[Event]:
             window.resync()
             continue
         good += 1
-        records = value.get("Records")
+        exported = cloudtrail_exports.rows(value)
+        notes.exported += len(exported or ())
+        records = value.get("Records") if exported is None else exported
         for record in records if isinstance(records, list) else [value]:
             if isinstance(record, dict):
                 yield _from(record)

@@ -246,6 +246,10 @@ def _damage(files: Files, notes: Notes, seen: Seen, repeated: bool) -> list[str]
         causes.append(
             f"{notes.aggregated:,} records are five-minute summaries and were not added up"
         )
+    if notes.exported:
+        causes.append(
+            f"{notes.exported:,} records were put out by a query: what it left out is not here"
+        )
     if seen.nameless:
         causes.append(
             f"{seen.nameless:,} reads do not name the object and may be outside the prefix"

@@ -49,6 +49,12 @@ def unpacked(file: BinaryIO) -> Bytes:
     return _Gunzip(buffered) if buffered.peek(2)[:2] == _MAGIC else buffered
 
 
+def begins(file: Bytes, magic: bytes) -> bool:
+    """Whether a file that is not packed begins so."""
+    peek = getattr(file, "peek", None)
+    return peek is not None and peek(len(magic))[: len(magic)] == magic
+
+
 _MAGIC = b"\x1f\x8b"
 _PACKED = 16 << 10
 """bytes unpacked at a time: what is before damage within them is lost with it"""

@@ -13,13 +13,11 @@ from scanner.duckfile import DEFINITIONS, Column, Database, ask
 from scanner.duckrows import Rows, of_texts
 from scanner.errors import Unreadable
 from scanner.model import Problem, Slice
-from scanner.scratch import Scratch
 
 if TYPE_CHECKING:
     import duckdb
 
 _ROW = "file_row_number"
-_UNKNOWN_SIZE = 1 << 30
 _METADATA = "(metadata)"
 
 
@@ -57,7 +55,7 @@ class Parquet:
     def read(
         self, source: Source, part: Slice, limits: Limits
     ) -> Iterator[Chunk | Member | Problem]:
-        descriptor = _descriptor(source)
+        descriptor = duckfile.descriptor(source)
         try:
             with closing(duckfile.connect()) as connection:
                 path = f"/proc/self/fd/{descriptor}"
@@ -68,19 +66,6 @@ class Parquet:
 
 
 READER = (DuckDb(), Parquet())
-
-
-def _descriptor(source: Source) -> int:
-    """A descriptor the engine can open by its name under ``/proc``: of the file itself where it is
-    one, else of a copy that has no name any more. Raises ``Unreadable``."""
-    if source.seekable:
-        try:
-            return os.dup(source.file.fileno())
-        except (OSError, AttributeError):
-            pass
-    with Scratch(source.size or _UNKNOWN_SIZE) as scratch:
-        scratch.write("0", source.file)
-        return os.open(scratch.path / "0", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _parquet(

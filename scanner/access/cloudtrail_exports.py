@@ -1,0 +1,147 @@
+"""Exports of CloudTrail records: what Athena's UNLOAD and CloudTrail Lake's queries write.
+
+Rows of a table instead of records: names in lower case or with underscores, objects as JSON text,
+numbers and truth as text, times without a zone (UTC). They are turned into records as CloudTrail
+writes them. As JSON, a row a line or as ``get-query-results`` prints them, and as Parquet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from scanner import duckfile
+from scanner.contracts import Source
+
+PARQUET = b"PAR1"
+_NAMES = (
+    *("eventVersion", "eventTime", "eventSource", "eventName", "eventID", "eventType"),
+    *("sharedEventID", "eventCategory", "managementEvent", "readOnly", "errorCode", "errorMessage"),
+    *("recipientAccountId", "awsRegion", "sourceIPAddress", "userIdentity", "requestParameters"),
+    *("additionalEventData", "resources", "vpcEndpointId"),
+)
+_IDENTITY = (
+    *("type", "principalId", "arn", "accountId", "accessKeyId", "userName", "invokedBy"),
+    *("sessionContext", "sessionIssuer", "attributes", "creationDate", "sourceIdentity"),
+    *("onBehalfOf", "userId", "identityStoreArn", "identityProvider"),
+)
+_RESOURCE = ("type", "ARN", "ARNPrefix", "accountId")
+
+
+def _by_plain(names: tuple[str, ...]) -> dict[str, str]:
+    return {name.lower(): name for name in names}
+
+
+_OF_RECORD, _OF_IDENTITY, _OF_RESOURCE = map(_by_plain, (_NAMES, _IDENTITY, _RESOURCE))
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.0+)?(?: UTC|Z)?")
+_NUMBERS = frozenset({"bytesTransferredOut", "bytesTransferredIn"})
+
+
+def rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The records in a JSON object that is a row of an export, or rows as ``get-query-results``
+    prints them. None when it is neither."""
+    listed = value.get("QueryResultRows")
+    if isinstance(listed, list):
+        return [_record(_plain(_merged(row))) for row in listed]
+    if isinstance(value.get("userIdentity"), dict) and " " not in str(value.get("eventTime")):
+        return None  # a record as CloudTrail writes it
+    plain = _plain(value)
+    if "eventjson" in plain or ("eventname" in plain and "eventsource" in plain):
+        return [_record(plain)]
+    return None
+
+
+def _merged(row: Any) -> dict[str, Any]:
+    """A row that is a list of objects, each with one column."""
+    if not isinstance(row, list):
+        return {}
+    return {name: value for cell in row if isinstance(cell, dict) for name, value in cell.items()}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "").lower(): value for name, value in row.items()}
+
+
+def _record(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """``plain`` is a row with names in lower case."""
+    whole = _parsed(plain.get("eventjson"))
+    if isinstance(whole, dict):
+        return whole
+    found = {_OF_RECORD.get(name, name): value for name, value in plain.items()}
+    for name in ("userIdentity", "requestParameters", "additionalEventData", "resources"):
+        if name in found:
+            found[name] = _parsed(found[name])
+    for name in ("managementEvent", "readOnly"):
+        if found.get(name) in ("true", "false"):
+            found[name] = found[name] == "true"
+    time = found.get("eventTime")
+    match = _TIME.fullmatch(time) if isinstance(time, str) else None
+    if match:
+        found["eventTime"] = f"{match[1]}T{match[2]}Z"
+    found["userIdentity"] = _spelt(found.get("userIdentity"), _OF_IDENTITY)
+    found["resources"] = _spelt(found.get("resources"), _OF_RESOURCE)
+    told = found.get("additionalEventData")
+    if isinstance(told, dict):
+        found["additionalEventData"] = {name: _number(name, each) for name, each in told.items()}
+    return found
+
+
+def _parsed(value: Any) -> Any:
+    """What JSON text holds; anything else as it is."""
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.MsgspecError, RecursionError):
+        return value
+
+
+def _spelt(value: Any, names: Mapping[str, str], depth: int = 4) -> Any:
+    if isinstance(value, list) and depth:
+        return [_spelt(each, names, depth - 1) for each in value]
+    if not isinstance(value, dict) or not depth:
+        return value
+    plain = {name.replace("_", "").lower(): each for name, each in value.items()}
+    return {names.get(name, name): _spelt(each, names, depth - 1) for name, each in plain.items()}
+
+
+def _number(name: str, value: Any) -> Any:
+    if name not in _NUMBERS or not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def parquet_rows(source: Source) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file as JSON would have them. Raises ``Unreadable``, also after some
+    of them."""
+    descriptor = duckfile.descriptor(source)
+    try:
+        with closing(duckfile.connect()) as connection:
+            path = f"/proc/self/fd/{descriptor}"
+            duckfile.shut(connection, path)
+            yield from _select(connection, path)
+    finally:
+        os.close(descriptor)
+
+
+def _select(connection: Any, path: str) -> Iterator[dict[str, Any]]:
+    import duckdb
+
+    try:
+        connection.execute(
+            f"SELECT to_json(t)::VARCHAR FROM read_parquet('{path}', hive_partitioning = false) t"  # noqa: S608 - a path of ours
+        )
+        while found := connection.fetchmany(1000):
+            for (text,) in found:
+                value = _parsed(text)
+                yield value if isinstance(value, dict) else {}
+    except (duckdb.Error, MemoryError, UnicodeDecodeError) as error:
+        raise duckfile.unreadable(error) from None
