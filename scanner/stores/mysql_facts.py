@@ -9,7 +9,7 @@ from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.model import Fact, Grant, Tri
 from scanner.stores.mysql_session import Session
-from scanner.stores.postgres_target import is_local
+from scanner.stores.sql_options import is_local
 
 _HARMLESS = frozenset(
     ("USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "BINLOG MONITOR", "SHOW_ROUTINE")

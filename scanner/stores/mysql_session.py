@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from scanner.errors import Reason, Unreadable
 from scanner.stores import mysql_target
+from scanner.stores.sql_pace import Pace
 
 if TYPE_CHECKING:
     import pymysql
@@ -46,9 +47,8 @@ class Session:
     def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
         self._uri, self._options = uri, options
         self._patience = float(options.get("patience", 60))
-        self._rate = int(options.get("bytes_per_second", 0))
+        self._pace = Pace(options, self._lag, self._load)
         self._connection: pymysql.Connection[Any] | None = None
-        self._due = 0.0
         self._gave_up = False
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
@@ -104,6 +104,7 @@ class Session:
             "SET SESSION TRANSACTION READ ONLY",
             f"SET SESSION {slow} = {seconds if self.mariadb else 1000 * seconds}",
             f"SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {max(1, lock)}",
+            "SET SESSION wait_timeout = 600",
             f"SET SESSION group_concat_max_len = {PACKET}, time_zone = '+00:00'",
             "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'",
         )
@@ -121,17 +122,28 @@ class Session:
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows. Raises ``Unreadable``."""
+        return self._ask(query, values)[1]
+
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        """The same of what is to be searched: in the pace that was asked for."""
+        started = time.monotonic()
+        found = self.rows(query)
+        self._pace.after(started, found)
+        return found
+
+    def _ask(
+        self, query: str, values: Sequence[Any] = ()
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of the columns, and the rows."""
         import pymysql
 
         deadline, pause = time.monotonic() + self._patience, 0.1
         while True:
-            started = time.monotonic()
             try:
                 with self._lock, self._reach().cursor() as cursor:
                     cursor.execute(query, values or None)
-                    found = list(cursor.fetchall())
-                self._keep_rate(started, found)
-                return found
+                    names = [str(column[0]) for column in cursor.description or ()]
+                    return names, list(cursor.fetchall())
             except (pymysql.Error, OSError) as error:
                 problem = fault(error)
                 number = error.args[0] if error.args else 0
@@ -166,6 +178,7 @@ class Session:
         import pymysql
         from pymysql.cursors import SSCursor
 
+        self._pace.ask()
         connection = self._reach()
         whole = False
         try:
@@ -178,18 +191,35 @@ class Session:
                     whole = True
                     return
                 yield found
-                self._keep_rate(started, found)
+                self._pace.hold(started, found)
         except (pymysql.Error, OSError) as error:
             raise fault(error) from None
         finally:
             if not whole:  # what was not fetched would stand in the way of the next statement
                 self._drop()
 
-    def _keep_rate(self, started: float, found: list[tuple[Any, ...]]) -> None:
-        if self._rate:
-            size = sum(len(value) for row in found for value in row if isinstance(value, bytes))
-            self._due = max(self._due, started) + size / self._rate
-            time.sleep(max(0.0, self._due - time.monotonic()))
+    def _lag(self) -> float | None:
+        """Seconds this server, as a replica, is behind; what replicas of it are does not show.
+        None where the account may not ask."""
+        command = "SHOW REPLICA STATUS" if self._new_words else "SHOW SLAVE STATUS"
+        try:
+            names, rows = self._ask(command)
+        except Unreadable as refused:
+            if refused.reason is not Reason.ACCESS_DENIED:
+                raise
+            return None
+        behind = [i for i, name in enumerate(names) if name.startswith("Seconds_Behind_")]
+        lags = [float(row[i]) for row in rows for i in behind if row[i] is not None]
+        return max(lags, default=None)
+
+    @property
+    def _new_words(self) -> bool:
+        return not self.mariadb and self.version >= (8, 0, 22)
+
+    def _load(self) -> int:
+        """Statements that run, without the one that asks. Other workers of this scan count."""
+        ((_, running),) = self.rows("SHOW GLOBAL STATUS LIKE 'Threads_running'")
+        return max(0, int(running) - 1)
 
     @property
     def encrypted(self) -> bool:

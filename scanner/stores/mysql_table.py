@@ -181,14 +181,14 @@ class TableReader:
     def _range(self, where: str) -> tuple[bytes, list[Member]]:
         if not self._binary:
             text = f"CAST(GROUP_CONCAT({self._line()} SEPARATOR '{NEW_ROW.decode()}') AS BINARY)"
-            ((lines,),) = self._session.rows(f"SELECT {text} FROM {self._from} WHERE {where}")  # noqa: S608 - as above
+            ((lines,),) = self._session.read(f"SELECT {text} FROM {self._from} WHERE {where}")  # noqa: S608 - as above
             if lines is not None and len(lines) > PACKET - 8:
                 raise Unreadable(Reason.BUDGET_MEMORY, "a row does not fit into one packet")
             lines = b"" if lines is None else lines + b"\n"
             members: list[Member] = []
         else:
             query = f"SELECT {self._fields()} FROM {self._from} WHERE {where}"  # noqa: S608 - as above
-            lines, members = self._lines(self._session.rows(query))
+            lines, members = self._lines(self._session.read(query))
         if self._large:
             members += self._large_values(where)
         return lines, members
@@ -260,7 +260,7 @@ class TableReader:
         )
         rest = f"FROM {self._from} WHERE {same} LIMIT 1"
         return pieces(
-            self._session.rows,
+            self._session.read,
             name,
             lambda start, size: f"SUBSTRING({value}, {start + 1}, {size}) {rest}",
         )

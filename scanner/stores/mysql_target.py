@@ -15,20 +15,13 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from scanner.errors import Reason, Unreadable, UsageError
-from scanner.stores.postgres_target import is_local, password
+from scanner.stores import sql_options
 
 SCHEMES = ("mysql://", "mariadb://")
 OPTIONS: Mapping[str, type] = {
-    "user": str,
-    "password_env": str,  # name of the variable that holds the password
-    "password_file": str,  # a file that holds it, and nothing else
+    **sql_options.OPTIONS,
     "ssl_mode": str,  # verify (the default unless the server is on this machine), require, disable
     "ssl_ca": str,  # file with the certificate authority
-    "bytes_per_second": int,  # of one connection; 0, the default, is no limit
-    "statement_seconds": int,  # longest single statement; 60 if not given
-    "lock_seconds": int,  # how long to wait for a lock; 2 if not given
-    "patience": int,  # seconds to wait for a server that went away; 60 if not given
-    "replica_only": bool,  # refuse to read a server that can be written
 }
 _FORM = "mysql://user@host:port/database"
 _MODES = ("verify", "require", "disable")
@@ -53,12 +46,8 @@ class Target:
 def parse(target: str) -> tuple[Target, dict[str, Any]]:
     """The target, and options that stood in it. Raises ``UsageError``, which never repeats what may
     be a password."""
+    sql_options.refuse_password(target, _FORM, "MYSQL_PWD, ~/.my.cnf")
     rest = target.partition("://")[2]
-    if "@" in rest and ":" in rest.rpartition("@")[0]:
-        raise UsageError(
-            f"a password stands in a mysql:// target: expected {_FORM}, with the password in "
-            "MYSQL_PWD, ~/.my.cnf, password_env or password_file"
-        )
     try:
         parts = urlsplit(f"mysql://{rest}")
         port = parts.port
@@ -80,14 +69,7 @@ def parse(target: str) -> tuple[Target, dict[str, Any]]:
 
 def check(uri: str, options: Mapping[str, Any]) -> None:
     """Raises ``UsageError`` for an option that cannot be right."""
-    mode = options.get("ssl_mode")
-    if mode is not None and mode not in _MODES:
-        raise UsageError(f"{uri}: ssl_mode: expected one of {', '.join(_MODES)}")
-    for name, kind in OPTIONS.items():
-        if kind is int and options.get(name, 0) < 0:
-            raise UsageError(f"{uri}: {name}: expected 0 or more")
-    if options.get("password_env") and options.get("password_file"):
-        raise UsageError(f"{uri}: expected password_env or password_file, found both")
+    sql_options.check(uri, options, "ssl_mode", _MODES)
 
 
 def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +79,7 @@ def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {
         "user": options.get("user"),
         "database": target.database,
-        "password": password(options) or os.environ.get("MYSQL_PWD"),
+        "password": sql_options.password(options) or os.environ.get("MYSQL_PWD"),
         "charset": "utf8mb4",
         "autocommit": True,
         "connect_timeout": 10,
@@ -115,7 +97,7 @@ def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def mode_of(host: str, options: Mapping[str, Any]) -> str:
     """``verify`` unless the server is on this machine or somebody said not to; ``""`` where
     nothing was said and nothing leaves the machine."""
-    return str(options.get("ssl_mode") or ("" if is_local(host) else "verify"))
+    return str(options.get("ssl_mode") or ("" if sql_options.is_local(host) else "verify"))
 
 
 def _tls(host: str, options: Mapping[str, Any]) -> ssl.SSLContext | None:

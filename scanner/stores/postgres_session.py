@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scanner.errors import Reason, Unreadable
-from scanner.stores import postgres_target
+from scanner.stores import postgres_target, sql_options
+from scanner.stores.sql_pace import Pace
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 LOCKED: Final = Reason.LOCKED
 """The reason of what was left out because somebody else holds a lock on it."""
-_LAG_EVERY = 5.0
-_LAG_LIMIT = 600.0
 _CLASSES = {
     "08": (Reason.UNREACHABLE, "the connection was lost"),
     "22": (Reason.CORRUPT, "a value that the server itself cannot convert"),
@@ -71,10 +70,8 @@ class Session:
     def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
         self._uri, self._options = uri, options
         self._patience = float(options.get("patience", 60))
-        self._rate = int(options.get("bytes_per_second", 0))
-        self._max_lag = int(options.get("max_lag", 60))
+        self._pace = Pace(options, self._lag, self._load)
         self._connection: psycopg.Connection[Any] | None = None
-        self._due = self._lag_due = 0.0
         self._gave_up = False
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
@@ -118,7 +115,7 @@ class Session:
             raise
         self.encrypted = bool(connection.pgconn.ssl_in_use)
         self.version = connection.info.server_version
-        self.local = postgres_target.is_local(connection.info.hostaddr or connection.info.host)
+        self.local = sql_options.is_local(connection.info.hostaddr or connection.info.host)
         self.mode = str(given.get("sslmode") or os.environ.get("PGSSLMODE", ""))
         return connection
 
@@ -165,7 +162,7 @@ class Session:
         """The same with ``text`` and ``bytea`` as the bytes they are. Counts for the rate."""
         started = time.monotonic()
         found = self._ask(query, (), binary=True)
-        self._keep_rate(started, found)
+        self._pace.after(started, found)
         return found
 
     def _ask(self, query: str, values: Sequence[Any], *, binary: bool) -> list[tuple[Any, ...]]:
@@ -200,6 +197,7 @@ class Session:
         Raises ``Unreadable``."""
         import psycopg
 
+        self._pace.ask()
         self._reach()
         assert self._connection is not None
         try:
@@ -214,7 +212,7 @@ class Session:
                     if not found:
                         return
                     yield found
-                    self._keep_rate(started, found)
+                    self._pace.hold(started, found)
         except psycopg.Error as error:
             raise fault(error) from None
 
@@ -227,33 +225,32 @@ class Session:
 
     # --- without hurting
 
-    def _keep_rate(self, started: float, found: list[tuple[Any, ...]]) -> None:
-        if self._rate:
-            size = sum(len(value) for row in found for value in row if isinstance(value, bytes))
-            self._due = max(self._due, started) + size / self._rate
-            time.sleep(max(0.0, self._due - time.monotonic()))
-        if self._max_lag and time.monotonic() > self._lag_due:
-            self._wait_for_replicas()
-            self._lag_due = time.monotonic() + _LAG_EVERY
-
-    def _wait_for_replicas(self) -> None:
-        """Pauses while a replica, or this server as one, is too far behind. What the role may not
-        see of replication counts as no lag."""
+    def _lag(self) -> float | None:
+        """Seconds a replica, or this server as one, is behind. What the role may not see of
+        replication counts as no lag."""
         query = (
             "SELECT CASE WHEN pg_is_in_recovery() THEN"
             " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE"
             " extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END"
             " ELSE (SELECT extract(epoch FROM max(replay_lag)) FROM pg_stat_replication) END"
         )
-        deadline = time.monotonic() + _LAG_LIMIT
-        while True:
-            ((lag,),) = self.rows(query)
-            if lag is None or lag <= self._max_lag:
-                return
-            if time.monotonic() > deadline:
-                detail = f"replication stayed more than {self._max_lag:,} s behind"
-                raise Unreadable(Reason.THROTTLED, detail)
-            time.sleep(1.0)
+        ((lag,),) = self.rows(query)
+        return None if lag is None else float(lag)
+
+    def _load(self) -> int:
+        """Statements others run. Raises ``Unreadable`` for a role that is not shown them: a limit
+        that cannot be kept is not to look kept."""
+        ((running, hidden),) = self.rows(
+            "SELECT count(*) FILTER (WHERE state = 'active'),"
+            " count(*) FILTER (WHERE query = '<insufficient privilege>')"
+            " FROM pg_stat_activity WHERE datid IS NOT NULL"
+            " AND application_name IS DISTINCT FROM 'cardtrail'"
+            " AND coalesce(backend_type, '') <> 'autovacuum worker'"
+        )
+        if hidden:
+            detail = "max_load is set, and the role is not shown what others run: grant it"
+            raise Unreadable(Reason.ACCESS_DENIED, f"{detail} pg_read_all_stats")
+        return int(running)
 
     def close(self) -> None:
         if self._thread is not None:

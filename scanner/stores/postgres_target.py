@@ -8,7 +8,6 @@ the process list and the report. It comes from where libpq looks (PGPASSWORD, PG
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,24 +16,17 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from scanner.errors import Reason, Unreadable, UsageError
+from scanner.stores import sql_options
 
 SCHEMES = ("postgresql://", "postgres://")
 OPTIONS: Mapping[str, type] = {
-    "user": str,
-    "password_env": str,  # name of the variable that holds the password
-    "password_file": str,  # a file that holds it, and nothing else
+    **sql_options.OPTIONS,
     "service": str,  # of pg_service.conf
     "sslmode": str,  # verify-full unless the server is on this machine
     "sslrootcert": str,
     "sslcert": str,
     "sslkey": str,
     "iam_region": str,  # log in to Amazon RDS with an IAM token of this region
-    "bytes_per_second": int,  # of one connection; 0, the default, is no limit
-    "statement_seconds": int,  # longest single statement; 60 if not given
-    "lock_seconds": int,  # how long to wait for a lock; 2 if not given
-    "patience": int,  # seconds to wait for a server that went away; 60 if not given
-    "max_lag": int,  # pause while a replica is this many seconds behind; 60 if not given
-    "replica_only": bool,  # refuse to read a primary
     "large_objects": bool,  # read pg_largeobject too
 }
 _FORM = "postgresql://user@host:port/database"
@@ -64,12 +56,8 @@ class Target:
 def parse(target: str) -> tuple[Target, dict[str, Any]]:
     """The target, and options that stood in its query. Raises ``UsageError``, which never repeats
     what may be a password."""
+    sql_options.refuse_password(target, _FORM, "PGPASSWORD, ~/.pgpass")
     rest = target.partition("://")[2]
-    if "@" in rest and ":" in rest.rpartition("@")[0]:
-        raise UsageError(
-            "a password stands in a postgresql:// target: expected "
-            f"{_FORM}, with the password in PGPASSWORD, ~/.pgpass, password_env or password_file"
-        )
     try:
         parts = urlsplit(f"postgresql://{rest}")
         port = parts.port
@@ -102,44 +90,7 @@ def parse(target: str) -> tuple[Target, dict[str, Any]]:
 
 def check(uri: str, options: Mapping[str, Any]) -> None:
     """Raises ``UsageError`` for an option that cannot be right."""
-    mode = options.get("sslmode")
-    if mode is not None and mode not in _MODES:
-        raise UsageError(f"{uri}: sslmode: expected one of {', '.join(_MODES)}")
-    for name, kind in OPTIONS.items():
-        if kind is int and options.get(name, 0) < 0:
-            raise UsageError(f"{uri}: {name}: expected 0 or more")
-    if options.get("password_env") and options.get("password_file"):
-        raise UsageError(f"{uri}: expected password_env or password_file, found both")
-
-
-def is_local(host: str) -> bool:
-    """Whether what is sent to ``host`` stays on this machine."""
-    if not host or host.startswith("/") or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def password(options: Mapping[str, Any]) -> str | None:
-    """The password by our own options, None to leave it to libpq or the client's own files.
-
-    Raises ``Unreadable`` when it is not where the options say.
-    """
-    variable, file = options.get("password_env"), options.get("password_file")
-    if variable:
-        value = os.environ.get(variable)
-        if value is None:
-            raise Unreadable(Reason.CREDENTIALS, f"password_env: {variable} is not set")
-        return value
-    if file:
-        try:
-            return Path(file).expanduser().read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise Unreadable(Reason.CREDENTIALS, f"password_file: {file}: {why}") from None
-    return None
+    sql_options.check(uri, options, "sslmode", _MODES)
 
 
 def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +103,7 @@ def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
         "dbname": target.database or None,
         "user": options.get("user"),
         "service": options.get("service"),
-        "password": password(options),
+        "password": sql_options.password(options),
         "application_name": "cardtrail",
         "client_encoding": "UTF8",
         "connect_timeout": 10,
@@ -176,7 +127,7 @@ def _tls(host: str, options: Mapping[str, Any]) -> dict[str, str]:
     }
     if "sslmode" in given or "PGSSLMODE" in os.environ:
         return given
-    if is_local(host) and not options.get("service"):
+    if sql_options.is_local(host) and not options.get("service"):
         return given
     given["sslmode"] = "verify-full"
     own = Path("~/.postgresql/root.crt").expanduser()

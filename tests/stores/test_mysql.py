@@ -158,8 +158,8 @@ def test_keys_that_lie_close_then_far_apart_then_close(
     server.run(
         DATABASE,
         "CREATE TABLE many (id bigint PRIMARY KEY, t text)",
-        "INSERT INTO many SELECT cast(seq AS signed) - 700, concat('row<', seq, '>', repeat('x', 900))"
-        " FROM seq_1_to_1000",
+        "INSERT INTO many SELECT cast(seq AS signed) - 700,"
+        " concat('row<', seq, '>', repeat('x', 900)) FROM seq_1_to_1000",
         "INSERT INTO many SELECT 5000000000 * seq, concat('row<', seq, '>') FROM seq_1001_to_1300",
         "INSERT INTO many SELECT 9000000000000 + seq, concat('row<', seq, '>') FROM"
         " seq_1301_to_3000",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from scanner.errors import Reason, Unreadable, UsageError
-from scanner.stores import postgres_target
+from scanner.stores import postgres_target, sql_options
 from scanner.stores.postgres import STORE
 from tests import postgres_server
 from tests.postgres_server import Server
@@ -21,6 +23,7 @@ pytestmark = [
     ),
 ]
 DATABASE = "targets"
+NAP = "SELECT pg_sleep(1.5)::text"
 
 
 @pytest.fixture
@@ -81,11 +84,11 @@ def test_where_a_password_comes_from(
     file = tmp_path_factory.mktemp("secret") / "password"
     file.write_text("from a file\n")
     monkeypatch.setenv("DB_PASSWORD", "from a variable")
-    assert postgres_target.password({"password_file": str(file)}) == "from a file"
-    assert postgres_target.password({"password_env": "DB_PASSWORD"}) == "from a variable"
-    assert postgres_target.password({}) is None
+    assert sql_options.password({"password_file": str(file)}) == "from a file"
+    assert sql_options.password({"password_env": "DB_PASSWORD"}) == "from a variable"
+    assert sql_options.password({}) is None
     with pytest.raises(Unreadable) as caught:
-        postgres_target.password({"password_env": "NO_SUCH"})
+        sql_options.password({"password_env": "NO_SUCH"})
     assert caught.value.reason is Reason.CREDENTIALS
 
 
@@ -113,6 +116,31 @@ def test_a_primary_is_refused_where_only_replicas_may_be_read(server: Server) ->
     with pytest.raises(Unreadable, match="primary"):
         list(opened.units(lambda name, is_folder: False))
     opened.close()
+
+
+def test_it_pauses_while_others_run_statements(server: Server) -> None:
+    server.run(DATABASE, "CREATE TABLE t AS SELECT 'x' AS a", "CREATE ROLE narrow_load LOGIN")
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)
+    session = opened._session
+    session.raw("SELECT 'x'::text")
+    busy = [threading.Thread(target=server.rows, args=(DATABASE, NAP)) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    while session._load() < 2:
+        time.sleep(0.01)
+    session._pace._ask_at = 0.0
+    started = time.monotonic()
+    session.raw("SELECT 'x'::text")
+    assert time.monotonic() - started > 0.9
+    for thread in busy:
+        thread.join()
+    opened.close()
+    narrow = f"postgresql://narrow_load@127.0.0.1:{server.port}/{DATABASE}"
+    blind = STORE.connect(STORE.resolve(narrow, {"max_load": 1}), str)
+    with server.connect(DATABASE), pytest.raises(Unreadable, match="pg_read_all_stats"):
+        blind._session.raw("SELECT 'x'::text")
+    blind.close()
+    server.run(DATABASE, "DROP ROLE narrow_load")
 
 
 def test_the_driver_is_named_when_it_is_missing(

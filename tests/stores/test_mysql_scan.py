@@ -1,0 +1,172 @@
+"""The ordinary command over MariaDB: killed, restarted under it, locked out, held back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scanner.stores.mysql import STORE
+from tests import mariadb_server
+from tests.conftest import Cardtrail, Planted
+from tests.mariadb_server import Server
+
+pytestmark = [
+    pytest.mark.xdist_group("mariadb"),
+    pytest.mark.skipif(mariadb_server.missing() is not None, reason=mariadb_server.missing() or ""),
+]
+DATABASE = "scanned"
+ROWS = 40_000
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = mariadb_server.server()
+    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
+    yield server
+    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}")
+
+
+def fill(server: Server, planted: Planted) -> list[str]:
+    """About 20 MB, with a card in one row of four hundred."""
+    pans = [planted.pan() for _ in range(ROWS // 400)]
+    server.run(
+        DATABASE,
+        "CREATE TABLE orders (id int PRIMARY KEY, note text, card_number varchar(30))",
+        f"INSERT INTO orders SELECT seq, repeat(md5(seq), 14), NULL FROM seq_1_to_{ROWS}",
+    )
+    with server.connect(DATABASE) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE orders SET card_number = %s WHERE id = %s",
+            [(pan, 400 * number + 7) for number, pan in enumerate(pans)],
+        )
+    server.run(DATABASE, "ANALYZE TABLE orders")
+    return pans
+
+
+def configure(cardtrail: Cardtrail, server: Server, rate: int) -> None:
+    """A scan over 1 MiB slices that is slow enough to be hit in the middle."""
+    (cardtrail.cwd / "cardtrail.toml").write_text(
+        f"""
+exclude = ["(performance_schema)", "(processlist)", "(column statistics)"]
+[limits]
+slice = 1048576
+[[store]]
+uri = "{server.target(DATABASE)}"
+bytes_per_second = {rate}
+"""
+    )
+
+
+def start(cardtrail: Cardtrail, jobs: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        cardtrail.command("scan", "-j", jobs, "-o", "run.json"),
+        cwd=cardtrail.cwd,
+        env=cardtrail.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for_reads(server: Server, rows: int) -> None:
+    query = "SHOW GLOBAL STATUS LIKE 'Rows_read'"
+    ((_, begun),) = server.rows(None, query)
+    deadline = time.monotonic() + 60
+    while int(server.rows(None, query)[0][1]) - int(begun) < rows:
+        assert time.monotonic() < deadline, "the scan does not read"
+        time.sleep(0.05)
+
+
+def check(cardtrail: Cardtrail, pans: list[str]) -> None:
+    """Every card under its row and column, once, and every unit read."""
+    document = json.loads((cardtrail.cwd / "run.json").read_text())
+    coverage = document["coverage"]
+    assert coverage["scanned"] == coverage["units"], document["outcomes"]
+    places: list[Any] = sorted(
+        (place["row"], place["field"])
+        for finding in document["findings"]
+        for place in finding["locations"]
+    )
+    assert places == [(400 * number + 7, "card_number") for number in range(len(pans))]
+    assert sum(finding["count"] for finding in document["findings"]) == len(pans)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_killed_in_mid_table_it_goes_on_where_it_was(
+    server: Server, cardtrail: Cardtrail, planted: Planted, jobs: int
+) -> None:
+    pans = fill(server, planted)
+    configure(cardtrail, server, 8_000_000 // jobs)
+    process = start(cardtrail, jobs)
+    wait_for_reads(server, ROWS // 3)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = cardtrail("scan", "--resume", "-j", jobs, "-o", "run.json")
+    assert done.code == 1, done.err
+    check(cardtrail, pans)
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["shut down", "killed"])
+def test_a_server_that_restarts_is_waited_for(
+    server: Server, cardtrail: Cardtrail, planted: Planted, hard: bool
+) -> None:
+    pans = fill(server, planted)
+    configure(cardtrail, server, 4_000_000)
+    process = start(cardtrail, 2)
+    wait_for_reads(server, ROWS // 3)
+    server.halt(9 if hard else 15)
+    time.sleep(0.5)
+    server.start()
+    assert process.wait(120) == 1
+    check(cardtrail, pans)
+
+
+def test_a_lock_of_somebody_else_costs_one_table_and_blocks_nobody(
+    server: Server, cardtrail: Cardtrail, planted: Planted
+) -> None:
+    pan = planted.pan()
+    server.run(
+        DATABASE,
+        "CREATE TABLE busy(card varchar(30))",
+        "CREATE TABLE free(card varchar(30))",
+        f"INSERT INTO free VALUES ('{pan}')",
+    )
+    (cardtrail.cwd / "cardtrail.toml").write_text('exclude = ["(p*"]\n')
+    with server.connect(DATABASE) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLES busy WRITE")
+        done = cardtrail("scan", server.target(DATABASE), "-j", "1", "-o", "run.json")
+        started = time.monotonic()
+        cursor.execute(f"INSERT INTO busy VALUES ('{pan}')")
+        assert time.monotonic() - started < 1
+    assert done.code == 4, done.err
+    document = json.loads((cardtrail.cwd / "run.json").read_text())
+    (left,) = [unit for unit in document["outcomes"] if unit["status"] != "scanned"]
+    assert (left["unit"], left["status"], left["reason"]) == ("busy", "skipped", "locked")
+    assert "free" in {finding["unit"] for finding in document["findings"]}
+
+
+def test_it_pauses_while_others_run_statements(server: Server) -> None:
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)
+    session = opened._session
+    session.read("SELECT 'x'")
+    busy = [
+        threading.Thread(target=server.rows, args=(None, "SELECT sleep(1.5)")) for _ in range(2)
+    ]
+    for thread in busy:
+        thread.start()
+    while session._load() < 2:
+        time.sleep(0.01)
+    session._pace._ask_at = 0.0
+    started = time.monotonic()
+    session.read("SELECT 'x'")
+    assert time.monotonic() - started > 0.9
+    for thread in busy:
+        thread.join()
+    opened.close()
