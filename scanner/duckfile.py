@@ -10,6 +10,7 @@ Hardening: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/over
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ DEFINITIONS = "(definitions)"
 """the unit of what the schema itself holds: statements, comments, values of enums"""
 _USUAL = "main"
 _UNKNOWN_SIZE = 1 << 30
+_HELD = 1_000
 MEMORY = "512MiB"
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
@@ -111,6 +113,18 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ..
 
     try:
         return connection.execute(query).fetchall()
+    except (duckdb.Error, MemoryError, UnicodeDecodeError) as error:
+        raise unreadable(error) from None
+
+
+def stream(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a long answer, a few held at a time. Raises ``Unreadable``, also after some."""
+    import duckdb
+
+    try:
+        connection.execute(query)
+        while found := connection.fetchmany(_HELD):
+            yield from found
     except (duckdb.Error, MemoryError, UnicodeDecodeError) as error:
         raise unreadable(error) from None
 

@@ -19,6 +19,7 @@ from scanner import duckfile
 from scanner.contracts import Source
 
 PARQUET = b"PAR1"
+_AS_IT_IS = "hive_partitioning = false"
 _NAMES = (
     *("eventVersion", "eventTime", "eventSource", "eventName", "eventID", "eventType"),
     *("sharedEventID", "eventCategory", "managementEvent", "readOnly", "errorCode", "errorMessage"),
@@ -127,21 +128,9 @@ def parquet_rows(source: Source) -> Iterator[dict[str, Any]]:
         with closing(duckfile.connect()) as connection:
             path = f"/proc/self/fd/{descriptor}"
             duckfile.shut(connection, path)
-            yield from _select(connection, path)
-    finally:
-        os.close(descriptor)
-
-
-def _select(connection: Any, path: str) -> Iterator[dict[str, Any]]:
-    import duckdb
-
-    try:
-        connection.execute(
-            f"SELECT to_json(t)::VARCHAR FROM read_parquet('{path}', hive_partitioning = false) t"  # noqa: S608 - a path of ours
-        )
-        while found := connection.fetchmany(1000):
-            for (text,) in found:
+            query = f"SELECT to_json(t)::VARCHAR FROM read_parquet('{path}', {_AS_IT_IS}) t"  # noqa: S608 - a path of ours
+            for (text,) in duckfile.stream(connection, query):
                 value = _parsed(text)
                 yield value if isinstance(value, dict) else {}
-    except (duckdb.Error, MemoryError, UnicodeDecodeError) as error:
-        raise duckfile.unreadable(error) from None
+    finally:
+        os.close(descriptor)
