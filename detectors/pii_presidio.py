@@ -35,7 +35,7 @@ def time_outs() -> int:
 
 
 @cache
-def _package() -> Any:
+def package() -> Any:
     """Presidio, silent and offline. Takes about a second, and 100 MB."""
     logger = logging.getLogger("presidio-analyzer")
     logger.handlers[:] = [_time_outs]
@@ -44,10 +44,10 @@ def _package() -> Any:
     tldextract: Any = importlib.import_module("tldextract")
     # the list of suffixes that comes with the package, instead of one fetched at the first e-mail
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    package: Any = importlib.import_module("presidio_analyzer.predefined_recognizers")
-    email: Any = importlib.import_module(package.EmailRecognizer.__module__)
+    recognizers: Any = importlib.import_module("presidio_analyzer.predefined_recognizers")
+    email: Any = importlib.import_module(recognizers.EmailRecognizer.__module__)
     email.tldextract = _Offline(offline)
-    return package
+    return recognizers
 
 
 class _Offline:
@@ -60,7 +60,7 @@ class _Offline:
 @cache
 def recognizer(name: str, regions: tuple[str, ...] = ()) -> Any:
     """A recogniser by the name of its class, made once a process."""
-    made = getattr(_package(), name)
+    made = getattr(package(), name)
     if name == "PhoneRecognizer":
         return made(supported_regions=regions or ("ZZ",))
     return made()

@@ -68,7 +68,7 @@ class Plan:
         if chosen.patterns:
             from detectors.pii_user import compile_all
 
-            self.user = list(zip(chosen.patterns, compile_all(chosen.patterns), strict=True))
+            self.user = compile_all([one for one in chosen.patterns if chosen.has(one.regions)])
 
 
 @cache
@@ -351,15 +351,17 @@ class _Look:
     def patterns(self, first: int, last: int) -> None:
         if not self._plan.user:
             return
-        from detectors.pii_user import spans
-
-        for pattern, program in self._plan.user:
-            words = "|".join(pattern.words)
-            for start, end in spans(program, self._data[first:last]):
-                start, end = start + first, end + first
-                near = self._near(start, end, words, self._hints.field_name(start))
-                score = max(pattern.score, 0.9) if near else pattern.score
-                self._keep(Found(start, end, pattern.entity, score, (near,) if near else (), 0))
+        # from the start of a line, if that is in sight, so that what comes first is the same
+        # wherever the stream was cut
+        first = self._data.rfind(b"\n", max(0, self._lo - pii_view.LINE), self._lo) + 1 or first
+        for program in self._plan.user:
+            pattern = program.pattern
+            for start, end in program.spans(self._data, first, last):
+                near = self._near(start, end, program.words, self._hints.field_name(start))
+                score = max(pattern.score, pattern.near) if near else pattern.score
+                if score:
+                    why = (near,) if near else ()
+                    self._keep(Found(start, end, pattern.entity, score, why, 0))
 
 
 def _weak(value: str) -> bool:

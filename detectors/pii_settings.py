@@ -13,17 +13,22 @@ PHONE_REGIONS = ("us", "gb", "de", "fr", "il", "in", "ca", "br")
 
 @dataclass(frozen=True, slots=True)
 class UserPattern:
-    """A pattern of the user's own, run on RE2 (linear time, so it cannot hang a scan).
+    """A pattern of the user's own, run on RE2 (linear time, so it cannot hang a scan), or a list
+    of values that are looked for as whole words, in capitals or not.
 
-    ``entity`` is the name in findings; ``pattern`` in RE2 syntax over UTF-8; ``score`` the
-    probability of a hit by itself; with a word of ``words`` near it or in the name of its field
-    it is at least 0.9.
+    ``entity`` is the name in findings; ``pattern`` in RE2 syntax over UTF-8 (``\\d``, ``\\w`` and
+    ``\\b`` know ASCII only); ``score`` the probability of a hit by itself; with a word of ``words``
+    near it or in the name of its field it is at least ``near``. ``regions``: looked for when one
+    of them is asked for.
     """
 
     entity: str
-    pattern: str
+    pattern: str = ""
     score: float = 0.85
     words: tuple[str, ...] = ()
+    near: float = 0.9
+    values: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

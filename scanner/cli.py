@@ -122,6 +122,22 @@ def scan(
             "data and secrets as well). [default: card]",
         ),
     ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODES",
+            help="Whose national ids and telephone numbers full looks for, as us,gb,in. "
+            "[default: all]",
+        ),
+    ] = None,
+    names: Annotated[
+        bool | None,
+        typer.Option(
+            "--names/--no-names",
+            help="With full: names of people and places too, in documents and text columns. Needs "
+            "cardtrail[names].",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -182,6 +198,8 @@ def scan(
         format_name=format_name,
         overrides={
             "profile": profile,
+            "regions": regions,
+            "names": names,
             "jobs": jobs,
             "fail_on": fail_on,
             "min_confidence": min_confidence,

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from scanner import compose, config, registry, session, verdict
+from scanner import compose, config, personal, recognisers, registry, session, verdict
 from scanner.assemble import assemble
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Report
-from scanner.errors import ExitCode, NothingInScope, UsageError
+from scanner.errors import ConfigError, ExitCode, NothingInScope, UsageError
 from scanner.ledger import Ledger, now
 from scanner.model import Run, Severity
 from scanner.progress import Progress, Quiet, human_bytes, human_seconds
@@ -266,8 +266,15 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
             value = _one_of("--fail-on", value, list(Severity), Severity)
         if name == "profile":
             value = _one_of("--profile", value, config.PROFILES, str)
+        if name == "regions":
+            value = personal.region_list(value)
         setattr(settings, name, value)
+    if settings.names and settings.profile != "full" and request.overrides.get("profile") is None:
+        raise ConfigError(file, "names", 'profile "full" beside it', f'"{settings.profile}"')
     base = path.resolve().parent if path else Path.cwd()
+    if settings.recognisers:
+        named = base / Path(settings.recognisers).expanduser()
+        settings.pattern = [*settings.pattern, *recognisers.load(named)]
     for table in settings.store:
         table.uri = _absolute(table.uri, base)
         for option in ("identities", "scps"):

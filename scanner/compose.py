@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from scanner import config, hygiene, registry, scratch
+from scanner import config, hygiene, personal, registry, scratch
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Ignore, Limits, StoreKind
 from scanner.engine import Executor, InProcess, Processes
@@ -110,11 +110,11 @@ def make_worker(
     settings = msgspec.json.decode(settings_json, type=Settings)
     if not in_process:
         hygiene.harden_worker(WORKER_MEMORY, [folder for folder, _ in scratch.places(0)])
-    _configure_detectors(settings)
+    personal.configure(settings)
     budgets = msgspec.to_builtins(settings.limits)
     del budgets["slice"]
     worker = Worker(
-        plugins(settings.profile),
+        plugins(settings),
         Sealer(key),
         Limits(**budgets),
         settings.distinct_limit,
@@ -123,29 +123,14 @@ def make_worker(
     return worker.run
 
 
-def _configure_detectors(settings: Settings) -> None:
-    """What the user says of personal data. Raises ``UsageError`` for a pattern that is none."""
-    from detectors import pii_settings
-
-    patterns = tuple(
-        pii_settings.UserPattern(table.entity, table.pattern, table.score, tuple(table.words))
-        for table in settings.pattern
-    )
-    try:
-        pii_settings.configure(
-            pii_settings.PiiSettings(tuple(settings.regions), patterns, settings.distinct_limit)
-        )
-    except ValueError as error:
-        raise UsageError(f"[[pattern]]: {error}") from None
-
-
-def plugins(profile: str) -> Plugins:
+def plugins(settings: Settings) -> Plugins:
     import detectors
 
+    wanted = {settings.profile, *(["names"] if personal.names(settings) else [])}
     return Plugins(
         stores=registry.stores(),
         readers=registry.readers(),
-        detectors=[d for d in detectors.all_detectors() if profile in d.profiles],
+        detectors=[d for d in detectors.all_detectors() if wanted & d.profiles],
         evidence=registry.evidence(),
     )
 

@@ -59,13 +59,21 @@ class EvidenceTable(msgspec.Struct):
 
 
 class PatternTable(msgspec.Struct, forbid_unknown_fields=True):
-    """``[[pattern]]``: a pattern of the user's own, RE2 syntax, for the full profile."""
+    """``[[pattern]]``: a pattern of the user's own, RE2 syntax, or a list of values (whole words,
+    in capitals or not), for the full profile."""
 
     entity: str
-    pattern: str
+    pattern: str = ""
+    values: list[str] = []
     score: float = 0.85
+    near: float = 0.9
+    """the probability with one of ``words`` near it, if that is more"""
     words: list[str] = []
-    """words near it that make it likely"""
+    """words near it, or in the name of its field, that make it likely"""
+    regions: list[str] = []
+    """looked for when ``regions`` has one of them; always if empty"""
+    source: str = ""
+    """where it was written, for messages; filled in when it comes from a file of recognisers"""
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,6 +91,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     regions: list[str] = []
     """ISO 3166 codes in lower case: national ids and phone numbers of these only; all if empty"""
     pattern: list[PatternTable] = []
+    recognisers: str | None = None
+    """a YAML file of Presidio's recognisers, whose patterns are added to ``pattern``"""
+    names: bool = False
+    """look for names of people and places too, in documents and text columns (profile full)"""
     key: Key = msgspec.field(default_factory=Key)
     limits: LimitsTable = msgspec.field(default_factory=LimitsTable)
     store: list[StoreTable] = []
@@ -91,8 +103,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     def digest(self) -> str:
         """Identifies the settings in a report, without the places of key and ledger."""
         plain = msgspec.to_builtins(self)
-        for local in ("key", "ledger", "jobs"):
+        for local in ("key", "ledger", "jobs", "recognisers"):
             del plain[local]
+        for pattern in plain["pattern"]:
+            del pattern["source"]
         text = msgspec.json.encode(plain, order="deterministic")
         return hashlib.sha256(text).hexdigest()[:16]
 
@@ -117,22 +131,22 @@ def load(path: Path) -> Settings:
 
 
 def parse(document: dict[str, Any], file: str) -> Settings:
-    _check_keys(document, Settings, file, "")
-    _check_keys(document.get("key", {}), Key, file, "key.")
-    _check_keys(document.get("limits", {}), LimitsTable, file, "limits.")
+    check_keys(document, Settings, file, "")
+    check_keys(document.get("key", {}), Key, file, "key.")
+    check_keys(document.get("limits", {}), LimitsTable, file, "limits.")
     for name, table in (("store", StoreTable), ("evidence", EvidenceTable), ("pattern", None)):
         entries = document.get(name, [])
         if not isinstance(entries, list):
             raise ConfigError(file, name, f"a list of tables, written [[{name}]]")
         if table is None:
             for i, entry in enumerate(entries):
-                _check_keys(entry, PatternTable, file, f"{name}[{i}].")
+                check_keys(entry, PatternTable, file, f"{name}[{i}].")
             continue
         document = {**document, name: [_gather_options(entry, table) for entry in entries]}
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(file, *_in_words(str(error))) from None
+        raise ConfigError(file, *in_words(str(error))) from None
     _check_ranges(settings, file)
     return settings
 
@@ -148,7 +162,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), "", "a readable file", error.strerror or "") from None
 
 
-def _check_keys(table: object, struct: type[msgspec.Struct], file: str, prefix: str) -> None:
+def check_keys(table: object, struct: type[msgspec.Struct], file: str, prefix: str) -> None:
+    """Raises ``ConfigError`` for what is no table, or has a key that is unknown."""
     if not isinstance(table, dict):
         raise ConfigError(file, prefix.rstrip("."), "a table")
     known = struct.__struct_fields__
@@ -183,7 +198,7 @@ def check_options(options: dict[str, Any], known: dict[str, type], file: str, wh
             raise ConfigError(file, f"{where}.{key}", known[key].__name__, found)
 
 
-def _in_words(message: str) -> tuple[str, str, str]:
+def in_words(message: str) -> tuple[str, str, str]:
     """msgspec says "Expected `int`, got `str` - at `$.store[0].uri`": key, expected, found."""
     text, _, where = message.partition(" - at `$")
     key = where.rstrip("`").lstrip(".")

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from scanner import __version__, compose, key, scratch
+from scanner import __version__, compose, key, personal, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import Reason, Unreadable, UsageError
@@ -49,18 +49,19 @@ class Session:
 
 
 def begin(ledger: Ledger, settings: Settings, stores: Sequence[Store], file: str) -> Session:
-    """A new run. Raises ``UsageError`` for evidence or a key that cannot be right."""
+    """A new run. Raises ``UsageError`` for evidence, a pattern or a key that cannot be right."""
     started = now()
     run = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     configured = key.find_key(settings.key.file, settings.key.keyring)
     secret = configured or key.run_key(ledger.path, run)
     compose.evidence_tasks(settings, stores, started, file)
+    personal.check(settings, file)
     about = RunAbout(
         version=__version__,
         profile=settings.profile,
         config_digest=settings.digest(),
         key_id=Sealer(secret).key_id,
-        detectors=tuple(d.name for d in compose.plugins(settings.profile).detectors),
+        detectors=tuple(d.name for d in compose.plugins(settings).detectors),
         targets=tuple(store.uri for store in stores),
         settings=msgspec.to_builtins(settings),
         random_key=configured is None,
@@ -88,6 +89,7 @@ def resume(ledger: Ledger, name: str | None) -> Session:
             f"--resume: run {row.id} was begun with fingerprint key {row.about.key_id}, which is "
             "not the one found now; give it that key again, or start a new scan"
         )
+    personal.check(settings, "the run's settings")
     ledger.reopen(row.id, TRANSIENT)
     return Session(ledger, ledger.run(row.id), settings, secret, "the run's settings", True)
 
@@ -98,7 +100,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
     stores = compose.resolve_stores(settings, session.file)
     excluder = compose.Excluder(settings.exclude)
     signals = compose.Signals()
-    plugins = compose.plugins(settings.profile)
+    plugins = compose.plugins(settings)
     job = Job(
         run=row.id,
         stores=stores,

@@ -7,6 +7,8 @@ STARTER = """\
 
 profile = "card"          # card numbers; "full" looks for personal data and secrets as well
 # regions = ["us", "gb"]  # whose national ids and phone numbers "full" looks for; all if not given
+# names = true            # with "full": people and places in documents; needs cardtrail[names]
+# recognisers = "own.yaml"  # patterns of your own, in Presidio's YAML: docs/personal-data.md
 fail_on = "high"          # exit 1 for findings at or above: critical, high, medium, low, info
 # jobs = 4                # worker processes; the number of cores if not given
 # min_confidence = 0.3    # probability from which on a finding is written; confirmed is 0.8

@@ -13,8 +13,29 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = {
     *("__main__", "assemble", "cli", "commands", "compose", "config", "engine", "flow"),
-    *("hygiene", "inquiry", "key", "ledger", "pipeline", "planning", "preload", "progress"),
-    *("registry", "seal", "session", "settle", "starter", "tally", "verdict", "walk", "work"),
+    *(
+        "hygiene",
+        "inquiry",
+        "key",
+        "ledger",
+        "personal",
+        "pipeline",
+        "planning",
+        "preload",
+        "progress",
+    ),
+    *(
+        "recognisers",
+        "registry",
+        "seal",
+        "session",
+        "settle",
+        "starter",
+        "tally",
+        "verdict",
+        "walk",
+        "work",
+    ),
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
 MIDDLE = {"scanner.stores", "scanner.readers", "scanner.access", "detectors", "reports"}
@@ -107,6 +128,7 @@ def test_direction(path: Path) -> None:
         elif package_of(imported) and module not in (
             "scanner.cli",
             "scanner.compose",
+            "scanner.personal",
             "scanner.preload",
         ):
             late = module in ("scanner.commands", "scanner.registry")

@@ -76,7 +76,7 @@ def test_only_the_window_is_reported(detector: Detector, example: Example) -> No
 def test_describes_itself(detector: Detector) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9-]*", detector.name)
     assert detector.entities and detector.examples and detector.near_misses
-    assert detector.profiles <= {"card", "full"} and detector.profiles
+    assert detector.profiles <= {"card", "full", "names"} and detector.profiles
     assert {example.entity for example in detector.examples} <= set(detector.entities)
     for text in (detector.summary, detector.limits):
         assert text.strip() and "\n" not in text
