@@ -23,7 +23,8 @@ from detectors.pii_names import DETECTOR
 
 LETTER = (
     "Dear Mr. Hoffmann,\n\nCharlotte Becker from Berlin called me last week. "
-    "She and Daniel Novak are moving to Madrid in March.\nPlease send the contract to Laura Jensen.\n\nYours, James Miller\n"
+    "She and Daniel Novak are moving to Madrid in March.\nPlease send the contract to Laura "
+    "Jensen.\n\nYours, James Miller\n"
 )
 
 
