@@ -36,6 +36,8 @@ def all_detectors() -> tuple[Detector, ...]:
 
     found: list[Detector] = []
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        if module.name.startswith(f"{__name__}._"):
+            continue
         spec = find_spec(module.name)
         # only plug-ins are imported: the modules they are made of need numpy
         get_source = getattr(spec and spec.loader, "get_source", None)

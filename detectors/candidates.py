@@ -13,11 +13,13 @@ import numpy as np
 
 from detectors import encodings, fieldcount
 from detectors.base import AFTER, BEFORE
+from detectors.compiled import native
 from detectors.evidence import AHEAD, BACK, Candidate
 from detectors.iin import SHORTEST
 from detectors.layouts import Grouped, grouped
 from detectors.onepiece import FEW, Window, candidate, in_decoded, in_one_piece, not_ids
-from detectors.runs import Bytes, Frame, Prefilter, tokens
+from detectors.runs import Bytes, Frame, Prefilter, Tokens, tokens
+from detectors.sweep import Sweep
 
 SPILL = 160
 """bytes: more than a track is long, or a code stands behind its PAN"""
@@ -65,22 +67,21 @@ class Finder:
     ) -> Iterator[Candidate]:
         """Numbers in ASCII digits. ``data`` may be a narrowed copy."""
         counter = counter or self.counter
-        for frame in prefilter.frames(data):
-            runs = tokens(frame)
+        if native is not None:
+            seen = Sweep(native, data, window, counter)
+            yield from seen.in_one_piece()
+            for frame, runs in seen.frames():
+                yield from _other(frame, data, runs, window, counter)
+            return
+        for block in prefilter.frames(data):
+            runs = tokens(block)
             long = (runs.length >= SHORTEST).nonzero()[0]
             if len(long):
                 start, length = runs.start, runs.length
                 if len(long) < len(start):
                     start, length = start[long], length[long]
-                yield from in_one_piece(frame, data, start, length, window, counter)
-            groups, escaped = grouped(frame, runs)
-            for some in groups:
-                yield from _grouped(frame, data, some, window, counter)
-            until = -1
-            for at in (escaped + frame.origin).tolist():
-                if at >= until:
-                    yield from _escaped(data, at, window)
-                    until = at + encodings.STEP
+                yield from in_one_piece(block, data, start, length, window, counter)
+            yield from _other(block, data, runs, window, counter)
 
     def _wide(self, data: Bytes, begin: int, end: int, window: Window) -> Iterator[Candidate]:
         """Numbers in UTF-16 in one piece."""
@@ -145,6 +146,20 @@ def _wide_context(data: Bytes, found: Candidate, encoding: str) -> None:
 
 
 # --- in groups, escaped, encoded ----------------------------------------------------------------
+
+
+def _other(
+    frame: Frame, data: Bytes, runs: Tokens, window: Window, counter: fieldcount.Counter
+) -> Iterator[Candidate]:
+    """Numbers in groups, and with escapes in them."""
+    groups, escaped = grouped(frame, runs)
+    for some in groups:
+        yield from _grouped(frame, data, some, window, counter)
+    until = -1
+    for at in (escaped + frame.origin).tolist():
+        if at >= until:
+            yield from _escaped(data, at, window)
+            until = at + encodings.STEP
 
 
 def _grouped(

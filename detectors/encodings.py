@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detectors.compiled import Native, native
 from detectors.iin import SHORTEST
 from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
 
@@ -63,6 +64,8 @@ class SignFinder:
 
     def signs(self, data: Bytes) -> Signs:
         """One pass over ``data`` in pieces that stay in cache."""
+        if native is not None:
+            return _compiled_signs(native, data)
         wide: list[tuple[int, int]] = []
         mainframe = False
         quads: list[int] = []
@@ -95,6 +98,22 @@ class SignFinder:
         for step in range(12):
             at = at[_QUAD[step & 3][piece[at + step]]]
         return at
+
+
+def _compiled_signs(native: Native, data: Bytes) -> Signs:
+    wide: list[tuple[int, int]] = []
+    mainframe = False
+    script: list[int] = []
+    quads, pieces = native.signs(data, PIECE)
+    for number, (nuls, high, digits) in enumerate(np.frombuffer(pieces, np.int64).reshape(-1, 3)):
+        begin = number * PIECE
+        if nuls >= SHORTEST - 1:
+            wide.append((begin, min(begin + PIECE, len(data))))
+        if high:
+            mainframe = mainframe or digits >= SHORTEST
+            script.extend((_script_digits(data[begin : begin + PIECE + _MARGIN]) + begin).tolist())
+    base64_digits = np.frombuffer(quads, np.int64).tolist()
+    return Signs(wide, mainframe, _leaders(base64_digits, 4), _leaders(script, 12))
 
 
 def _script_digits(piece: Bytes) -> Places:

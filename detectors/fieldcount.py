@@ -17,29 +17,27 @@ from detectors.fieldstats import FINE, GROUPS, length
 from detectors.runs import Bytes, Flags, Frame, Places, Words
 
 _U = np.uint64
-_ONE = np.int32(1)  # of the type of the tables: numpy adds forty times faster then
 REACH = 1024
 """bytes back to the start of a line when columns are counted"""
 
-_KINDS = np.full(256, 15, np.uint8)
+KINDS = np.full(256, 15, np.uint8)
 for _code, _chars in enumerate((b"=", b":", b",", b"\t", b";", b"|", b" ", b"/", b"[", b"(", b">")):
-    _KINDS[_chars[0]] = _code
-_KINDS[[0, 10, 13]] = 11
+    KINDS[_chars[0]] = _code
+KINDS[[0, 10, 13]] = 11
 for _char in b"_-.#":
-    _KINDS[_char] = 12
+    KINDS[_char] = 12
 for _char in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ":
-    _KINDS[_char] = 13
+    KINDS[_char] = 13
 _KEYED = np.isin(np.arange(256), list(b"=:"))
 _DELIMITERS = (b",", b"\t", b";", b"|")
 
 
 class Counter:
-    """Counts by field. The tables are made only when there is much to count."""
+    """Counts by field: a dictionary, and tables of fixed size for what that cannot hold."""
 
     def __init__(self) -> None:
-        self._tables: list[npt.NDArray[np.int32]] = []
-        self._pending: list[Places] = []
-        self._waiting = 0
+        self._counts: dict[int, list[int]] = {}
+        self._tables: npt.NDArray[np.int32] | None = None
         self._so_far: dict[int, list[int]] = {}
 
     def add(self, field: Places, luhn: Flags, position: Places, lo: int, hi: int) -> None:
@@ -48,59 +46,70 @@ class Counter:
         if len(position) and (position[0] < lo or position[-1] >= hi):
             inside = (position >= lo) & (position < hi)
             field, luhn = field[inside], luhn[inside]
-        self._add(field, luhn)
+        fields, which = np.unique(field, return_inverse=True)
+        self.add_counts(fields, np.bincount(which), np.bincount(which, weights=luhn))
 
-    def _add(self, field: Places, luhn: Flags) -> None:
-        if not self._tables:
-            self._pending.append((field << 1) | luhn)
-            self._waiting += len(field)
-            if self._waiting > _PENDING:
-                self._tables = [np.zeros((GROUPS << FINE) + 1, np.int32) for _ in range(2)]
-                pending, self._pending = np.concatenate(self._pending), []
-                self._add(pending >> 1, (pending & 1).astype(np.bool_))
-            return
-        np.add.at(self._tables[0], field, _ONE)
-        np.add.at(self._tables[1], field[luhn], _ONE)
+    def add_counts(
+        self, field: Places, seen: Places, luhn: Places | npt.NDArray[np.float64]
+    ) -> None:
+        """Distinct fields, each with how many numbers were seen and satisfy Luhn."""
+        for name, total, good in zip(field.tolist(), seen.tolist(), luhn.tolist(), strict=True):
+            counts = self._counts.setdefault(name, [0, 0])
+            counts[0] += total
+            counts[1] += int(good)
+        if len(self._counts) > _HELD:
+            self._spill()
+
+    def _spill(self) -> npt.NDArray[np.int32]:
+        if self._tables is None:
+            self._tables = np.zeros(((GROUPS << FINE) + 1, 2), np.int32)
+        if self._counts:
+            fields = np.fromiter(self._counts, np.int64, len(self._counts))
+            self._tables[fields] += np.array(list(self._counts.values()), np.int32)
+            self._counts.clear()
+        return self._tables
 
     def unlike_ids(self, field: Places, good: Flags, zero: Flags, take: Places) -> Flags:
-        """Which of the rows ``take`` do not stand in a field that has been full of ids so far, and
-        still is in these rows: a few good check digits among many numbers.
+        """Which of the rows ``take`` do not stand in a field that is ``still_ids``.
 
         Costs a look at each field with a good number; where ids come thinly, as in most logs, it
-        saves a closer look at each of them. Numbers that lost their last digit fail Luhn as ids
-        do, but all end in 0 (``zero``): a field where most do stays.
+        saves a closer look at each of them.
         """
         fields = field[take]
         keep = np.ones(len(take), np.bool_)
-        if len(self._so_far) > _MOST:
-            self._so_far.clear()
         for name in set(fields.tolist()):
             same = field == name
             seen, valid = int(np.count_nonzero(same)), int(np.count_nonzero(same & good))
-            before = self._so_far.setdefault(name, [0, 0])
-            before[0] += seen
-            before[1] += valid
-            lost = 2 * int(np.count_nonzero(same & zero)) > seen
-            few = before[0] >= _SO_FAR and valid <= max(2, seen * _STILL)
-            if few and not lost and is_ids(*before):
+            if self.still_ids(name, seen, valid, int(np.count_nonzero(same & zero))):
                 keep[fields == name] = False
         return keep
 
+    def still_ids(self, name: int, seen: int, valid: int, zeros: int) -> bool:
+        """Whether a field has been full of ids so far, and is in the numbers just ``seen``: a few
+        good check digits (``valid``) among many.
+
+        Numbers that lost their last digit fail Luhn as ids do, but all end in 0 (``zeros``): a
+        field where most do is none.
+        """
+        if len(self._so_far) > _MOST:
+            self._so_far.clear()
+        before = self._so_far.setdefault(name, [0, 0])
+        before[0] += seen
+        before[1] += valid
+        few = before[0] >= _SO_FAR and valid <= max(2, seen * _STILL)
+        return few and 2 * zeros <= seen and is_ids(*before)
+
     def counts(self) -> Mapping[int, FieldCounts]:
         """Counts by field number."""
-        if self._tables:
-            seen, valid = self._tables
-            fields = np.flatnonzero(seen)
-            return _as_counts(fields, seen[fields], valid[fields])
-        if not self._pending:
-            return {}
-        pending = np.concatenate(self._pending)
-        fields, which = np.unique(pending >> 1, return_inverse=True)
-        valid = np.bincount(which, weights=pending & 1).astype(np.int32)
-        return _as_counts(fields, np.bincount(which).astype(np.int32), valid)
+        if self._tables is None and len(self._counts) <= _MOST:
+            rows = self._counts.items()
+            return {name: _counts(name, *row) for name, row in rows if row[0]}
+        tables = self._spill()
+        fields = np.flatnonzero(tables[:, 0])
+        return _as_counts(fields, tables[fields, 0], tables[fields, 1])
 
 
-_PENDING = 65536
+_HELD = 65536
 _SO_FAR, _STILL = 200, 0.3
 
 
@@ -119,7 +128,11 @@ def _as_counts(
         seen = np.bincount(which, weights=seen).astype(np.int32)
         valid = np.bincount(which, weights=valid).astype(np.int32)
     rows = zip(fields.tolist(), seen.tolist(), valid.tolist(), strict=True)
-    return {field: FieldCounts(s, v, s, {length(field): s}) for field, s, v in rows}
+    return {field: _counts(field, s, v) for field, s, v in rows}
+
+
+def _counts(field: int, seen: int, valid: int) -> FieldCounts:
+    return FieldCounts(seen, valid, seen, {length(field): seen})
 
 
 # --- the field of a number -------------------------------------------------------------------
@@ -159,7 +172,7 @@ def places(
             number = _column(data, position, delimiter[0])
             word[columns] = number.view(np.uint64) + _U(delimiter[0] << 32)
         word[(before == 10) | (before == 0) | (before == 13)] = _U(10)
-    group = ((size - 12) << 4) + (14 if salt else _KINDS.take(before))
+    group = ((size - 12) << 4) + (14 if salt else KINDS.take(before))
     word = (word ^ (size.view(np.uint64) << _U(58)) ^ _U(salt)) * _U(0x9E3779B97F4A7C15)
     fine = ((word ^ (word >> _U(29))) * _U(0xBF58476D1CE4E5B9)) >> _U(64 - FINE)
     return 1 + ((group << FINE) | fine.view(np.int64)), word
@@ -262,4 +275,14 @@ class _Rank:
 def is_ids(seen: int, valid: int) -> bool:
     """Whether a field holds ids beyond doubt: enough seen, Luhn share like chance."""
     share = 0.1 * seen
-    return seen >= 96 and valid <= share + 3.5 * math.sqrt(0.9 * share) + 1
+    return seen >= _ENOUGH and valid <= share + 3.5 * math.sqrt(0.9 * share) + 1
+
+
+def are_ids(seen: Places, valid: Places) -> Flags:
+    """``is_ids`` over arrays."""
+    share = 0.1 * seen
+    flags: Flags = (seen >= _ENOUGH) & (valid <= share + 3.5 * np.sqrt(0.9 * share) + 1)
+    return flags
+
+
+_ENOUGH = 96

@@ -52,12 +52,12 @@ LINE_ENDS: tuple[bytes, ...] = (
     b" =\r\n",
 )
 _PLAIN, _LINE, _ESCAPE = 1, 2, 3
-_KIND = np.zeros(256, np.uint8)
+KIND = np.zeros(256, np.uint8)
 """what the first byte of a gap may begin: a separator; a separator or line end; an escape of a
 URL, HTML, JSON or quoted-printable, which has to be decoded first"""
-_KIND[[text[0] for text in SEPARATORS]] = _PLAIN
-_KIND[[text[0] for text in LINE_ENDS]] = _LINE
-_KIND[list(b"%&\\=#")] = _ESCAPE
+KIND[[text[0] for text in SEPARATORS]] = _PLAIN
+KIND[[text[0] for text in LINE_ENDS]] = _LINE
+KIND[list(b"%&\\=#")] = _ESCAPE
 
 
 _NEED = np.full(128 + 1, 15, np.uint64)
@@ -128,7 +128,7 @@ def grouped(frame: Frame, tokens: Tokens) -> tuple[list[Grouped], Places]:
     escape, whose surroundings have to be decoded before anything can be said."""
     size = tokens.length
     lead = frame.data.take(tokens.start + size)
-    kind = _KIND.take(lead)
+    kind = KIND.take(lead)
     # the map behind a gap of one byte: a second group of four digits, after a line end enough to
     # make a number; or else a digit within nine bytes
     behind = tokens.map >> ((size + 1) & 63).view(np.uint64)

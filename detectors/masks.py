@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
+from detectors.compiled import native
 from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
 
 _LOOK = 64
@@ -25,6 +26,9 @@ class MaskFinder:
         if len(data) < 12:
             return []
         array = np.frombuffer(data, np.uint8)
+        if native is not None:
+            places: list[int] = np.frombuffer(native.masks(array)[0], np.int64).tolist()
+            return places
         out: list[int] = []
         for begin, end in parts(0, len(array), PIECE):
             piece = array[begin : end + _LOOK]

@@ -240,19 +240,24 @@ def _scientific(
     for at, size in zip(
         (start[marks] + frame.origin - 2).tolist(), length[marks].tolist(), strict=True
     ):
-        if not max(0, window.first) <= at < window.last:
-            continue
-        match = _SCIENTIFIC.match(data[at : at + size + 8].tobytes())
-        if match is None:
-            continue
-        known, digits = (match[1] + match[2]).decode("ascii"), int(match[3]) + 1
-        if not digits - 1 <= len(known) <= digits:
-            continue
-        found = candidate(data, at, at + match.end(), "scientific")
-        found.luhn = len(known) == digits and valid(known)
-        found.digits = known if len(known) == digits else known + check_digit(known)
-        if brands(found.digits) and (found.luhn or len(known) < digits):
-            yield found
+        yield from scientific(data, at, size, window)
+
+
+def scientific(data: Bytes, at: int, size: int, window: Window) -> Iterator[Candidate]:
+    """The number written so at ``at``, with ``size`` digits behind its point."""
+    if not max(0, window.first) <= at < window.last:
+        return
+    match = _SCIENTIFIC.match(data[at : at + size + 8].tobytes())
+    if match is None:
+        return
+    known, digits = (match[1] + match[2]).decode("ascii"), int(match[3]) + 1
+    if not digits - 1 <= len(known) <= digits:
+        return
+    found = candidate(data, at, at + match.end(), "scientific")
+    found.luhn = len(known) == digits and valid(known)
+    found.digits = known if len(known) == digits else known + check_digit(known)
+    if brands(found.digits) and (found.luhn or len(known) < digits):
+        yield found
 
 
 def in_decoded(decoded: Decoded, window: Window, first: int, last: int) -> Iterator[Candidate]:

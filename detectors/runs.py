@@ -49,25 +49,27 @@ def parts(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 class Frame:
-    """A block with hot places in it, copied to where array code needs no edge cases.
-
-    ``data`` holds ``MARGIN`` bytes, the block, ``MARGIN`` bytes (zeros beyond the ends of the
-    buffer); ``digits`` its digit map, 64 bytes a word; ``hot`` the places where a run begins that
-    may be worth a look. Positions count from the start of ``data``; ``origin`` is what to add to
-    get one in the buffer. The arrays are used again for the next block.
+    """Bytes in which array code needs no edge cases: at the places that are asked about, there is
+    room on both sides. Positions count from the start of ``data``; ``origin`` is what to add to
+    get one in the buffer.
     """
 
-    __slots__ = ("_ahead", "_words", "block", "data", "digits", "hot", "origin")
+    __slots__ = ("_ahead", "_words", "data", "origin")
 
-    def __init__(self) -> None:
-        room = MARGIN + BLOCK + REST + MARGIN
-        self.data = np.zeros(room + 64, np.uint8)
-        self.digits = np.zeros(room // 64 + 3, np.uint64)
-        self.hot: Places = np.empty(0, np.int64)
-        self.origin = 0
-        self.block = (0, 0)
-        self._words = self.data.view("<u8")
+    def __init__(self, data: Bytes, origin: int) -> None:
+        self.data = data
+        self.origin = origin
+        self._words = data[: len(data) & ~7].view("<u8")
         self._ahead = self._words[1:]
+
+    @classmethod
+    def padded(cls, data: Bytes, first: int, last: int) -> Frame:
+        """A copy of ``data`` around the places ``first`` .. ``last``, zeros beyond its ends."""
+        begin, end = max(0, first - MARGIN), min(len(data), last + 2 * MARGIN)
+        copy = np.zeros(last - first + 3 * MARGIN + 64, np.uint8)
+        left = begin - (first - MARGIN)
+        copy[left : left + end - begin] = data[begin:end]
+        return cls(copy, first - MARGIN)
 
     def load(self, at: Places) -> Words:
         """The eight bytes from each place on, as little-endian words."""
@@ -75,6 +77,22 @@ class Frame:
         word, bit = at >> 3, ((at & 7) << 3).view(np.uint64)
         low = self._words.take(word) >> bit
         return low | ((self._ahead.take(word) << _U(1)) << (_U(63) - bit))
+
+
+class Block(Frame):
+    """A block with hot places in it, copied: ``MARGIN`` bytes, the block, ``MARGIN`` bytes (zeros
+    beyond the ends of the buffer). ``digits`` is its digit map, 64 bytes a word; ``hot`` the places
+    where a run begins that may be worth a look. The arrays are used again for the next block.
+    """
+
+    __slots__ = ("block", "digits", "hot")
+
+    def __init__(self) -> None:
+        room = MARGIN + BLOCK + REST + MARGIN
+        super().__init__(np.zeros(room + 64, np.uint8), 0)
+        self.digits = np.zeros(room // 64 + 3, np.uint64)
+        self.hot: Places = np.empty(0, np.int64)
+        self.block = (0, 0)
 
 
 class Tokens(NamedTuple):
@@ -99,9 +117,9 @@ class Prefilter:
         self._begins, self._full, self._soon, self._near = (
             np.zeros(size // 4, np.bool_) for _ in range(4)
         )
-        self._frame: Frame | None = None
+        self._frame: Block | None = None
 
-    def frames(self, data: Bytes) -> Iterator[Frame]:
+    def frames(self, data: Bytes) -> Iterator[Block]:
         """Frames for the hot blocks of ``data``, each to be done with before the next is taken."""
         for begin, end in parts(0, len(data), BLOCK):
             frame = None
@@ -165,9 +183,9 @@ class Prefilter:
     def _is_digit(self, byte: int) -> bool:
         return (int(byte) - self._over) & 255 > 245
 
-    def _fill(self, data: Bytes, begin: int, end: int) -> Frame:
+    def _fill(self, data: Bytes, begin: int, end: int) -> Block:
         if self._frame is None:
-            self._frame = Frame()
+            self._frame = Block()
         frame = self._frame
         first, last = max(0, begin - MARGIN), min(len(data), end + MARGIN)
         left = first - begin + MARGIN
@@ -182,8 +200,8 @@ class Prefilter:
         return frame
 
 
-def tokens(frame: Frame) -> Tokens:
-    """The digit runs that begin at the hot places of the frame, in order."""
+def tokens(frame: Block) -> Tokens:
+    """The digit runs that begin at the hot places of the block, in order."""
     start = frame.hot
     word, bit = start >> 6, (start & 63).view(np.uint64)
     low = frame.digits.take(word) >> bit
@@ -247,13 +265,21 @@ def maybe_issued(first: Words, length: Places) -> Flags:
     word = first.astype(np.uint32) & np.uint32(0x0F0F0F0F)
     word = (word * np.uint32(10) + (word >> np.uint32(8))) & np.uint32(0x00FF00FF)
     word = (word * np.uint32(100) + (word >> np.uint32(16))) & np.uint32(0xFFFF)
-    masks = _coarse_table().take(word)
+    masks = prefix_table().take(word)
     return ((masks >> (length - iin.SHORTEST).astype(np.uint8)) & 1).view(np.bool_)
 
 
 @cache
-def _coarse_table() -> Bytes:
+def prefix_table() -> Bytes:
+    """``issue_table`` by the first four digits alone."""
     table: Bytes = np.bitwise_or.reduce(issue_table().reshape(10_000, 100), axis=1)
+    return table
+
+
+@cache
+def whole_prefix_table() -> Bytes:
+    """Lengths in which all six-digit prefixes that begin with four digits are issued."""
+    table: Bytes = np.bitwise_and.reduce(issue_table().reshape(10_000, 100), axis=1)
     return table
 
 

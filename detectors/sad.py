@@ -85,7 +85,7 @@ def _score(close: bool) -> float:
 
 def _in_columns(data: Buffer, lo: int, hi: int, hints: Hints) -> Iterator[Match]:
     """Cells of columns that are named so. The first rows tell which columns these are."""
-    text = bytes(data)
+    text = bytes(data) if isinstance(data, memoryview) else data
     start = text.rfind(b"\n", max(0, lo - _LONGEST_ROW), lo) + 1
     wanted: dict[int, str] = {}
     looked = 0
@@ -107,7 +107,7 @@ def _in_columns(data: Buffer, lo: int, hi: int, hints: Hints) -> Iterator[Match]
         start = end + 1
 
 
-def _cells(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _cells(text: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int, int]]:
     row = text[start:end]
     delimiter = max((b"\t", b",", b";", b"|"), key=row.count)
     at = start
@@ -117,7 +117,9 @@ def _cells(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         at += len(cell) + 1
 
 
-def _cell(text: bytes, cell: tuple[int, int], lo: int, hi: int, hints: Hints) -> Iterator[Match]:
+def _cell(
+    text: bytes | bytearray, cell: tuple[int, int], lo: int, hi: int, hints: Hints
+) -> Iterator[Match]:
     start, end = cell
     if not lo <= start < hi:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
+from detectors.compiled import native
 from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
 
 _LOOK = 8
@@ -25,6 +26,9 @@ class NameFinder:
         if len(data) < _LOOK:
             return []
         array = np.frombuffer(data, np.uint8)
+        if native is not None:
+            places: list[int] = np.frombuffer(native.names(array)[0], np.int64).tolist()
+            return places
         out: list[int] = []
         for begin, end in parts(0, len(array), PIECE):
             piece = array[begin : end + _LOOK]

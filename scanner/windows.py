@@ -168,8 +168,14 @@ def count_lines(data: Buffer, lo: int, hi: int) -> int:
     (15 GB/s where ``bytes.count`` does 3)."""
     import numpy as np
 
+    # in pieces, so that the flags stay in the cache
     block = np.frombuffer(data, np.uint8, hi - lo, lo)
-    return int(np.count_nonzero(block == 10))
+    return sum(
+        int(np.count_nonzero(block[at : at + _PIECE] == 10)) for at in range(0, hi - lo, _PIECE)
+    )
+
+
+_PIECE = 1 << 17
 
 
 def _line_before(source: Source, start: int) -> int | None:

@@ -1,0 +1,55 @@
+"""The passes over every byte, compiled (``native/``), where that was built; ``None`` where not.
+
+Without it the same passes run over arrays, at a third of the speed and with the same answers:
+``CARDTRAIL_ARRAYS=1`` chooses them, which is how the tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from detectors.runs import Bytes
+
+
+class Native(Protocol):
+    """What the extension offers. Rows of 64-bit words come as bytes."""
+
+    def numbers(
+        self,
+        data: Bytes,
+        first: int,
+        last: int,
+        lo: int,
+        hi: int,
+        some: Bytes,
+        all_: Bytes,
+        issued: Bytes,
+        before: Bytes,
+        behind: Bytes,
+        /,
+    ) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+        """``sweep`` says what is in them."""
+        ...
+
+    def signs(self, data: Bytes, piece: int, /) -> tuple[bytes, bytes]:
+        """Places of base64 digits; for each piece how many bytes are NUL, are not ASCII, are
+        digits in EBCDIC."""
+        ...
+
+    def names(self, data: Bytes, /) -> tuple[bytes]:
+        """As ``sadnames.NameFinder.places``."""
+        ...
+
+    def masks(self, data: Bytes, /) -> tuple[bytes]:
+        """As ``masks.MaskFinder.places``."""
+        ...
+
+
+native: Native | None = None
+if not os.environ.get("CARDTRAIL_ARRAYS"):
+    try:
+        from detectors import _native as native  # type: ignore[attr-defined, no-redef]
+    except ImportError:  # no compiler where it was installed, or another byte order
+        native = None

@@ -1,0 +1,8 @@
+/* The kernel with the instructions every machine of the architecture has. */
+
+#include "text.h"
+#include "runs.h"
+#include "numbers.h"
+#include "signs.h"
+
+const Kernel kernel_plain = {numbers, signs, names, masks};
