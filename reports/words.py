@@ -129,6 +129,7 @@ _ENTITIES = {
     "CVV": "Card verification code",
     "PIN_BLOCK": "PIN block",
     "PAN_HASH": "Hash of a PAN",
+    "DATABASE_DUMP": "Dump of a database",
     "EMAIL_ADDRESS": "E-mail address",
     "PHONE_NUMBER": "Phone number",
     "PERSON": "Person name",
@@ -173,7 +174,16 @@ def brand(name: str) -> str:
 
 
 def store_kind(store: Store) -> str:
-    known = {"files": "Files", "s3": "S3 bucket", "sqlite": "SQLite database"}
+    known = {
+        "files": "Files",
+        "s3": "S3 bucket",
+        "sqlite": "SQLite database",
+        "duckdb": "DuckDB database",
+        "postgresql": "PostgreSQL database",
+        "mysql": "MySQL or MariaDB database",
+        "mongodb": "MongoDB database",
+        "sqlalchemy": "SQL database",
+    }
     return known.get(store.kind, store.kind)
 
 

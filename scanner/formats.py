@@ -34,6 +34,12 @@ def recognise(head: bytes) -> Format | None:
     return _RIFF.get(head[8:12])
 
 
+def data_file(name: str, head: bytes) -> Format | None:
+    """What a server keeps its tables in has no signature of its own, only a suffix."""
+    form = _DATA_FILES.get(name[name.rfind(".") :].lower())
+    return form if form is not None and not looks_text(head) else None
+
+
 def looks_text(head: bytes) -> bool:
     """No control character that text has no use for in the first half kilobyte."""
     return not head[:512].translate(None, _HARMLESS)
@@ -50,6 +56,13 @@ def is_packed(head: bytes) -> bool:
     return found is not None and (found[1] is not None or recognise(head) is not None)
 
 
+_DATA_FILES = {
+    ".mdf": Format("A data file of SQL Server", True),
+    ".ndf": Format("A data file of SQL Server", True),
+    ".ldf": Format("A transaction log of SQL Server", True),
+    ".ibd": Format("A table of InnoDB", True),
+    ".myd": Format("A table of MyISAM", True),
+}
 _HARMLESS = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\r\f\x1b")
 _CONTAINERS = (b"PK\3\4", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"SQLite format 3\0")
 _TEXTUAL = frozenset(
@@ -93,6 +106,8 @@ _TABLE: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"SEQ\6", Format("A Hadoop sequence file")),
     (0, b"ElfFile\0", Format("A Windows event log", True)),
     (0, b"!BDN", Format("An Outlook mailbox (PST)")),
+    (0, b"TAPE\0\0\3\0", Format("A backup of SQL Server", True)),
+    (0, b"REDIS00", Format("A snapshot of Redis", True)),
     (0, b"\0\1\0\0Standard Jet DB", Format("An Access database", True)),
     (0, b"\0\1\0\0Standard ACE DB", Format("An Access database", True)),
     (4, b"ftyp", Format("An MP4 or QuickTime recording")),

@@ -74,6 +74,8 @@ def severity(
         return Severity.MEDIUM if entity in CARD_DATA else Severity.LOW
     if entity in SAD:
         return Severity.CRITICAL
+    if entity == "DATABASE_DUMP":
+        return Severity.LOW  # what it holds are findings of their own
     if entity == "PAN_HASH":
         return Severity.HIGH
     if entity == "CREDIT_CARD":

@@ -23,7 +23,8 @@ class Signatures:
     priority = 80
 
     def claims(self, head: bytes, name: str) -> bool:
-        return formats.recognise(head) is not None or _encrypted_database(head, name)
+        known = formats.recognise(head) or formats.data_file(name, head)
+        return known is not None or _encrypted_database(head, name)
 
     def read(
         self, source: Source, part: Slice, limits: Limits
@@ -52,7 +53,7 @@ def _encrypted_database(head: bytes, name: str) -> bool:
 def _readable(head: bytes, name: str) -> formats.Format | None:
     if _encrypted_database(head, name):
         raise Unreadable(Reason.ENCRYPTED, "A database with no header and bytes as if at random")
-    form = formats.recognise(head)
+    form = formats.recognise(head) or formats.data_file(name, head)
     if form is None or form.raw:
         return form
     if form.encrypted:

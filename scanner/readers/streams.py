@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
 from scanner.contracts import Buffer, Limits, Source
@@ -39,6 +40,15 @@ def inflate(*, gzip: bool) -> Machine:
     flag = igzip_lib.DECOMP_GZIP if gzip else igzip_lib.DECOMP_DEFLATE
     faults = (cast(type[Exception], igzip_lib.IsalError), ValueError, EOFError)
     return lambda: cast(Decompressor, igzip_lib.IgzipDecompressor(flag=flag)), faults
+
+
+def zlib() -> Machine:
+    """Deflate in the frame of zlib."""
+    from isal import igzip_lib
+
+    faults = (cast(type[Exception], igzip_lib.IsalError), ValueError, EOFError)
+    new = partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_ZLIB)
+    return lambda: cast(Decompressor, new()), faults
 
 
 class Unpacked(io.RawIOBase):

@@ -16,6 +16,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import bson
 import duckdb
 import pytest
 
@@ -26,9 +27,15 @@ from scanner.model import Problem, Slice
 from scanner.walk import choose, walk
 from tests.readers.packing import see
 from tests.readers.test_archives import tar_of, zip_of
+from tests.readers.test_bson import archive as mongodump
+from tests.readers.test_pgdump import archive as pg_dump
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = b"".join(b"%d,a line of text,%d\n" % (i, i * 7919) for i in range(300))
+
+ROWS = [{"n": i, "words": "a line of text", "m": i * 7919} for i in range(300)]
+DOCUMENTS = [bson.encode({"first": "of another length"}), *map(bson.encode, ROWS)]
+SHOWN = b"".join(b"n: %d\twords: a line of text\tm: %d\t\n" % (i, i * 7919) for i in range(300))
 
 
 @cache
@@ -80,6 +87,9 @@ def example(name: str) -> tuple[bytes, str, bytes | None]:
         "sqlite": lambda: (database(), "a.db", TEXT.replace(b",", b"\t")),
         "duckdb": lambda: (duck_database(), "a.duckdb", TEXT.replace(b",", b"\t")),
         "parquet": lambda: (parquet(), "a.parquet", TEXT.replace(b",", b"\t")),
+        "pg-dump": lambda: (pg_dump(TEXT.replace(b",", b"\t")), "a", TEXT.replace(b",", b"\t")),
+        "bson": lambda: (b"".join(DOCUMENTS), "a.bson", SHOWN),
+        "mongodump": lambda: (mongodump(("d", "c", ROWS)), "a.archive", SHOWN),
         "signatures": lambda: (b"%PDF-1.7\n" + TEXT, "a.pdf", None),
     }[name]()
 
@@ -94,7 +104,7 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path, home: Path) -> Reader
 
 def test_it_is_chosen_for_its_own(reader: Reader) -> None:
     data, name, _ = example(reader.name)
-    for given in (name, "no suffix") if reader.name != "csv" else (name,):
+    for given in (name, "no suffix") if reader.name not in ("csv", "bson") else (name,):
         source = Source(io.BytesIO(data), given, len(data))
         assert choose(source, given, registry.readers()).name == reader.name
         assert source.file.read(10) == data[:10]
