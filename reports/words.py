@@ -183,6 +183,7 @@ def store_kind(store: Store) -> str:
         "mysql": "MySQL or MariaDB database",
         "mongodb": "MongoDB database",
         "sqlalchemy": "SQL database",
+        "cloudwatch": "CloudWatch log group",
     }
     return known.get(store.kind, store.kind)
 

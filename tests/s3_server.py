@@ -18,6 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
 ACCOUNT = "123456789012"
@@ -74,6 +75,16 @@ def client() -> S3Client:
         aws_secret_access_key="testing-secret",
         region_name="us-east-1",
     ).client("s3", endpoint_url=endpoint())
+
+
+def logs_client() -> CloudWatchLogsClient:
+    import boto3.session
+
+    return boto3.session.Session(
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing-secret",
+        region_name="us-east-1",
+    ).client("logs", endpoint_url=endpoint())
 
 
 def bucket(name: str, objects: Mapping[str, bytes] | None = None) -> S3Client:

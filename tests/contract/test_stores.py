@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import duckdb
 import pytest
@@ -17,6 +18,7 @@ from scanner.model import Outcome, Problem, Slice, Tri, Unit
 from scanner.stores import mysql_places, postgres_places
 from scanner.walk import walk
 from tests import mariadb_server, postgres_server, s3_server
+from tests.s3_server import logs_client
 
 NAMES = ["plain", "new\nline", "\x1b[31mred\x1b[0m", "<b>&amp;", "café ☕", "%41 #?", "deep/er"]
 
@@ -133,6 +135,40 @@ class S3Lab:
         self.client.delete_bucket(Bucket="contract")
 
 
+class CloudWatchLab:
+    own: ClassVar[set[str]] = set()
+    names: ClassVar[list[str]] = [name for name in NAMES if name.isprintable()]
+
+    def __init__(self, folder: Path) -> None:
+        self.client = logs_client()
+        self.target = "cloudwatch://us-east-1//contract"
+        if any(g["logGroupName"] == "/contract" for g in self._groups()):
+            self.destroy()
+        self.client.create_log_group(logGroupName="/contract")
+        self._time = time.time_ns() // 1_000_000
+
+    def _groups(self) -> Sequence[Any]:
+        return self.client.describe_log_groups()["logGroups"]
+
+    def put(self, name: str, text: str) -> None:
+        streams = self.client.describe_log_streams(logGroupName="/contract")["logStreams"]
+        if any(stream["logStreamName"] == name for stream in streams):
+            self.drop(name)
+        self.client.create_log_stream(logGroupName="/contract", logStreamName=name)
+        self._time += 1
+        self.client.put_log_events(
+            logGroupName="/contract",
+            logStreamName=name,
+            logEvents=[{"timestamp": self._time, "message": text}],
+        )
+
+    def drop(self, name: str) -> None:
+        self.client.delete_log_stream(logGroupName="/contract", logStreamName=name)
+
+    def destroy(self) -> None:
+        self.client.delete_log_group(logGroupName="/contract")
+
+
 class PostgresLab:
     own: ClassVar[set[str]] = set(postgres_places.BY_KEY)
     names: ClassVar[list[str]] = NAMES
@@ -189,6 +225,7 @@ LABS: dict[str, Callable[[Path], Lab]] = {
     "sqlite": SqliteLab,
     "duckdb": DuckDbLab,
     "s3": S3Lab,
+    "cloudwatch": CloudWatchLab,
     "postgresql": PostgresLab,
     "mysql": MysqlLab,
 }
@@ -213,7 +250,7 @@ def lab(kind: StoreKind, tmp_path: Path, home: Path) -> Iterator[Lab]:
     missing = MISSING.get(kind.kind, lambda: None)()
     if missing:
         pytest.skip(missing)
-    if kind.kind == "s3":
+    if kind.kind in ("s3", "cloudwatch"):
         with s3_server.environment():
             yield LABS[kind.kind](tmp_path)
     else:

@@ -1,0 +1,213 @@
+"""Log groups of CloudWatch Logs: ``cloudwatch://REGION/GROUP``, a log stream a unit.
+
+The group as AWS names it, so that one that begins with a slash has two here:
+``cloudwatch://eu-west-1//aws/rds/cluster/shop/audit``; the ARN of the group is taken as well. A
+stream is read from its first event on, each message a line. Reads and never writes. Events of the
+class Infrequent Access cannot be read through the API used here: *failed*, with the reason.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from scanner.contracts import Ignore, OpenStore, SealName, Source
+from scanner.errors import Reason, Unreadable, UsageError
+from scanner.model import Access, Fact, Outcome, Store, Tri, Unit
+from scanner.stores import s3_errors
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+_SCHEME = "cloudwatch://"
+_ARN = re.compile(r"arn:aws[a-z-]*:logs:([a-z0-9-]+):[0-9]{12}:log-group:([^:*]+)(?::\*)?")
+_GROUP = re.compile(r"[A-Za-z0-9._/#-]{1,512}")
+_REGION = re.compile(r"[a-z0-9-]{0,32}")
+_CODES = {
+    "ResourceNotFoundException": (Reason.NOT_FOUND, "the log group does not exist"),
+    "AccessDeniedException": (Reason.ACCESS_DENIED, "CloudWatch Logs denies the request"),
+    "ServiceUnavailableException": (Reason.UNREACHABLE, "the service is unavailable"),
+    "InvalidOperationException": (Reason.UNSUPPORTED, "events of this class cannot be read so"),
+}
+
+
+class CloudWatch:
+    kind = "cloudwatch"
+    options: Mapping[str, type] = {
+        "profile": str,  # of the AWS configuration
+    }
+
+    def claims(self, target: str) -> bool:
+        return target.startswith(_SCHEME) or _ARN.fullmatch(target) is not None
+
+    def resolve(self, target: str, options: Mapping[str, Any]) -> Store:
+        arn = _ARN.fullmatch(target)
+        if arn:
+            target = f"{_SCHEME}{arn[1]}/{arn[2]}"
+        region, group = _split(target)
+        if not _REGION.fullmatch(region) or not _GROUP.fullmatch(group):
+            raise UsageError(
+                f"{target}: expected cloudwatch://REGION/GROUP (two slashes before a group that"
+                " begins with one), or the ARN of the log group"
+            )
+        return Store(uri=target, kind=self.kind, options=dict(options))
+
+    def connect(self, store: Store, seal_name: SealName) -> OpenStore:
+        return LogGroup(store, seal_name)
+
+
+STORE = CloudWatch()
+
+
+def _split(uri: str) -> tuple[str, str]:
+    region, _, group = uri.removeprefix(_SCHEME).partition("/")
+    return region, group
+
+
+class LogGroup:
+    """A log group that is connected."""
+
+    def __init__(self, store: Store, seal_name: SealName) -> None:
+        import boto3.session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        region, self._group = _split(store.uri)
+        self._store, self._seal_name = store, seal_name
+        try:
+            session = boto3.session.Session(
+                profile_name=store.options.get("profile"), region_name=region or None
+            )
+            self._client: CloudWatchLogsClient = session.client(
+                "logs",
+                config=Config(
+                    connect_timeout=10,
+                    read_timeout=60,
+                    retries={"mode": "adaptive", "total_max_attempts": 6},
+                ),
+            )
+        except BotoCoreError as error:
+            raise s3_errors.from_boto(error) from None
+
+    def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        pages = self._client.get_paginator("describe_log_streams")
+        try:
+            for page in pages.paginate(logGroupName=self._group, orderBy="LogStreamName"):
+                for stream in page["logStreams"]:
+                    name = stream["logStreamName"]
+                    if ignore(name, False):
+                        continue
+                    told = (stream.get("lastIngestionTime"), stream.get("lastEventTimestamp"))
+                    yield Unit(
+                        store=self._store.uri,
+                        key=name,
+                        name=self._seal_name(name),
+                        version="-".join(str(each or 0) for each in told),
+                    )
+        except (BotoCoreError, ClientError) as error:
+            raise _unreadable(error) from None
+
+    def open(self, unit: Unit) -> Source:
+        stream = _Stream(self._client, self._group, unit.key)
+        return Source(io.BufferedReader(stream, 1 << 20), unit.name, seekable=False)
+
+    def facts(self) -> tuple[Fact, ...]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = self._client.describe_log_groups(logGroupNamePrefix=self._group, limit=50)
+            about = [g for g in found["logGroups"] if g.get("logGroupName") == self._group]
+        except (BotoCoreError, ClientError) as error:
+            why = _unreadable(error).detail
+            return tuple(Fact(name, Tri.UNKNOWN, why) for name in _FACTS)
+        if not about:
+            why = "the log group does not exist"
+            return tuple(Fact(name, Tri.UNKNOWN, why) for name in _FACTS)
+        return (
+            Fact("public-access", Tri.NO, "CloudWatch Logs has no access without credentials"),
+            Fact(
+                "default-encryption",
+                Tri.YES,
+                "with a KMS key of the account"
+                if about[0].get("kmsKeyId")
+                else "by CloudWatch Logs, with a key of AWS",
+            ),
+            Fact("versioning", Tri.NO, _kept(about[0].get("retentionInDays"))),
+            Fact(
+                "access-logging",
+                Tri.UNKNOWN,
+                "reads of log events are management events of CloudTrail: whether a trail keeps"
+                " them is not asked",
+            ),
+        )
+
+    def access(self) -> Access:
+        why = "who may read log events stands in the policies of the account, which are not asked"
+        return Access(could_read_known=False, could_read_detail=why)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+_FACTS = ("public-access", "default-encryption", "versioning", "access-logging")
+
+
+def _kept(days: int | None) -> str:
+    return f"events are deleted after {days} days" if days else "events are kept for ever"
+
+
+class _Stream(io.RawIOBase):
+    """The messages of a log stream from the oldest on, each ended by a line end."""
+
+    def __init__(self, client: CloudWatchLogsClient, group: str, stream: str) -> None:
+        self._client = client
+        self._asked: dict[str, Any] = {
+            "logGroupName": group,
+            "logStreamName": stream,
+            "startFromHead": True,
+        }
+        self._rest = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        while not self._rest and not self._ended:
+            self._rest = self._page()
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def _page(self) -> bytes:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._client.get_log_events(**self._asked)
+        except (BotoCoreError, ClientError) as error:
+            raise _unreadable(error, Reason.VANISHED) from None
+        token = answer.get("nextForwardToken")
+        # the end is where the token stays the same; a page before it may be empty
+        self._ended = token is None or token == self._asked.get("nextToken")
+        self._asked["nextToken"] = token
+        return b"".join(
+            event.get("message", "").encode("utf-8", "surrogatepass") + b"\n"
+            for event in answer["events"]
+        )
+
+
+def _unreadable(
+    error: BotoCoreError | ClientError, missing: Reason = Reason.NOT_FOUND
+) -> Unreadable:
+    answer: Mapping[str, Any] = getattr(error, "response", {})
+    code = s3_errors.safe_code(str(answer.get("Error", {}).get("Code", "")))
+    if code in _CODES:
+        reason, detail = _CODES[code]
+        return Unreadable(missing if reason is Reason.NOT_FOUND else reason, f"{detail} ({code})")
+    found = s3_errors.from_boto(error)
+    return Unreadable(found.reason, found.detail.replace("S3 ", "AWS "))
