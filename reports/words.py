@@ -285,6 +285,10 @@ _REASONS = {
         "Somebody held a lock on it",
         "Scan again when the lock is gone; nobody was made to wait.",
     ),
+    "quick-pass": (
+        "A first pass over a sample (--quick) found nothing",
+        "Scan without --quick to read the rest; its detail says what a sample may miss.",
+    ),
     "foreign-table": (
         "A foreign table, not followed",
         "Scan the store its rows lie in.",

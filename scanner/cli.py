@@ -169,6 +169,14 @@ def scan(
         ),
     ] = None,
     ledger: LedgerPath = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Large tables of database servers: a first pass over a sample, the rest only "
+            "where it found something. Says what it may miss; exit 3, as not all was read.",
+        ),
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the last unfinished run, or with --run."),
@@ -203,6 +211,7 @@ def scan(
             "jobs": jobs,
             "fail_on": fail_on,
             "min_confidence": min_confidence,
+            "quick": quick or None,
         },
         exclude=exclude or [],
         key_file=key_file,

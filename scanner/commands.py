@@ -52,6 +52,9 @@ def scan(request: ScanRequest) -> ExitCode:
     stores = compose.resolve_stores(settings, file)
     path = request.ledger or _ledger_path(settings, request.config)
     session.refuse_to_write_into(stores, path)
+    if settings.quick:
+        for uri in compose.read_in_full(stores):
+            print(f"--quick: read in full, no store of tables: {printable(uri)}", file=sys.stderr)
     with contextlib.closing(Ledger(path, create=True)) as ledger:
         return _carry_out(session.begin(ledger, settings, stores, file), request, outputs)
 

@@ -67,6 +67,20 @@ def resolve_stores(settings: Settings, file: str) -> list[Store]:
     return stores
 
 
+def read_in_full(stores: Sequence[Store]) -> list[str]:
+    """Of a quick scan the stores whose kind takes no samples. Raises ``UsageError`` when that is
+    all of them."""
+    kinds = registry.stores()
+    able = sorted(name for name, kind in kinds.items() if getattr(kind, "samples", False))
+    rest = [store.uri for store in stores if store.kind not in able]
+    if len(rest) == len(stores):
+        raise UsageError(
+            f"--quick: expected a store whose tables can be sampled ({', '.join(able)}), found "
+            f"{', '.join(rest)}; leave --quick out"
+        )
+    return rest
+
+
 def _described(store: Store, table: StoreTable) -> Store:
     return Store(
         uri=store.uri,

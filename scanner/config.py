@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """None: the number of cores"""
     fail_on: Severity = Severity.HIGH
     min_confidence: float = 0.3
+    quick: bool = False
+    """large tables get a first pass over a sample, and are read if something is in it"""
     distinct_limit: int = 1_000
     """distinct values of an entity in one unit that are listed one by one"""
     ledger: str | None = None

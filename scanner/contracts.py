@@ -148,13 +148,24 @@ Ignore: TypeAlias = Callable[[str, bool], bool]
 
 
 @dataclass(slots=True)
+class Sample:
+    """The parts of a table that ``scanner.sampling.draw`` drew: what stands in them, and which
+    fraction of all parts they are."""
+
+    chunks: Iterator[Chunk | Member | Problem]
+    fraction: float
+
+
+@dataclass(slots=True)
 class Records:
     """A unit that is not bytes but rows: a table. ``chunks`` yields them as tab-separated text,
-    a row a line, with the column as ``field_name`` and row, field in the location."""
+    a row a line, with the column as ``field_name`` and row, field in the location. ``sample`` is
+    for a first pass; None says that the whole is to be read."""
 
     chunks: Callable[[Slice], Iterator[Chunk | Member | Problem]]
     sliceable: bool = False
     check: Callable[[], Problem | None] = lambda: None
+    sample: Callable[[], Sample | None] = lambda: None
 
 
 class OpenStore(Protocol):
@@ -182,7 +193,7 @@ class OpenStore(Protocol):
 
 
 class StoreKind(Protocol):
-    """One kind of store."""
+    """One kind of store. One whose tables can be sampled has ``samples = True`` as well."""
 
     kind: str
     options: Mapping[str, type]

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     BUDGET_MEMORY = "budget-memory"
     SCRATCH_FULL = "scratch-full"
     LOCKED = "locked"  # somebody else holds a lock on the table; nobody is made to wait
+    QUICK = "quick-pass"  # a sample was asked for, and found nothing: the rest was left out
     FOREIGN = "foreign-table"  # named, not followed: its rows lie in another store
     # failed: tried, and it did not work
     ACCESS_DENIED = "access-denied"
@@ -129,6 +130,7 @@ _SKIPS = frozenset(
         Reason.BUDGET_MEMORY,
         Reason.SCRATCH_FULL,
         Reason.LOCKED,
+        Reason.QUICK,
         Reason.FOREIGN,
     }
 )

@@ -57,6 +57,8 @@ class Job:
     distinct_limit: int
     slice_bytes: int
     """a unit above this size whose format allows it is cut into slices of this size"""
+    quick: bool
+    """large tables get a first pass over a sample, and are read if something is in it"""
     resumed: bool
     """some of it may be in the ledger already"""
 
@@ -72,6 +74,8 @@ class _Begun:
     parts: list[SliceResult] = field(default_factory=list)
     cut: bool = False
     """the slices after the first are on their way"""
+    sampling: bool = False
+    """what is out is a first pass"""
 
 
 _Piece = tuple[_Begun, Slice]
@@ -101,6 +105,17 @@ class Flow:
         begun = _Begun(place, store, unit)
         if self.job.resumed:
             begun.parts = self.ledger.slices(self.job.run, place, unit.id, unit.version)
+        large = unit.size is not None and unit.size > self.job.slice_bytes
+        if self.job.quick and large and unit.slices and not begun.parts:
+            begun.sampling = True
+            self._queue(begun, Slice(0, 0, None))
+        else:
+            self._start(begun)
+        self._push()
+
+    def _start(self, begun: _Begun) -> None:
+        """Queues all of a unit that is not there yet."""
+        unit = begun.unit
         first = any(part.index == 0 for part in begun.parts)
         large = unit.size is not None and unit.size > self.job.slice_bytes
         if not first:
@@ -108,7 +123,6 @@ class Flow:
             self._queue(begun, Slice(0, 0, self.job.slice_bytes if large else None))
         if first or (large and unit.slices):
             self._cut(begun)
-        self._push()
 
     def drain(self) -> None:
         """Until everything has come back and is recorded."""
@@ -174,7 +188,7 @@ class Flow:
     def _send(self, pieces: list[_Piece]) -> None:
         while len(self._under_way) >= self._window:
             self._collect(_COMMIT_SECONDS)
-        tasks = [ScanTask(begun.store, begun.unit, part) for begun, part in pieces]
+        tasks = [ScanTask(begun.store, begun.unit, part, begun.sampling) for begun, part in pieces]
         future = self._executor.submit(tasks)
         self._under_way[future] = pieces
         future.add_done_callback(self._done.put)
@@ -229,6 +243,10 @@ class Flow:
     def _record(self, begun: _Begun, part: Slice, result: SliceResult) -> None:
         self.listener.read(result.bytes)
         begun.waiting -= 1
+        if begun.sampling:
+            begun.sampling = False
+            self._sampled(begun, result)
+            return
         begun.parts.append(result)
         if part.end is not None and (part.index > 0 or result.cut):
             self.ledger.put_slice(self.job.run, begun.place, begun.unit.version, result)
@@ -239,9 +257,25 @@ class Flow:
         elif begun.waiting == 0:
             self._finish(begun)
 
+    def _sampled(self, begun: _Begun, result: SliceResult) -> None:
+        """After a first pass: the end of a unit in which it found nothing, and trouble neither.
+        What it found is found again by the whole pass."""
+        clean = result.sampled is not None and not result.problems and not result.unreadable
+        if clean:
+            settled = self._settle(add_up([result]))
+            if not settled.findings:
+                outcome = settle.first_pass(begun.unit, result)
+                self.ledger.put_unit(self.job.run, begun.place, outcome, settled)
+                self.listener.ended(outcome)
+                return
+        self._start(begun)
+
+    def _settle(self, total: SliceResult) -> settle.Settled:
+        return settle.settle(total, self.job.detectors, self.job.floor, self.job.distinct_limit)
+
     def _finish(self, begun: _Begun) -> None:
         total = add_up(begun.parts)
-        settled = settle.settle(total, self.job.detectors, self.job.floor, self.job.distinct_limit)
+        settled = self._settle(total)
         outcome = settle.outcome(begun.unit, total)
         self.ledger.put_unit(self.job.run, begun.place, outcome, settled)
         self.listener.ended(outcome)

@@ -112,6 +112,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
         floor=settings.min_confidence,
         distinct_limit=settings.distinct_limit,
         slice_bytes=settings.limits.slice,
+        quick=settings.quick,
         resumed=session.resumed,
     )
     scratch.sweep()

@@ -13,6 +13,7 @@ import msgspec
 
 from detectors.base import CONFIRMED, Detector, Match, State
 from detectors.fieldstats import Evidence
+from scanner import sampling
 from scanner.errors import Reason
 from scanner.model import Location, Outcome, Status, Unit
 from scanner.tally import MAX_PLACES, Kind, SliceResult, Tally, distinct, short
@@ -203,6 +204,22 @@ def outcome(unit: Unit, total: SliceResult) -> Outcome:
         reason=trouble.reason if trouble else None,
         detail=_detail(total) if trouble else "",
         bytes=total.bytes if total.searched or not trouble else 0,
+        size=unit.size,
+        fraction=fraction,
+        version=unit.version,
+    )
+
+
+def first_pass(unit: Unit, result: SliceResult) -> Outcome:
+    """Of a unit that was sampled, with nothing found. ``result.sampled`` is the fraction."""
+    fraction = result.sampled or 0.0
+    return Outcome(
+        store=unit.store,
+        unit=unit.name,
+        status=Status.SAMPLED,
+        reason=Reason.QUICK,
+        detail=sampling.sentence(fraction),
+        bytes=result.bytes,
         size=unit.size,
         fraction=fraction,
         version=unit.version,

@@ -104,6 +104,8 @@ class SliceResult(msgspec.Struct):
     problems_more: int = 0
     """problems beyond the first hundred"""
     unreadable: SealedProblem | None = None
+    sampled: float | None = None
+    """this was a first pass over that fraction of the unit; None: it was not"""
 
 
 class Tallies:

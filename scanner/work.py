@@ -21,6 +21,7 @@ from scanner.contracts import (
     Limits,
     OpenStore,
     Reader,
+    Records,
     Source,
     StoreKind,
 )
@@ -53,6 +54,8 @@ class ScanTask:
     store: Store
     unit: Unit
     part: Slice
+    sample: bool = False
+    """a first pass, if the unit can be sampled; else nothing is read"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,12 @@ class Worker:
         result: SliceResult,
     ) -> None:
         opened = self._store(task.store).open(task.unit)
+        if task.sample:
+            sample = opened.sample() if isinstance(opened, Records) else None
+            if sample is None:
+                return
+            result.sampled = sample.fraction
+            opened = Records(lambda part: sample.chunks)
         try:
             walked = walk(opened, task.unit.name, task.part, self._plugins.readers, self._limits)
             result.cut = walked.sliceable

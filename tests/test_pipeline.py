@@ -116,6 +116,7 @@ def job(fake: Fake, slice_bytes: int = 1 << 20, resumed: bool = False) -> Job:
         floor=0.3,
         distinct_limit=10,
         slice_bytes=slice_bytes,
+        quick=False,
         resumed=resumed,
     )
 

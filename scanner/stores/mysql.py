@@ -23,6 +23,7 @@ from scanner.stores.mysql_table import TableReader
 
 class Mysql:
     kind = "mysql"
+    samples = True
     options: Mapping[str, type] = mysql_target.OPTIONS
 
     def claims(self, target: str) -> bool:
@@ -94,7 +95,7 @@ class OpenMysql:
         table = found[0]
         reader = TableReader(self._session, table, unit.size, _span_in(unit.version))
         check = partial(self._changed, table)
-        return Records(reader.chunks, reader.sliceable, check)
+        return Records(reader.chunks, reader.sliceable, check, reader.sample)
 
     def _changed(self, before: Table) -> Problem | None:
         """Rows are read in the order of a key that does not move with them; what matters is

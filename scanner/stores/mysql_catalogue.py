@@ -26,6 +26,8 @@ class Table:
     name: str
     engine: str
     size: int | None
+    rows: int | None
+    """as the server guesses"""
     state: str
     """changes when the table is made anew or written, as far as the server tells"""
     versioned: bool
@@ -84,7 +86,7 @@ def table_of(key: str) -> str:
 
 
 _TABLES = """
-SELECT table_name, coalesce(engine, ''), data_length,
+SELECT table_name, coalesce(engine, ''), data_length, table_rows,
        concat_ws('-', unix_timestamp(create_time), unix_timestamp(update_time), data_length,
                  auto_increment),
        table_type = 'SYSTEM VERSIONED'
@@ -103,8 +105,8 @@ def tables(session: Session, name: str | None = None) -> list[Table]:
     found = session.rows(query + " ORDER BY BINARY table_name", values)
     numbers = _numbers(session)
     return [
-        Table(row[0], row[1], row[2], f"{numbers.get(row[0], '')}-{row[3] or ''}", bool(row[4]))
-        for row in found
+        Table(name, engine, size, rows, f"{numbers.get(name, '')}-{state or ''}", bool(versioned))
+        for name, engine, size, rows, state, versioned in found
     ]
 
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from scanner.contracts import Chunk, Member, Source
+from scanner.contracts import Chunk, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
+from scanner.sampling import draw
 from scanner.stores import mysql_catalogue as catalogue
 from scanner.stores.mysql_catalogue import Column, Table, quote
 from scanner.stores.mysql_session import PACKET, Session
@@ -29,6 +30,8 @@ TARGET = 2 << 20
 """bytes of text a statement is meant to give"""
 LARGE = 4 << 20
 """a value above this is fetched in pieces"""
+_ROWS_DRAWN, _RANGES = 20, 256
+"""of a first pass: rows of a range, and ranges a statement"""
 _FIRST_ROWS, _MOST_ROWS = 500, 50_000
 _ROWS_AT_ONCE = 500
 _Piece: TypeAlias = tuple[tuple[Any, ...] | None, bytes, list[Member]]
@@ -63,6 +66,7 @@ class TableReader:
     ) -> None:
         """Raises ``Unreadable``."""
         self._session, self._size, self._span = session, size, span
+        self._rows = table.rows
         found, self._key = catalogue.columns(session, table.name)
         if not found:
             raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
@@ -109,6 +113,38 @@ class TableReader:
             share.stop = _at(part.end, low, high, self._size)
             share.conditions.append(f"{quote(self._whole)} < {share.stop}")
         return share
+
+    # --- a first pass
+
+    def sample(self) -> Sample | None:
+        """Ranges of the key drawn at random, each as wide as some rows are on average."""
+        if not self.sliceable or not self._rows:
+            return None
+        assert self._span is not None
+        low, high = self._span
+        width = max(1, (high - low + 1) * _ROWS_DRAWN // self._rows)
+        count = -(-(high - low + 1) // width)
+        drawn = draw(count)
+        if drawn is None:
+            return None
+        starts = [low + part * width for part in drawn]
+        return Sample(self._sampled(starts, width), len(starts) / count)
+
+    def _sampled(self, starts: list[int], width: int) -> Iterator[Chunk | Member | Problem]:
+        assert self._whole
+        name, place, step = quote(self._whole), 0, _RANGES // 8
+        while place < len(starts):
+            some = starts[place : place + step]
+            where = " OR ".join(f"{name} BETWEEN {low} AND {low + width - 1}" for low in some)
+            try:
+                lines, members = self._range(f"({where})")
+            except Unreadable as fault:
+                yield Problem(fault.reason, fault.detail)
+                return
+            yield from members
+            yield from chunks(lines, b"", self._names, self._row)
+            wanted = step * TARGET // max(len(lines), TARGET // 4)
+            place, step = place + step, max(1, min(wanted, 2 * step, _RANGES))
 
     # --- by key
 

@@ -24,6 +24,7 @@ from scanner.stores.postgres_table import TableReader, sliceable
 
 class Postgres:
     kind = "postgresql"
+    samples = True
     options: Mapping[str, type] = postgres_target.OPTIONS
 
     def claims(self, target: str) -> bool:
@@ -93,7 +94,7 @@ class OpenPostgres:
         reader = TableReader(self._session, relation, unit.size, block)
         moved = catalogue.moved(self._session, relation.oid)
         check = partial(self._changed, relation, moved)
-        return Records(reader.chunks, reader.sliceable, check)
+        return Records(reader.chunks, reader.sliceable, check, reader.sample)
 
     def _changed(self, before: Relation, moved: int | None) -> Problem | None:
         """Rows are read where they lie: an update that puts one on a page which was read before

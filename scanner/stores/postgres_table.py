@@ -15,9 +15,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from scanner.contracts import Chunk, Member, Source
+from scanner.contracts import Chunk, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
+from scanner.sampling import draw
 from scanner.stores import postgres_catalogue as catalogue
 from scanner.stores.postgres_catalogue import Column, Relation, quote
 from scanner.stores.postgres_session import Session
@@ -32,6 +33,8 @@ LARGE = 8 << 20
 """a value above this is fetched in pieces"""
 _LARGE_NEEDS = 64 << 10
 """bytes of TOAST below which no value can be that large: it compresses 1:100 at most"""
+_PAGES = 64
+"""drawn pages a statement reads; each is a scan of its own to the planner"""
 _MOST_JOINED = 100
 _GROUP = 40
 """arguments a call of ``concat``; a function takes a hundred at most"""
@@ -124,21 +127,52 @@ class TableReader:
             before = lines[-BEFORE:]
 
     def _range(self, low: int, high: int) -> tuple[bytes, list[Member]]:
+        return self._rows(f"{self._from()} WHERE {_blocks(low, high)}")
+
+    def _rows(self, source: str) -> tuple[bytes, list[Member]]:
+        """``source`` is what follows FROM, with a WHERE in it."""
         members: list[Member] = []
-        where = f"ctid >= '({low},0)'::tid AND ctid < '({high},0)'::tid"
         if not self._binary:
             text = f"string_agg({self._line()}, {_NEW_ROW})"
-            ((lines,),) = self._session.raw(f"SELECT {text} FROM {self._from()} WHERE {where}")  # noqa: S608 - names are quoted
+            ((lines,),) = self._session.raw(f"SELECT {text} FROM {source}")  # noqa: S608 - names are quoted
             lines = b"" if lines is None else lines + b"\n"
         else:
-            query = f"SELECT {self._fields()} FROM {self._from()} WHERE {where}"  # noqa: S608 - the same
+            query = f"SELECT {self._fields()} FROM {source}"  # noqa: S608 - the same
             lines, members = self._lines(self._session.raw(query))
         if self._large:
-            members += self._large_values(where)
+            members += self._large_values(source)
         return lines, members
 
     def _from(self) -> str:
         return f"ONLY {self._relation.sql}"
+
+    # --- a first pass
+
+    def sample(self) -> Sample | None:
+        """Pages drawn at random, some in one statement."""
+        count = -(-(self._size or 0) // self._block)
+        drawn = draw(count) if self.sliceable else None
+        if drawn is None:
+            return None
+        pages = list(drawn)
+        return Sample(self._sampled(pages), len(pages) / count)
+
+    def _sampled(self, pages: list[int]) -> Iterator[Chunk | Member | Problem]:
+        place, step = 0, _PAGES // 8
+        while place < len(pages):
+            some = pages[place : place + step]
+            each = (
+                f"SELECT ctid, * FROM {self._from()} WHERE {_blocks(page, page + 1)}"  # noqa: S608 - names are quoted
+                for page in some
+            )
+            try:
+                lines, members = self._rows(f"({' UNION ALL '.join(each)}) drawn WHERE true")
+            except Unreadable as fault:
+                yield Problem(fault.reason, fault.detail)
+                return
+            yield from members
+            yield from chunks(lines, b"", self._names, self._key)
+            place, step = place + step, min(_next_step(step, len(lines)), _PAGES)
 
     def _line(self) -> str:
         """SQL for one row as text, NULL never. ``||`` of text is the fastest there is; a table with
@@ -186,10 +220,10 @@ class TableReader:
 
     # --- large values
 
-    def _large_values(self, where: str) -> list[Member]:
+    def _large_values(self, source: str) -> list[Member]:
         over = ", ".join(_over(column) for column in self._large)
         any_over = " OR ".join(_over(column) for column in self._large)
-        query = f"SELECT ctid::text, {over} FROM {self._from()} WHERE {where} AND ({any_over})"  # noqa: S608 - names are quoted
+        query = f"SELECT ctid::text, {over} FROM {source} AND ({any_over})"  # noqa: S608 - names are quoted
         members = []
         for place, *flags in self._session.raw(query):
             for column, is_over in zip(self._large, flags, strict=True):
@@ -226,6 +260,10 @@ class TableReader:
             if not read:
                 raise
             yield Problem(fault.reason, fault.detail)
+
+
+def _blocks(low: int, high: int) -> str:
+    return f"ctid >= '({low},0)'::tid AND ctid < '({high},0)'::tid"
 
 
 def _over(column: Column) -> str:

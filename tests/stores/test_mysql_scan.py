@@ -152,6 +152,41 @@ def test_a_lock_of_somebody_else_costs_one_table_and_blocks_nobody(
     assert "free" in {finding["unit"] for finding in document["findings"]}
 
 
+def test_a_quick_scan_reads_in_full_only_what_is_suspect(
+    server: Server, cardtrail: Cardtrail, planted: Planted
+) -> None:
+    pan = planted.pan()
+    for table in ("clean", "suspect"):
+        server.run(
+            DATABASE,
+            f"CREATE TABLE {table} (id bigint PRIMARY KEY, a varchar(40))",
+            f"INSERT INTO {table} SELECT seq * 3, 'x' FROM seq_1_to_250000",
+        )
+    server.run(
+        DATABASE,
+        f"UPDATE suspect SET a = 'card {pan}' WHERE id % 200 = 0",
+        "ANALYZE TABLE clean, suspect",
+    )
+    configure(cardtrail, server, 0)
+    done = cardtrail("scan", "--quick", "-j", "2", "-o", "run.json")
+    assert done.code == 4, done.err
+    document = json.loads((cardtrail.cwd / "run.json").read_text())
+    outcomes = {unit["unit"]: unit for unit in document["outcomes"]}
+    clean = outcomes["clean"]
+    assert (clean["status"], clean["reason"]) == ("sampled", "quick-pass")
+    assert 0.3 < clean["fraction"] < 0.5 and "1 in 1,000" in clean["detail"]
+    assert outcomes["suspect"]["status"] == "scanned"
+    (finding,) = document["findings"]
+    assert (finding["unit"], finding["count"]) == ("suspect", 250_000 // 200)
+
+
+def test_a_quick_scan_of_what_cannot_be_sampled_is_refused(cardtrail: Cardtrail) -> None:
+    (cardtrail.cwd / "file.txt").write_text("text")
+    done = cardtrail("scan", "--quick", "file.txt")
+    assert done.code == 2
+    assert "--quick" in done.err and "mysql, postgresql" in done.err
+
+
 def test_it_pauses_while_others_run_statements(server: Server) -> None:
     opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)
     session = opened._session

@@ -165,6 +165,33 @@ def test_a_lock_of_somebody_else_costs_one_table_and_blocks_nobody(
     assert "free" in {finding["unit"] for finding in document["findings"]}
 
 
+def test_a_quick_scan_reads_in_full_only_what_is_suspect(
+    server: Server, cardtrail: Cardtrail, planted: Planted
+) -> None:
+    pan = planted.pan()
+    for table in ("clean", "suspect"):  # a row to a page
+        server.run(
+            DATABASE,
+            f"CREATE TABLE {table}(id int PRIMARY KEY, a text, b bytea) WITH (fillfactor = 10)",
+            f"ALTER TABLE {table} ALTER a SET STORAGE PLAIN",
+            f"INSERT INTO {table} SELECT i, repeat('x', 700), 'y' FROM generate_series(1, 9300) i",
+        )
+    server.run(DATABASE, f"UPDATE suspect SET a = 'card {pan}' WHERE id % 5 = 0")
+    server.run(DATABASE, "CREATE TABLE small AS SELECT a FROM suspect WHERE id = 5")
+    configure(cardtrail, server, 0)
+    done = cardtrail("scan", "--quick", "-j", "2", "-o", "run.json")
+    assert done.code == 4, done.err
+    document, _ = found(cardtrail)
+    outcomes = {unit["unit"]: unit for unit in document["outcomes"]}
+    clean = outcomes["clean"]
+    assert (clean["status"], clean["reason"]) == ("sampled", "quick-pass")
+    assert clean["fraction"] == pytest.approx(4603 / 9300)
+    assert "1 in 1,000" in clean["detail"] and "1%" in clean["detail"]
+    assert outcomes["suspect"]["status"] == outcomes["small"]["status"] == "scanned"
+    counts = {finding["unit"]: finding["count"] for finding in document["findings"]}
+    assert counts == {"suspect": 9300 // 5, "small": 1}
+
+
 def test_no_password_comes_out(server: Server, cardtrail: Cardtrail) -> None:
     secret = "hunter" + "2secret"
     target = f"postgresql://ann:{secret}@127.0.0.1:{server.port}/{DATABASE}"
