@@ -26,9 +26,10 @@ ENTRY_POINTS = "cardtrail.detectors"
 
 
 @cache
-def all_detectors() -> tuple[Detector, ...]:
-    """Every detector, by name: the modules of this package that have a ``DETECTOR``, and what
-    other packages offer as entry points. Raises ``ValueError`` when two have one name."""
+def all_detectors(profiles: frozenset[str] | None = None) -> tuple[Detector, ...]:
+    """Every detector, or those of some ``profiles``, by name: the modules of this package that have
+    a ``DETECTOR``, and what other packages offer as entry points. Raises ``ValueError`` when two
+    have one name."""
     import importlib
     import importlib.metadata
     import pkgutil
@@ -39,17 +40,26 @@ def all_detectors() -> tuple[Detector, ...]:
         if module.name.startswith(f"{__name__}._"):
             continue
         spec = find_spec(module.name)
-        # only plug-ins are imported: the modules they are made of need numpy
+        # only what is asked for is imported: the rest is heavy
         get_source = getattr(spec and spec.loader, "get_source", None)
         source = get_source(module.name) if get_source else None
-        if source is None or "\nDETECTOR = " in source:
+        if source is None or ("\nDETECTOR = " in source and _is_for(source, profiles)):
             found.append(importlib.import_module(module.name).DETECTOR)
     found += [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
     names = [detector.name for detector in found]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two detectors are called {name}: names have to be unique")
-    return tuple(sorted(found, key=lambda detector: detector.name))
+    wanted = [d for d in found if profiles is None or profiles & d.profiles]
+    return tuple(sorted(wanted, key=lambda detector: detector.name))
+
+
+def _is_for(source: str, profiles: frozenset[str] | None) -> bool:
+    """False for a plug-in whose source says that it is for other profiles."""
+    _, found, rest = source.partition("\n    profiles = frozenset({")
+    if profiles is None or not found:
+        return True
+    return any(f'"{name}"' in rest.partition("}")[0] for name in profiles)
 
 
 def find(
@@ -72,11 +82,9 @@ def find(
 
     text = data if isinstance(data, str) else None
     buffer = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    chosen = all_detectors() if using is None else tuple(using)
+    chosen = all_detectors(frozenset({profile})) if using is None else tuple(using)
     out: list[Match] = []
     for detector in chosen:
-        if using is None and profile not in detector.profiles:
-            continue
         scan = detector.scan()
         matches = scan.find(buffer, 0, len(buffer), hints or NoHints())
         evidence = Evidence(scan.fields() if matches else {})

@@ -127,8 +127,11 @@ def _unlike_ids(
     """As ``Counter.unlike_ids``; stripes stay."""
     mine = entries[taken[:, _ENTRY], _FIELD]
     keep: Flags = taken[:, _FLAGS] & _STRIPE != 0
-    for row in fields[np.isin(fields[:, _FIELD], mine)].tolist():
+    wanted = set(mine.tolist())
+    for row in fields.tolist():
         name = row[_FIELD]
+        if name not in wanted:
+            continue
         if not counter.still_ids(name, row[_SEEN], row[_VALID], row[_ZEROS]):
             keep |= mine == name
     return keep

@@ -346,11 +346,11 @@ def _outputs(paths: Sequence[Path], format_name: str | None) -> list[tuple[Repor
     if not paths and format_name is None:
         return []
     known = registry.reports()
-    by_suffix = {report.suffix: report for report in known.values()}
     if format_name is not None and format_name not in known:
         raise UsageError(f"--format: expected one of {', '.join(known)}, found {format_name}")
     if format_name is not None and not paths:
         return [(known[format_name], None)]
+    by_suffix = {report.suffix: report for report in known.values()}
     outputs: list[tuple[Report, Path | None]] = []
     for path in paths:
         report = known[format_name] if format_name else by_suffix.get(path.suffix.lower())

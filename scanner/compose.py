@@ -35,9 +35,11 @@ class Excluder:
     hits: int = 0
 
     def of(self, store: Store) -> Ignore:
+        own = store.options.get("exclude", [])
+        if not self.patterns and not own:
+            return lambda name, is_directory: False
         from pathspec import GitIgnoreSpec
 
-        own = store.options.get("exclude", [])
         spec = GitIgnoreSpec.from_lines([*self.patterns, *own])
 
         def ignore(name: str, is_directory: bool) -> bool:
@@ -140,11 +142,11 @@ def make_worker(
 def plugins(settings: Settings) -> Plugins:
     import detectors
 
-    wanted = {settings.profile, *(["names"] if personal.names(settings) else [])}
+    wanted = frozenset([settings.profile, *(["names"] if personal.names(settings) else [])])
     return Plugins(
         stores=registry.stores(),
         readers=registry.readers(),
-        detectors=[d for d in detectors.all_detectors() if wanted & d.profiles],
+        detectors=detectors.all_detectors(wanted),
         evidence=registry.evidence(),
     )
 

@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 
 class Found(Mapping[str, T], Generic[T]):
-    """Plug-ins of one sort by their name; iterating over ``values`` loads no more than is taken."""
+    """Plug-ins of one sort by their name. Iterating over ``values`` loads no more than is taken; a
+    plug-in whose module is called like itself is found without the others."""
 
     def __init__(self, package: str, constant: str, group: str, name: str) -> None:
         self._package, self._constant, self._group = package, constant, group
@@ -30,10 +31,20 @@ class Found(Mapping[str, T], Generic[T]):
         self._more = self._load()
 
     def __getitem__(self, key: str) -> T:
+        for plugin in (*self._namesake(key), *self._loaded):
+            if getattr(plugin, self._name) == key:
+                return plugin
         for plugin in self._each():
             if getattr(plugin, self._name) == key:
                 return plugin
         raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self[str(key)]
+        except KeyError:
+            return False
+        return True
 
     def __iter__(self) -> Iterator[str]:
         return (getattr(plugin, self._name) for plugin in self._each())
@@ -50,19 +61,28 @@ class Found(Mapping[str, T], Generic[T]):
     def _load(self) -> Iterator[T]:
         parent = importlib.import_module(self._package)
         for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda info: info.name):
-            name = f"{self._package}.{info.name}"
-            if _declares(name, self._constant):
-                value = getattr(importlib.import_module(name), self._constant)
-                yield from value if isinstance(value, tuple) else (value,)
+            yield from self._in_module(info.name)
         for point in sorted(entry_points(group=self._group), key=lambda point: point.name):
             yield point.load()
+
+    def _namesake(self, key: str) -> tuple[T, ...]:
+        return self._in_module(key) if key.isidentifier() else ()
+
+    def _in_module(self, module: str) -> tuple[T, ...]:
+        name = f"{self._package}.{module}"
+        if not _declares(name, self._constant):
+            return ()
+        value = getattr(importlib.import_module(name), self._constant)
+        return value if isinstance(value, tuple) else (value,)
 
 
 def _declares(module: str, constant: str) -> bool:
     """Whether the source of a module has the constant, so that helpers beside plug-ins are not
     loaded. A module without source is taken to have it."""
     spec = find_spec(module)
-    loader = None if spec is None else spec.loader
+    if spec is None:
+        return False
+    loader = spec.loader
     source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
     return source is None or f"\n{constant} = " in source or f"\n{constant}: " in source
 

@@ -175,7 +175,7 @@ def count_lines(data: Buffer, lo: int, hi: int) -> int:
     )
 
 
-_PIECE = 1 << 17
+_PIECE = 1 << 18
 
 
 def _line_before(source: Source, start: int) -> int | None:
