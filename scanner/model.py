@@ -206,11 +206,12 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Where the right of a grant lies: who holds it (the principal, a group it is in, PUBLIC), and
-    on what: ``table``, ``database``, ``server``; or ``owner``, ``superuser``, ``read-all``, which
-    no REVOKE on a table takes away."""
+    on what: ``table``, ``database`` (``where`` is its name or pattern), ``server``; or ``columns``,
+    ``owner``, ``superuser``, ``read-all``, which no REVOKE on a table takes away."""
 
     holder: str
     on: str
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -
 
 
 def _sealed(held: Iterable[Held], seal: SealName) -> tuple[Held, ...]:
-    return tuple(Held(seal(each.holder), each.on) for each in held)
+    return tuple(Held(seal(each.holder), each.on, seal(each.where)) for each in held)
 
 
 def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held, ...]]:

@@ -73,7 +73,6 @@ class Reading:
     columns: frozenset[str] | None = None
     """None for all of them"""
     held: Held | None = None
-    """None where several hold parts of it"""
 
 
 @dataclass(slots=True)
@@ -127,19 +126,23 @@ class Rights:
             if holder in self.accounts and self.accounts[holder].reads_all:
                 way = f"SELECT granted{way} on everything"
                 return Reading(way, held=self._held(holder, "server"))
-            if self._by_database(holder, place[0]):
+            pattern = self._by_database(holder, place[0])
+            if pattern is not None and pattern.reads:
                 way = f"SELECT granted{way} on the database"
-                return Reading(way, held=self._held(holder, "database"))
+                return Reading(way, held=self._held(pattern.id, "database", pattern.database))
             if self.tables.get((holder, place)):
                 return Reading(f"SELECT granted{way}", held=self._held(holder, "table"))
             columns |= self.columns.get((holder, place), set())
-        return Reading("SELECT granted on columns", frozenset(columns)) if columns else None
+        if not columns:
+            return None
+        held = self._held(account, "columns")
+        return Reading("SELECT granted on columns", frozenset(columns), held)
 
-    def _held(self, holder: Id, on: str) -> Held:
+    def _held(self, holder: Id, on: str, where: str = "") -> Held:
         if holder == PUBLIC:
-            return Held("PUBLIC", on)
+            return Held("PUBLIC", on, where)
         known = self.accounts.get(holder)
-        return Held(known.name if known else "@".join(holder).rstrip("@"), on)
+        return Held(known.name if known else "@".join(holder), on, where)
 
     def _active(self, account: Id, role: Id | None) -> Iterator[tuple[Id, str]]:
         yield account, ""
@@ -152,14 +155,15 @@ class Rights:
                 waiting += self.roles.get(one, ())
         yield PUBLIC, "PUBLIC"
 
-    def _by_database(self, holder: Id, database: str) -> bool:
+    def _by_database(self, holder: Id, database: str) -> Pattern | None:
+        """The entry that counts: the most specific that gives any right."""
         for pattern in self.patterns:  # most specific first
             mine = pattern.id == holder or (
                 holder != PUBLIC and pattern.id[0] == "" and _like(pattern.id[1], holder[1])
             )
             if mine and pattern.matches(database) and pattern.any_right:
-                return pattern.reads
-        return False
+                return pattern
+        return None
 
     def holds(self, place: Place, seen: frozenset[Place] = frozenset()) -> bool:
         """Whether it holds rows, or is a view of something that does."""

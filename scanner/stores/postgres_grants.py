@@ -57,7 +57,7 @@ class _Ways:
     def grant(self, principal: str, kind: str, seal: SealName) -> Grant:
         state = min(self.states, key=_ORDER.index)
         via = [f"{way}: {_some(keys)}" for way, keys in sorted(self.by.items())] + self.said
-        held = tuple(Held(seal(each.holder), each.on) for each in self.held)
+        held = tuple(Held(seal(each.holder), each.on, seal(each.where)) for each in self.held)
         return Grant(seal(principal), kind, state, seal("; ".join(via)), held=held)
 
 

@@ -1,0 +1,93 @@
+"""Rights to read cards that nobody used, widest first.
+
+A grant of one statement (a policy, a role, PUBLIC) lets in a number of principals; those that never
+read in a window that the evidence covers are exposure without use. Ranked by card numbers exposed
+times principals that never used it; what is open to anybody stands before all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from scanner.model import Grant, StoreReport
+from scanner.whoread import Relation, people
+
+
+@dataclass(slots=True)
+class Excess:
+    """One statement of one store. ``cards``: distinct card numbers there, None when not known.
+    ``unused``: principals that could and never did ``since``; ``untold``: of whom that cannot be
+    said."""
+
+    store: str
+    via: str
+    cards: int | None
+    estimated: bool
+    since: datetime | None
+    public: bool = False
+    unused: list[str] = field(default_factory=list)
+    used: int = 0
+    untold: int = 0
+
+    @property
+    def exposed(self) -> int | None:
+        """Card numbers times principals without need of them."""
+        return None if self.cards is None else self.cards * len(self.unused)
+
+
+def excesses(reports: Iterable[StoreReport]) -> list[Excess]:
+    """Of all stores that hold cards, or of which that is not known. Only what is open to anybody or
+    was left unused by somebody."""
+    found = [
+        each
+        for report in reports
+        if report.distinct_pans != 0
+        for each in _of(report)
+        if each.public or each.unused
+    ]
+    return sorted(
+        found,
+        key=lambda e: (
+            not e.public,
+            -(e.exposed or 0),
+            -(e.cards or 0),
+            -len(e.unused),
+            e.store,
+            e.via,
+        ),
+    )
+
+
+def _of(report: StoreReport) -> list[Excess]:
+    by: dict[str, Excess] = {}
+    for each in people(report.access):
+        if each.grant is None:
+            continue
+        via = statement(each.grant)
+        known = by.get(via)
+        if known is None:
+            known = by[via] = Excess(
+                report.store.uri,
+                via,
+                report.distinct_pans,
+                report.distinct_pans_estimated,
+                report.access.window_start,
+            )
+        if each.relation is Relation.OPEN:
+            known.public = True
+        elif each.relation is Relation.NEVER:
+            known.unused.append(each.principal)
+        elif each.did:
+            known.used += 1
+        else:
+            known.untold += 1
+    return list(by.values())
+
+
+def statement(grant: Grant) -> str:
+    """What a grant rests on, without the objects and conditions it goes on about."""
+    if grant.held:
+        return grant.via.partition("; ")[0].partition(": ")[0]
+    return grant.via.partition("; ")[0]

@@ -1,0 +1,151 @@
+"""The least grant of a database: GRANT to those who need it directly, then REVOKE.
+
+Text for a person: nothing here speaks to a server.
+PostgreSQL revokes on the tables that hold cards. In MySQL a right on a database or the server is
+not narrowed by a REVOKE on a table: there it is taken away whole, and what was read of other tables
+is granted before. GRANTs come first, so that nobody who needs the right is without it in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import unquote, urlsplit
+
+from scanner.least_parts import MOST, Case, no_cards, note_names, sealed
+from scanner.model import Held
+from scanner.whoread import Seen, is_public
+
+_ABOVE = {
+    "owner": "owner",
+    "superuser": "superuser",
+    "read-all": "pg_read_all_data",
+    "columns": "granted on single columns",
+}
+_PART = re.compile(r'"((?:[^"]|"")*)"(?:\.|$)|([^.]+)(?:\.|$)')
+
+
+def write(case: Case) -> tuple[str, list[str]]:
+    """The statements, and what to know of them."""
+    tables = [u for u in case.with_cards if not u.startswith("(") and not sealed(u)]
+    notes = []
+    left_out = len(case.with_cards) - len(tables)
+    if left_out:
+        notes.append(f"{left_out:,} places with cards are no tables, or cannot be named.")
+    if len(tables) > MOST:
+        notes.append(f"Written for {MOST} of {len(tables):,} tables with cards; the rest likewise.")
+        tables = tables[:MOST]
+    keep = [each for each in case.keep if not no_cards(each)]
+    others = [*case.rest, *(each for each in case.keep if no_cards(each))]
+    writer = _Postgres if case.report.store.kind == "postgresql" else _MySql
+    lines = list(writer(case, tables, keep, others).lines()) if tables else []
+    notes += _above(others)
+    unnamed = [e.principal for e in (*keep, *others) if e.grant and sealed(e.grant.principal)]
+    if unnamed:
+        notes.append(f"Cannot be named, since their names were masked: {note_names(unnamed)}.")
+    if not lines:
+        notes.append("No statement is needed: nobody else holds the right by a grant.")
+    return "\n".join(lines), notes
+
+
+def _above(others: Iterable[Seen]) -> Iterator[str]:
+    for on, said in _ABOVE.items():
+        who = [e.principal for e in others if e.grant and any(h.on == on for h in e.grant.held)]
+        if who:
+            yield f"No REVOKE on a table takes it from ({said}): {note_names(who)}."
+
+
+def _held(seen: Iterable[Seen]) -> Iterator[tuple[Seen, Held]]:
+    for each in seen:
+        for held in each.grant.held if each.grant else ():
+            if held.on not in _ABOVE and not sealed(held.holder):
+                yield each, held
+
+
+def _account(each: Seen) -> str:
+    """As the server calls it. Whom only PUBLIC lets in is called what the log calls it."""
+    own = each.grant is not None and not is_public(each.grant)
+    name = each.grant.principal if own and each.grant else each.principal
+    return name.removeprefix("role:")
+
+
+class _Postgres:
+    def __init__(
+        self, case: Case, tables: Sequence[str], keep: Sequence[Seen], others: Sequence[Seen]
+    ) -> None:
+        self._tables = ", ".join(map(self._table, tables))
+        self._keep, self._others = keep, others
+
+    def lines(self) -> Iterator[str]:
+        losing = {held.holder: None for _, held in _held(self._others)}
+        own = {_account(each) for each in self._keep}
+        losing = {name: None for name in losing if name not in own}
+        needing = [_account(each) for each, held in _held(self._keep) if held.holder in losing]
+        if needing:
+            yield f"GRANT SELECT ON TABLE {self._tables} TO {self._roles(needing)};"
+        if losing:
+            yield f"REVOKE SELECT ON TABLE {self._tables} FROM {self._roles(losing)};"  # noqa: S608
+
+    @staticmethod
+    def _roles(names: Iterable[str]) -> str:
+        return ", ".join(
+            name if name == "PUBLIC" else '"' + name.replace('"', '""') + '"'
+            for name in sorted(set(names))
+        )
+
+    @staticmethod
+    def _table(unit: str) -> str:
+        parts = [quoted.replace('""', '"') or plain for quoted, plain in _PART.findall(unit)]
+        named = parts if len(parts) == 2 else ["public", *parts]
+        return ".".join('"' + part.replace('"', '""') + '"' for part in named)
+
+
+class _MySql:
+    def __init__(
+        self, case: Case, tables: Sequence[str], keep: Sequence[Seen], others: Sequence[Seen]
+    ) -> None:
+        self._database = unquote(urlsplit(case.report.store.uri).path.strip("/"))
+        self._tables = [self._table(unit) for unit in tables]
+        without = [u for u in case.without if not u.startswith("(") and not sealed(u)]
+        self._without = [self._table(unit) for unit in without]
+        self._keep, self._others = keep, others
+
+    def lines(self) -> Iterator[str]:
+        own = {_account(each) for each in self._keep}
+        losing = {held: None for _, held in _held(self._others) if held.holder not in own}
+        for each, held in _held(self._keep):
+            if held in losing:
+                yield from self._grant(self._on(held), _account(each))
+        for each, held in _held(self._others):
+            if held in losing and each.did and held.on != "table":
+                yield from self._grant(self._without, _account(each))
+        for held in losing:
+            for place in self._on(held):
+                yield f"REVOKE SELECT ON {place} FROM {self._user(held.holder)};"  # noqa: S608
+
+    def _grant(self, places: Iterable[str], account: str) -> Iterator[str]:
+        for place in places:
+            yield f"GRANT SELECT ON {place} TO {self._user(account)};"
+
+    def _on(self, held: Held) -> list[str]:
+        if held.on == "server":
+            return ["*.*"]
+        return [f"{self._quoted(held.where)}.*"] if held.on == "database" else self._tables
+
+    def _table(self, unit: str) -> str:
+        name = unit[1:-1].replace("``", "`") if unit.startswith("`") else unit
+        return f"{self._quoted(self._database)}.{self._quoted(name)}"
+
+    @staticmethod
+    def _quoted(name: str) -> str:
+        return "`" + name.replace("`", "``") + "`"
+
+    @staticmethod
+    def _user(name: str) -> str:
+        user, at, host = name.rpartition("@")
+        if name == "PUBLIC":
+            return name
+        if user == "(anonymous)":
+            user = ""
+        escaped = [part.replace("\\", "\\\\").replace("'", "\\'") for part in (user, host)]
+        return f"'{escaped[0]}'@'{escaped[1]}'" if at else f"'{escaped[1]}'"

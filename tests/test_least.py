@@ -1,0 +1,355 @@
+"""The least grant: carried out in a test, it leaves the right to those who used it, nobody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pymysql
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from scanner import verdict
+from scanner.excess import excesses
+from scanner.least import CARD_ENTITIES, LeastGrant, least_grant
+from scanner.least_s3 import READING
+from scanner.model import (
+    Access,
+    Coverage,
+    Finding,
+    Flag,
+    Grant,
+    Outcome,
+    Reads,
+    Run,
+    Store,
+    StoreReport,
+    Verdict,
+)
+from scanner.stores import iam_account
+from scanner.stores.mysql import STORE as MYSQL
+from scanner.stores.postgres import STORE as POSTGRES
+from scanner.stores.s3_controls import Answer
+from scanner.stores.s3_facts import Scope
+from scanner.stores.s3_readers import Surroundings, readers
+from tests import mariadb_server, postgres_server
+from tests.runs import finding, outcome, runs
+from tests.stores.policies import OWN, ROLE, ROOT, USER, account, document, statement
+from tests.stores.test_s3_facts import PRIVATE
+from tests.test_whoread import START, access
+
+
+def report(
+    store: Store, held: Access, *, cards: int | None = 7, estimated: bool = False
+) -> StoreReport:
+    return StoreReport(store, Verdict.UNPROTECTED, "s", cards, estimated, 1, (), held)
+
+
+def proposed(
+    store: Store,
+    grants: tuple[Grant, ...],
+    reads: list[Reads],
+    *,
+    with_cards: tuple[str, ...] = ("a",),
+    without: tuple[str, ...] = (),
+    covers: Coverage = Coverage.COMPLETE,
+    known: bool = True,
+) -> LeastGrant:
+    found: list[Finding] = [finding(store.uri, unit, n) for n, unit in enumerate(with_cards)]
+    outcomes: list[Outcome] = [outcome(store.uri, unit, 10) for unit in (*with_cards, *without)]
+    held = access(list(grants), reads, covers, known)
+    made = least_grant(report(store, held), found, outcomes)
+    assert made is not None
+    return made
+
+
+def test_the_words_of_the_verdict_and_of_the_evaluator() -> None:
+    assert CARD_ENTITIES == verdict.CARD_DATA and READING == iam_account.READ_ACTIONS
+
+
+# --- S3 -------------------------------------------------------------------------------------------
+
+BUCKET = Store("s3://b/in", "s3")
+
+
+def could(known: Surroundings, policy: dict[str, Any] | None) -> tuple[Grant, ...]:
+    controls = replace(PRIVATE, policy=Answer(json.dumps(policy)) if policy else Answer())
+    return readers(controls, Scope("b", "in"), known, lambda name: name).grants
+
+
+def test_a_bucket_whose_policy_has_it_is_read_by_those_who_did() -> None:
+    known = Surroundings(
+        OWN, (account(user=(statement(),), role=(statement(Action="s3:*"),)),), doubts=()
+    )
+    open_policy = document(statement(Principal="*"))
+    before = could(known, open_policy)
+    assert {grant.principal for grant in before} == {USER, ROLE, ROOT, "everyone"}
+    plain = ROLE.replace("/app/", "/")  # as a server access log has it
+    made = proposed(BUCKET, before, [Reads(f"{plain} session n", 4)])
+    assert made.language == "json"
+    after = could(known, json.loads(made.text))
+    assert [(grant.principal, grant.state) for grant in after] == [(ROLE, "allow")]
+    assert "leaves the right to 1 that read from 2026-01-01 to 2026-03-01" in made.notes[0]
+    nobody = proposed(BUCKET, before, [])
+    assert could(known, json.loads(nobody.text)) == ()
+
+
+def test_who_cannot_be_named_is_told() -> None:
+    public = (Grant("everyone", "public", "allow", "bucket policy, statement 1"),)
+    reads = [
+        Reads("anonymous (no credentials)", 3, flags=(Flag("anonymous", "s"),)),
+        Reads("svc:cloudfront.amazonaws.com", 3),
+        Reads(f"arn:aws:iam::{OWN}:user/411111******1111", 3),
+        Reads(USER, 3, card_reads=0),
+    ]
+    made = proposed(BUCKET, public, reads)
+    policy = json.loads(made.text)
+    deny, allow = policy["Statement"]
+    assert allow["Principal"] == {"AWS": [USER], "Service": ["cloudfront.amazonaws.com"]}
+    assert deny["Condition"]["StringNotEquals"] == {"aws:PrincipalArn": [USER]}
+    assert deny["Resource"] == ["arn:aws:s3:::b/in", "arn:aws:s3:::b/in/*"]
+    said = "\n".join(made.notes)
+    assert "cannot be named in a policy: anonymous" in said and "411111******1111" in said
+    assert "Flagged as suspicious, look before keeping: anonymous" in said
+    assert f"need not be kept: {USER}" in said
+    assert "411111" not in made.text
+
+
+@pytest.mark.parametrize(
+    ("covers", "reads", "says", "has_text"),
+    [
+        (Coverage.NONE, [Reads(USER, 1)], "cannot be told", False),
+        (Coverage.UNKNOWN, [Reads(USER, 1)], "cannot be told", False),
+        (Coverage.PARTIAL, [], "nobody was seen to read", False),
+        (Coverage.PARTIAL, [Reads(USER, 1)], "whoever read unseen would be cut off", True),
+    ],
+)
+def test_it_rests_on_the_record_of_reads(
+    covers: Coverage, reads: list[Reads], says: str, has_text: bool
+) -> None:
+    grants = (Grant(USER, "user", "allow", "g"), Grant(ROLE, "role", "allow", "g"))
+    made = proposed(BUCKET, grants, reads, covers=covers)
+    assert says in "\n".join(made.notes) and bool(made.text) is has_text
+
+
+def test_a_stranger_is_not_kept_and_an_open_list_is_told() -> None:
+    grants = (Grant(USER, "user", "allow", "g"),)
+    made = proposed(BUCKET, grants, [Reads(USER, 1), Reads(ROLE, 1)])
+    assert ROLE not in made.text and f"is not kept: {ROLE}" in "\n".join(made.notes)
+    open_list = proposed(BUCKET, grants, [Reads(USER, 1)], known=False)
+    assert "The list of who could read is not whole" in "\n".join(open_list.notes)
+
+
+def test_none_where_there_is_nothing_to_propose() -> None:
+    held = access([], [])
+    for store, cards in ((Store("file:///x", "files"), 5), (BUCKET, 0), (BUCKET, None)):
+        assert least_grant(report(store, held, cards=cards), [], []) is None
+
+
+# --- excess ---------------------------------------------------------------------------------------
+
+
+def test_unused_rights_are_ranked_by_the_cards_they_expose() -> None:
+    def of(name: str, cards: int | None, *grants: Grant, reads: tuple[Reads, ...] = ()) -> Any:
+        held = access(list(grants), list(reads))
+        return report(Store(name, "s3"), held, cards=cards)
+
+    wide = [Grant(f"u{n}", "user", "allow", "policy P of group g, statement 1") for n in range(3)]
+    one = Grant("v", "user", "conditional", "inline policy x, statement 1; depends on aws:sourceip")
+    public = Grant("everyone", "public", "allow", "bucket policy, statement Open")
+    found = excesses(
+        [
+            of("s3://small", 10, *wide, reads=(Reads("u0", 5),)),
+            of("s3://large", 100, one),
+            of("s3://none", 0, *wide),
+            of("s3://unread", None, one),
+            of("s3://open", 1, public),
+        ]
+    )
+    assert [(e.store, e.via, len(e.unused), e.used, e.exposed) for e in found] == [
+        ("s3://open", "bucket policy, statement Open", 0, 0, 0),
+        ("s3://large", "inline policy x, statement 1", 1, 0, 100),
+        ("s3://small", "policy P of group g, statement 1", 2, 1, 20),
+        ("s3://unread", "inline policy x, statement 1", 1, 0, None),
+    ]
+    assert {e.since for e in found} == {START}
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(runs())
+def test_nothing_is_called_unused_without_complete_evidence(run: Run) -> None:
+    whole = {
+        r.store.uri
+        for r in run.stores
+        if any(e.coverage is Coverage.COMPLETE for e in r.access.evidence)
+    }
+    for each in excesses(run.stores):
+        assert not each.unused or each.store in whole
+    for store in run.stores:
+        least_grant(store, run.findings, run.outcomes)
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+missing_postgres = postgres_server.missing()
+
+
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.skipif(missing_postgres is not None, reason=missing_postgres or "")
+def test_postgres_as_proposed() -> None:
+    server = postgres_server.server()
+    people = ("reads", "reads by group", "idle", "idle by group", "other table", 'odd "name', "own")
+    with server.database("least"):
+        for name in people:
+            server.run("postgres", f"CREATE ROLE {_quoted(name)} LOGIN")
+        server.run("postgres", "CREATE ROLE team", "CREATE ROLE elders")
+        try:
+            server.run(
+                "least",
+                'CREATE SCHEMA "Odd.Schema"',
+                'CREATE TABLE "Odd.Schema".cards (pan text)',
+                "CREATE TABLE cards (pan text)",
+                "CREATE TABLE plain (n int)",
+                'GRANT USAGE ON SCHEMA "Odd.Schema" TO PUBLIC',
+                'GRANT team TO "reads by group", "idle by group"',
+                'GRANT SELECT ON ALL TABLES IN SCHEMA public, "Odd.Schema" TO team, reads, idle',
+                f'GRANT SELECT ON cards, plain TO "other table", {_quoted(people[5])}',
+                "GRANT SELECT (pan) ON cards TO PUBLIC",
+                'ALTER TABLE "Odd.Schema".cards OWNER TO own',
+            )
+            store = POSTGRES.resolve(server.target("least"), {})
+            opened = POSTGRES.connect(store, lambda name: name)
+            grants = opened.access().could_read
+            units = tuple(unit.name for unit in opened.units(lambda *_: False))  # type: ignore[union-attr] # units only
+            opened.close()
+            with_cards = tuple(unit for unit in units if "cards" in unit)
+            assert len(with_cards) == 2
+            made = proposed(
+                store,
+                grants,
+                [
+                    Reads("reads", 4, card_reads=2),
+                    Reads("reads by group", 1),
+                    Reads("other table", 9, card_reads=0),
+                ],
+                with_cards=with_cards,
+                without=("plain",),
+            )
+            assert made.language == "sql" and "(owner): role:own" in "\n".join(made.notes)
+            server.run("least", *made.text.splitlines())
+            can = {name: _reads(server, name) for name in people}
+            nothing = {"cards": False, "Odd": False}
+            assert can.pop("reads") == {"cards": True, "Odd": True, "plain": True}
+            assert can.pop("reads by group") == {"cards": True, "Odd": True, "plain": True}
+            assert can.pop("own") == {"cards": False, "Odd": True, "plain": False}
+            assert {
+                name: {k: each[k] for k in nothing} for name, each in can.items()
+            } == dict.fromkeys(can, nothing)
+            assert can["other table"]["plain"] and can["idle"]["plain"]
+        finally:
+            server.run("least", "DROP OWNED BY own CASCADE")
+            for name in (*people, "team", "elders"):
+                with suppress(psycopg.Error):
+                    server.run("least", f"DROP OWNED BY {_quoted(name)} CASCADE")
+                server.run("postgres", f"DROP ROLE {_quoted(name)}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _reads(server: postgres_server.Server, name: str) -> dict[str, bool]:
+    found = {}
+    for table, where in (("cards", "cards"), ("Odd", '"Odd.Schema".cards'), ("plain", "plain")):
+        try:
+            server.rows("least", f"SELECT * FROM {where}", user=name)
+            found[table] = True
+        except psycopg.errors.InsufficientPrivilege:
+            found[table] = False
+    return found
+
+
+# --- MySQL ----------------------------------------------------------------------------------------
+
+missing_mariadb = mariadb_server.missing()
+
+
+@pytest.fixture
+def _shop() -> Iterator[None]:
+    server = mariadb_server.server()
+    people = ("reads", "reads_role", "idle", "idle_role", "wide", "all_of_it", "o'dd")
+    server.run(
+        None,
+        "CREATE DATABASE least_shop",
+        "CREATE TABLE least_shop.cards (pan text)",
+        "CREATE TABLE least_shop.plain (n int)",
+        *(f"CREATE USER {_user(name)}" for name in people),
+        "CREATE ROLE least_team",
+        "GRANT SELECT ON least_shop.* TO least_team",
+        "GRANT least_team TO reads_role@localhost, idle_role@localhost",
+        "SET DEFAULT ROLE least_team FOR reads_role@localhost",
+        "SET DEFAULT ROLE least_team FOR idle_role@localhost",
+        "GRANT SELECT ON least_shop.cards TO 'reads'@localhost, idle@localhost",
+        "GRANT SELECT ON `least\\_%`.* TO wide@localhost",
+        "GRANT SELECT ON *.* TO all_of_it@localhost",
+        f"GRANT SELECT ON least_shop.cards TO {_user(people[6])}",
+    )
+    yield
+    server.run(
+        None,
+        "DROP DATABASE least_shop",
+        *(f"DROP USER {_user(name)}" for name in people),
+        "DROP ROLE least_team",
+    )
+
+
+def _user(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'@localhost"
+
+
+@pytest.mark.usefixtures("_shop")
+@pytest.mark.xdist_group("mariadb")
+@pytest.mark.skipif(missing_mariadb is not None, reason=missing_mariadb or "")
+def test_mysql_as_proposed() -> None:
+    server = mariadb_server.server()
+    store = MYSQL.resolve(server.target("least_shop"), {})
+    opened = MYSQL.connect(store, lambda name: name)
+    grants = opened.access().could_read
+    opened.close()
+    made = proposed(
+        store,
+        grants,
+        [
+            Reads("reads", 4, card_reads=2),
+            Reads("reads_role", 1),
+            Reads("wide", 9, card_reads=0),
+            Reads(mariadb_server.ADMIN, 1),
+        ],
+        with_cards=("cards",),
+        without=("plain",),
+    )
+    server.run(None, *(line.removesuffix(";") for line in made.text.splitlines()))
+    people = ("reads", "reads_role", "idle", "idle_role", "wide", "all_of_it", "o'dd")
+    can = {name: (_selects(name, "cards"), _selects(name, "plain")) for name in people}
+    assert can == {
+        "reads": (True, False),
+        "reads_role": (True, True),
+        "idle": (False, False),
+        "idle_role": (False, False),
+        "wide": (False, True),  # what it may have read of other tables is left
+        "all_of_it": (False, False),
+        "o'dd": (False, False),
+    }
+
+
+def _selects(name: str, table: str) -> bool:
+    try:
+        with mariadb_server.server().connect("least_shop", name) as connection:
+            connection.cursor().execute(f"SELECT * FROM {table}")
+    except pymysql.err.MySQLError:
+        return False
+    return True
