@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from detectors.base import State
-from reports import figures, requirements, words
+from reports import figures, requirements, together, words
 from reports.figures import ReadTotals
+from scanner.excess import Excess, excesses
+from scanner.least import LeastGrant, least_grant
 from scanner.model import (
     LOCAL_KINDS,
     Access,
     Coverage,
     Finding,
-    Grant,
     Outcome,
     Reads,
     Severity,
@@ -82,7 +83,7 @@ class Exposure:
     not_read: int
     public: bool
     could: tuple[str, ...]
-    grants: tuple[Grant, ...]
+    grants: tuple[together.Allowed, ...]
     more_grants: int
     coverage: Coverage
     tell: str
@@ -91,6 +92,10 @@ class Exposure:
     readers: tuple[Reads, ...]
     more_readers: int
     flags: int
+    together: tuple[str, ...]
+    """could and did, counted"""
+    unused: tuple[Excess, ...]
+    least: LeastGrant | None
     contents: tuple[str, ...]
     steps: tuple[str, ...]
     incident: tuple[Question, ...]
@@ -123,7 +128,7 @@ def exposure(
     access = report.access
     kinds = _kinds(findings)
     places = _places(findings)
-    grants = access.could_read
+    grants = together.allowed(access)
     readers = figures.readers_worst_first(access.did_read)
     public = is_public(report)
     not_read = sum(o.status is not Status.SCANNED for o in outcomes)
@@ -146,6 +151,9 @@ def exposure(
         readers=tuple(readers[:PRINCIPALS]),
         more_readers=max(0, len(readers) - PRINCIPALS),
         flags=sum(len(r.flags) for r in readers),
+        together=together.counted(access),
+        unused=tuple(excesses([report])),
+        least=least_grant(report, findings, outcomes),
         contents=_contents(report, kinds),
         steps=_steps(report, kinds, public, not_read),
         incident=_incident(report, kinds, places, not_read),
@@ -256,6 +264,8 @@ def _could(report: StoreReport, public: bool) -> tuple[str, ...]:
     known = sum(grant.kind != "public" for grant in access.could_read)
     if count is not None:
         said.append(words.plural(count, "principal"))
+    elif known and access.could_read_detail:  # it may be too many, too
+        said.append(f"{words.plural(known, 'principal')} as far as is known")
     elif known:
         said.append(
             f"At least {words.plural(known, 'principal')}; the list is not known to be whole"

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from reports import figures
 from reports.figures import rfc3339
+from scanner import excess
+from scanner.least import LeastGrant, least_grant
 from scanner.model import (
     SCHEMA,
     Access,
@@ -31,6 +33,7 @@ from scanner.model import (
     StoreReport,
 )
 from scanner.text import printable
+from scanner.whoread import Relation, Seen, people, relations
 
 Record = dict[str, Any]
 
@@ -48,7 +51,7 @@ class JsonReport:
         out.write("{\n")
         for key, value in head(run).items():
             out.write(f"{encode(key)}: {encode(value)},\n")
-        _array(out, "stores", map(store, run.stores))
+        _array(out, "stores", _stores(run))
         _array(out, "findings", map(finding, run.findings))
         _array(out, "outcomes", map(outcome, run.outcomes))
         _array(out, "earlier", map(earlier, run.earlier), last=True)
@@ -120,7 +123,20 @@ def _coverage(coverage: RunCoverage) -> Record:
     }
 
 
-def store(report: StoreReport) -> Record:
+def _stores(run: Run) -> Iterator[Record]:
+    findings: dict[str, list[Finding]] = {}
+    outcomes: dict[str, list[Outcome]] = {}
+    for found in run.findings:
+        findings.setdefault(found.store, []).append(found)
+    for ended in run.outcomes:
+        outcomes.setdefault(ended.store, []).append(ended)
+    for report in run.stores:
+        uri = report.store.uri
+        least = least_grant(report, findings.get(uri, ()), outcomes.get(uri, ()))
+        yield store(report, least)
+
+
+def store(report: StoreReport, least: LeastGrant | None) -> Record:
     return {
         "uri": report.store.uri,
         "kind": report.store.kind,
@@ -136,7 +152,11 @@ def store(report: StoreReport) -> Record:
             {"control": f.control, "state": str(f.state), "detail": f.detail}
             for f in report.protection
         ],
-        "access": _access(report.access),
+        "access": {
+            **_access(report.access),
+            "unused": [excess.record(each) for each in excess.excesses([report])],
+            "least_grant": least.record() if least else None,
+        },
     }
 
 
@@ -149,8 +169,10 @@ def _access(access: Access) -> Record:
         "could_read": {
             "public": figures.tri_to_bool(access.public),
             "principals": figures.could_read_count(access),
-            "list": [_grant(g) for g in access.could_read],
+            "detail": access.could_read_detail,
+            "list": [_grant(g, relation) for g, relation in relations(access)],
         },
+        "together": [_seen(each) for each in people(access)],
         "did_read": {
             "principals": totals.principals,
             "reads": totals.reads,
@@ -175,13 +197,22 @@ def _evidence(evidence: Evidence) -> Record:
     }
 
 
-def _grant(grant: Grant) -> Record:
+def _seen(each: Seen) -> Record:
+    return {
+        "principal": each.principal,
+        "relation": each.relation.name.lower(),
+        "could": each.grant.principal if each.grant else None,
+    }
+
+
+def _grant(grant: Grant, relation: Relation) -> Record:
     return {
         "principal": grant.principal,
         "kind": grant.kind,
         "state": grant.state,
         "via": grant.via,
         "last_read": rfc3339(grant.last_read),
+        "used": relation.name.lower(),
     }
 
 

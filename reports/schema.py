@@ -220,8 +220,10 @@ def _access() -> Schema:
                 {
                     "public": _yes_no_null("Anyone at all; null: could not be found out."),
                     "principals": _count_or_null("null: the list is not known to be whole."),
+                    "detail": _text("Why the list is not known to be whole and right."),
                     "list": _list({"$ref": "#/$defs/grant"}),
-                }
+                },
+                optional=("detail",),
             ),
             "did_read": _object(
                 {
@@ -239,8 +241,59 @@ def _access() -> Schema:
                 },
                 optional=("at_least",),
             ),
+            "together": _list(
+                _object(
+                    {
+                        "principal": _text(),
+                        "relation": _one_of(USES, USE_MEANS),
+                        "could": _text_or_null("The principal of the grant that lets it in."),
+                    }
+                ),
+                "Everybody who could, did or was refused, once.",
+            ),
+            "unused": _list(_unused(), "Most card numbers exposed first."),
+            "least_grant": {
+                "oneOf": [
+                    {"type": "null"},
+                    _object(
+                        {
+                            "language": _one_of(("json", "sql")),
+                            "text": _text("Empty when none can be proposed: the notes say why."),
+                            "notes": _list(_text()),
+                        }
+                    ),
+                ],
+                "description": "What would leave the right to those who read. Never applied.",
+            },
         },
         "Who could read, who did, and how far the evidence of that reaches.",
+        optional=("together", "unused", "least_grant"),
+    )
+
+
+USES = ("did", "how", "unsure", "refused", "open", "never", "untold")
+USE_MEANS = (
+    "did: could and did; how: did, and no grant says it could; unsure: did, whether a grant lets it"
+    " is not known; refused; open: to anybody; never: could and never did in the window, said under"
+    " complete evidence only; untold: could, whether it did cannot be told."
+)
+
+
+def _unused() -> Schema:
+    return _object(
+        {
+            "store": _text(),
+            "via": _text("The statement, membership or grant."),
+            "public": _yes_no("Open to anybody."),
+            "distinct_pans": _count_or_null(),
+            "distinct_pans_estimated": _yes_no(),
+            "since": _time_or_null(),
+            "unused": _count("Principals that could and never did."),
+            "used": _count(),
+            "cannot_tell": _count(),
+            "exposed": _count_or_null("distinct_pans times unused."),
+            "principals": _list(_text("Those that never did.")),
+        }
     )
 
 
@@ -265,7 +318,9 @@ def _grant() -> Schema:
             "state": _text("allow, conditional or unknown."),
             "via": _text("The statement, grant or mode that lets it in."),
             "last_read": _time_or_null(),
-        }
+            "used": _one_of(USES, USE_MEANS),
+        },
+        optional=("used",),
     )
 
 

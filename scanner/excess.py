@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from scanner.model import Grant, StoreReport
+from scanner.phrases import day, time_text
 from scanner.whoread import Relation, people
 
 
@@ -35,6 +37,18 @@ class Excess:
     def exposed(self) -> int | None:
         """Card numbers times principals without need of them."""
         return None if self.cards is None else self.cards * len(self.unused)
+
+    @property
+    def sentence(self) -> str:
+        """``2 of 5 principals never used it since 2026-01-01; 9 card numbers lie open to each``."""
+        about = "about " if self.estimated else ""
+        cards = "an unknown number of" if self.cards is None else f"{about}{self.cards:,}"
+        said = ["open to anybody"] if self.public else []
+        if self.unused:
+            since = f"since {day(self.since)}" if self.since else "in the window"
+            whole = len(self.unused) + self.used + self.untold
+            said.append(f"{len(self.unused):,} of {whole:,} principals never used it {since}")
+        return f"{', '.join(said)}; {cards} card numbers lie open to each"
 
 
 def excesses(reports: Iterable[StoreReport]) -> list[Excess]:
@@ -84,6 +98,23 @@ def _of(report: StoreReport) -> list[Excess]:
         else:
             known.untold += 1
     return list(by.values())
+
+
+def record(excess: Excess) -> dict[str, Any]:
+    """As plain data."""
+    return {
+        "store": excess.store,
+        "via": excess.via,
+        "public": excess.public,
+        "distinct_pans": excess.cards,
+        "distinct_pans_estimated": excess.estimated,
+        "since": time_text(excess.since),
+        "unused": len(excess.unused),
+        "used": excess.used,
+        "cannot_tell": excess.untold,
+        "exposed": excess.exposed,
+        "principals": excess.unused,
+    }
 
 
 def statement(grant: Grant) -> str:

@@ -144,7 +144,8 @@ def _could(report: StoreReport) -> Iterator[str]:
     if len(access.could_read) > _PLACES:
         yield f"and {len(access.could_read) - _PLACES:,} more principals"
     if not access.could_read_known:
-        yield "This list is not known to be whole."
+        why = f": {access.could_read_detail}" if access.could_read_detail else ""
+        yield f"This list is not known to be whole{why}."
     elif not access.could_read:
         yield "Nobody, as far as its grants go."
 

@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scanner import phrases
+from scanner import excess, phrases
 from scanner.errors import UsageError
 from scanner.incident import Sighting
+from scanner.least import LeastGrant, least_grant
 from scanner.ledger import Ledger
 from scanner.model import (
     Access,
     Coverage,
     Evidence,
+    Finding,
+    Outcome,
     Reads,
     Run,
     StoreReport,
@@ -82,6 +85,8 @@ def _after(reads: Reads, since: datetime) -> bool:
 
 def access_record(run: Run, asked: Question) -> dict[str, Any]:
     """The answer as plain data."""
+    stores = phrases.chosen(run, asked.store)
+    least = _least_grants(run, stores)
     return {
         "schema": "cardtrail.access/1",
         "run": run.id,
@@ -99,9 +104,25 @@ def access_record(run: Run, asked: Question) -> dict[str, Any]:
                 "could_read_known": report.access.could_read_known,
                 "could_read_detail": report.access.could_read_detail,
                 "principals": [_seen_record(e, report) for e in _wanted(report.access, asked)],
+                "least_grant": made.record() if (made := least[report.store.uri]) else None,
             }
-            for report in phrases.chosen(run, asked.store)
+            for report in stores
         ],
+        "unused_grants": [excess.record(each) for each in excess.excesses(stores)],
+    }
+
+
+def _least_grants(run: Run, stores: Sequence[StoreReport]) -> dict[str, LeastGrant | None]:
+    findings: dict[str, list[Finding]] = {}
+    for found in run.findings:
+        findings.setdefault(found.store, []).append(found)
+    outcomes: dict[str, list[Outcome]] = {}
+    for ended in run.outcomes:
+        outcomes.setdefault(ended.store, []).append(ended)
+    return {
+        uri: least_grant(report, findings.get(uri, ()), outcomes.get(uri, ()))
+        for report in stores
+        for uri in (report.store.uri,)
     }
 
 
@@ -122,6 +143,8 @@ def _access(run: Run, asked: Question) -> Iterator[str]:
         yield from _told(report.access)
         yield from _principals(report, found, asked)
         yield ""
+    if not asked.principal and not asked.since:
+        yield from _needless(run, stores)
     if quiet:
         yield (
             f"{quiet:,} other stores do not show it; whether they could is told by their evidence"
@@ -130,6 +153,31 @@ def _access(run: Run, asked: Question) -> Iterator[str]:
     if asked.since:
         day = phrases.day(asked.since)
         yield f"Shown is who was seen on {day} or later; numbers are of the whole window."
+
+
+_WIDEST = 10
+
+
+def _needless(run: Run, stores: Sequence[StoreReport]) -> Iterator[str]:
+    """Rights that nobody used, and what would be enough."""
+    unused = excess.excesses(stores)
+    if unused:
+        yield "Rights to read card numbers that were not used, most exposed first:"
+        for wide in unused[:_WIDEST]:
+            yield f"  {wide.store}: {wide.via}"
+            yield f"    {wide.sentence}"
+        if len(unused) > _WIDEST:
+            yield f"  and {len(unused) - _WIDEST:,} more (--json)"
+        yield ""
+    made = {uri: each for uri, each in _least_grants(run, stores).items() if each is not None}
+    if len(stores) > 1:
+        if made:
+            yield f"Least grants can be shown of {len(made):,} stores: --store URI"
+        return
+    for each in made.values():
+        yield "Least grant, a proposal:"
+        yield from (f"  - {note}" for note in each.notes)
+        yield from (f"  {line}" for line in each.lines if line)
 
 
 def _told(access: Access) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from detectors.base import State
 from scanner import least_s3, least_sql
@@ -29,6 +30,14 @@ class LeastGrant:
     """json or sql"""
     text: str
     notes: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"language": self.language, "text": self.text, "notes": list(self.notes)}
 
 
 def least_grant(

@@ -39,6 +39,9 @@ def write(case: Case) -> tuple[str, list[str]]:
     others = [*case.rest, *(each for each in case.keep if no_cards(each))]
     writer = _Postgres if case.report.store.kind == "postgresql" else _MySql
     lines = list(writer(case, tables, keep, others).lines()) if tables else []
+    apart = [each.principal for each in case.keep if no_cards(each)]
+    if apart:
+        notes.append(f"Read no table that holds cards, and do not keep them: {note_names(apart)}.")
     notes += _above(others)
     unnamed = [e.principal for e in (*keep, *others) if e.grant and sealed(e.grant.principal)]
     if unnamed:

@@ -60,6 +60,20 @@ def people(access: Access) -> list[Seen]:
     return list(_Joined(access).people())
 
 
+def relations(access: Access) -> list[tuple[Grant, Relation]]:
+    """Each grant with what became of it, in the order of the access. A grant that lets in several
+    was used when one of them used it."""
+    by: dict[int, Relation] = {}
+    for each in people(access):
+        if each.grant is not None:
+            known = by.get(id(each.grant), each.relation)
+            by[id(each.grant)] = min(known, each.relation, key=_USED_FIRST.index)
+    return [(grant, by[id(grant)]) for grant in access.could_read]
+
+
+_USED_FIRST = tuple(Relation)
+
+
 def with_last_reads(access: Access) -> tuple[Grant, ...]:
     """The grants of an access, each with the last read of whom it lets in."""
     joined = _Joined(access)

@@ -19,8 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from detectors import luhn
+
+# how fast examples are made says something of the machine, and nothing of what is tested
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 _PLANTED = pytest.StashKey["Planted"]()

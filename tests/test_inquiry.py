@@ -32,6 +32,7 @@ from scanner.model import (
 )
 from scanner.settle import Settled
 from tests.runs import DUMPS, LOGS, START, empty, hostile, runs, sample
+from tests.watched import watched
 
 ETL = "arn:aws:iam::111122223333:role/etl-nightly"
 
@@ -113,6 +114,30 @@ def test_grants_to_an_account_and_to_anybody_cover_its_principals() -> None:
     table = replace(access, could_read=role, did_read=(Reads("bob", 1),))
     said = text(with_access(table))
     assert "could and did: 1" in said and "open to anybody: 1" in said
+
+
+def test_rights_without_use_and_the_least_grant_of_one_store() -> None:
+    all_stores = text(watched())
+    assert "5 of 6 principals never used it since 2025-12-02; 48,112 card numbers" in all_stores
+    assert all_stores.index("SELECT granted to analysts\n") < all_stores.index(
+        "superuser\n    1 of 1"
+    )
+    assert "Least grants can be shown of 2 stores" in all_stores and "REVOKE" not in all_stores
+    shop = text(watched(), store="shop")
+    assert '  REVOKE SELECT ON TABLE "public"."cards" FROM "analysts";' in shop
+    assert "did and could not (how?): 1\n    former" in shop
+    vault = text(watched(), store="vault")
+    assert '"aws:PrincipalArn": [' in vault and "not known in full: service and resource" in vault
+    assert "Least grant" not in text(watched(), principal="ann")
+
+
+def test_the_record_has_rights_without_use_and_least_grants() -> None:
+    record = inquiry.access_record(watched(), Question())
+    assert [each["exposed"] for each in record["unused_grants"]] == [240_560, 48_112, 9_360, 3_120]
+    made = [store["least_grant"]["language"] for store in record["stores"]]
+    assert made == ["sql", "json"]
+    (former,) = [p for p in record["stores"][0]["principals"] if p["principal"] == "former"]
+    assert former["could_and_did"] == "how"
 
 
 def test_one_store_by_its_uri_or_a_part_of_it() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pymysql
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from scanner import verdict
 from scanner.excess import excesses
@@ -179,7 +179,6 @@ def test_unused_rights_are_ranked_by_the_cards_they_expose() -> None:
     assert {e.since for e in found} == {START}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(runs())
 def test_nothing_is_called_unused_without_complete_evidence(run: Run) -> None:
     whole = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from scanner.model import Access, Coverage, Evidence, Grant, Reads, Run
 from scanner.whoread import Relation, coverage, is_public, people, with_last_reads
@@ -125,7 +125,6 @@ def test_a_grant_knows_its_last_read() -> None:
     assert grant.last_read == when[1]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(runs())
 def test_everybody_is_there_once_and_nothing_uncertain_is_said(run: Run) -> None:
     for report in run.stores:

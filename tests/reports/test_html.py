@@ -15,6 +15,7 @@ from reports.html import REPORT
 from scanner.model import Access, Coverage, Evidence, Reads, Run, Status
 from tests import runs
 from tests.reports.drawing import Page, column, draw
+from tests.watched import watched
 
 SAMPLES = {"sample": runs.sample(), "empty": runs.empty(), "hostile": runs.hostile()}
 
@@ -145,6 +146,25 @@ def test_nobody_is_said_under_complete_evidence_only() -> None:
     said = Page(draw(REPORT, run)).text()
     assert "Nobody, in the whole window" not in said
     assert "Did read: cannot tell. This is not “nobody”" in said
+
+
+def test_could_and_did_and_what_would_be_enough() -> None:
+    shown = Page(draw(REPORT, watched())).text()
+    assert "never since 2025-12-02" in shown
+    assert "could and did: 2; did and could not (how?): 1, former;" in shown
+    assert "could and never did since 2025-12-02: 6." in shown
+    assert "SELECT granted to analysts 5 1 0 48,112" in shown
+    assert 'REVOKE SELECT ON TABLE "public"."cards" FROM "analysts";' in shown
+    assert "5 principals as far as is known" in shown and "At least" not in shown
+    without = replace(
+        watched(),
+        stores=tuple(
+            replace(each, access=replace(each.access, evidence=())) for each in watched().stores
+        ),
+    )
+    blind = Page(draw(REPORT, without)).text()
+    assert "never since" not in blind and "could and never did" not in blind
+    assert "REVOKE" not in blind and "No least grant can be proposed" in blind
 
 
 def test_a_number_the_source_does_not_tell_is_not_told() -> None:

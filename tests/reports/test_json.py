@@ -15,6 +15,7 @@ from reports.json import REPORT
 from reports.schema import schema
 from scanner.model import SCHEMA, Access, Coverage, Evidence, Reads, Run
 from tests import runs
+from tests.watched import watched
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -42,7 +43,9 @@ def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(schema())
 
 
-@pytest.mark.parametrize("run", [runs.sample(), runs.empty(), runs.hostile(), runs.large(500)])
+@pytest.mark.parametrize(
+    "run", [runs.sample(), runs.empty(), runs.hostile(), runs.large(500), watched()]
+)
 def test_sample_runs_are_valid(run: Run) -> None:
     loaded = document(run)
     assert loaded["schema"] == SCHEMA
@@ -113,6 +116,21 @@ def test_refused_attempts_do_not_make_a_reader() -> None:
     assert (did["principals"], did["reads"]) == (1, 3)
 
 
+def test_could_and_did_unused_rights_and_the_least_grant() -> None:
+    shop, vault = (store["access"] for store in document(watched())["stores"])
+    uses = {each["principal"]: each["used"] for each in shop["could_read"]["list"]}
+    assert uses["role:ann"] == "did" and uses["role:b"] == uses["role:admin"] == "never"
+    together = {each["principal"]: each["relation"] for each in shop["together"]}
+    assert together["former"] == "how" and together["guest"] == "refused"
+    assert [(each["unused"], each["exposed"]) for each in shop["unused"]] == [
+        (5, 240_560),
+        (1, 48_112),
+    ]
+    assert shop["least_grant"]["text"].startswith("GRANT SELECT")
+    assert vault["could_read"]["detail"].startswith("service and resource control policies")
+    assert json.loads(vault["least_grant"]["text"])["Version"] == "2012-10-17"
+
+
 def test_a_list_of_grants_that_is_not_whole_has_no_length() -> None:
     could = store_with(Access())["could_read"]
-    assert could == {"public": None, "principals": None, "list": []}
+    assert could == {"public": None, "principals": None, "detail": "", "list": []}
