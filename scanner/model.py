@@ -233,6 +233,10 @@ class Flag:
     sentence: str
 
 
+NOT_RECORDED = "somebody (by whom is not recorded)"
+"""The principal of reads that were counted without a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reads:
     """What one principal did. A number that the source does not tell is None, never 0."""
