@@ -102,11 +102,15 @@ def _kind_of(target: str) -> StoreKind:
     raise UsageError(f"{target}: expected a path or a store of a known kind ({schemes})")
 
 
+def window(settings: Settings, now: datetime) -> tuple[datetime, datetime]:
+    """The time that evidence of reads is asked for."""
+    return now - timedelta(days=settings.window_days), now
+
+
 def evidence_tasks(
     settings: Settings, stores: Sequence[Store], now: datetime, file: str
 ) -> list[EvidenceTask]:
     kinds = registry.evidence()
-    window = (now - timedelta(days=settings.window_days), now)
     tasks = []
     for i, table in enumerate(settings.evidence):
         if table.kind not in kinds:
@@ -114,7 +118,7 @@ def evidence_tasks(
                 file, f"evidence[{i}].kind", f"one of {', '.join(sorted(kinds))}", table.kind
             )
         config.check_options(table.options, dict(kinds[table.kind].options), file, f"evidence[{i}]")
-        tasks.append(EvidenceTask(table.kind, table.options, tuple(stores), window))
+        tasks.append(EvidenceTask(table.kind, table.options, tuple(stores), window(settings, now)))
     return tasks
 
 
@@ -123,20 +127,25 @@ def make_worker(
 ) -> Callable[[Any], Any]:
     """The task function of a worker. Runs in the worker process: it is there that plug-ins are
     loaded and the process is hardened."""
+    return _worker(settings_json, key, in_process, signals).run
+
+
+def _worker(
+    settings_json: bytes, key: bytes, in_process: bool, signals: Signals | None = None
+) -> Worker:
     settings = msgspec.json.decode(settings_json, type=Settings)
     if not in_process:
         hygiene.harden_worker(WORKER_MEMORY, [folder for folder, _ in scratch.places(0)])
     personal.configure(settings)
     budgets = msgspec.to_builtins(settings.limits)
     del budgets["slice"]
-    worker = Worker(
+    return Worker(
         plugins(settings),
         Sealer(key),
         Limits(**budgets),
         settings.distinct_limit,
         (lambda: None) if signals is None else signals.stopping,
     )
-    return worker.run
 
 
 def plugins(settings: Settings) -> Plugins:
@@ -183,6 +192,7 @@ def make_executor(settings: Settings, key: bytes, signals: Signals) -> Executor:
     jobs = settings.jobs or len(os.sched_getaffinity(0))
     settings_json = msgspec.json.encode(settings)
     if jobs == 1:
-        return InProcess(make_worker(settings_json, key, in_process=True, signals=signals))
+        worker = _worker(settings_json, key, in_process=True, signals=signals)
+        return InProcess(worker.run, worker.close)
     seconds = settings.limits.seconds + _GRACE_SECONDS
     return Processes(jobs, make_worker, (settings_json, key, False), seconds)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +61,15 @@ class Snapshot(msgspec.Struct, frozen=True):
     """sessions of this scan that may not have told the server yet what they read"""
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A ``contracts.OpenStore`` whose server counts reads."""
+
+    def counters(self, *, alone: bool) -> Snapshot:
+        """``alone``: the scan has ended, its sessions should have too. Raises ``Unreadable``."""
+        ...
+
+
 @dataclass(slots=True)
 class _Total:
     """What the differences of one kind of count add up to."""
@@ -97,7 +107,10 @@ def evidence(
             total = totals.setdefault(counts.source, _Total(counts))
             total.last = counts
             earlier = before.get(counts.source)
-            if moment == OPENING:
+            if moment == CLOSING:
+                before[counts.source] = (snapshot.taken, counts, snapshot.own_sessions)
+            else:
+                before.pop(counts.source, None)  # what comes after it is the scan's own
                 if earlier is not None and earlier[0] >= window[0]:
                     _add(total, earlier, counts, snapshot.taken)
                 elif counts.began is not None and counts.began >= window[0]:
@@ -105,7 +118,6 @@ def evidence(
                     _add(total, (counts.began, nothing, 0), counts, snapshot.taken)
                 elif earlier is None:
                     total.alone = True
-            before[counts.source] = (snapshot.taken, counts, snapshot.own_sessions)
     return [_told(total, window, known) for total in totals.values()]
 
 
@@ -289,12 +301,8 @@ def _clock(moment: datetime | None) -> str:
 
 
 def pack(snapshot: Snapshot) -> bytes:
-    import zlib
-
-    return zlib.compress(msgspec.msgpack.encode(snapshot))
+    return msgspec.msgpack.encode(snapshot)
 
 
 def unpack(data: bytes) -> Snapshot:
-    import zlib
-
-    return msgspec.msgpack.decode(zlib.decompress(data), type=Snapshot)
+    return msgspec.msgpack.decode(data, type=Snapshot)

@@ -44,8 +44,8 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, run: Callable[[Any], Any]) -> None:
-        self._run = run
+    def __init__(self, run: Callable[[Any], Any], end: Callable[[], None] = lambda: None) -> None:
+        self._run, self._end = run, end
 
     def submit(self, task: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -53,7 +53,7 @@ class InProcess:
         return future
 
     def close(self, *, now: bool) -> None:
-        pass
+        self._end()
 
 
 _run_here: Callable[[Any], Any] | None = None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -61,6 +62,8 @@ class Job:
     """large tables get a first pass over a sample, and are read if something is in it"""
     resumed: bool
     """some of it may be in the ledger already"""
+    window: tuple[datetime, datetime]
+    """the time that evidence of reads is asked for"""
 
 
 @dataclass(slots=True)

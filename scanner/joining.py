@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from scanner.model import Reads
+from scanner.model import NOT_RECORDED, Reads
 
 _PATH = re.compile(r"(:role/)(?:[^ ]*/)(?=[^/ ]+(?: |$))")
 
@@ -23,6 +23,8 @@ def join(sources: Iterable[Sequence[Reads]]) -> tuple[Reads, ...]:
             name = _key(reads.principal)
             known = by.get(name)
             by[name] = reads if known is None else _larger(known, reads)
+    if any(each.reads != 0 for name, each in by.items() if name != NOT_RECORDED):
+        by.pop(NOT_RECORDED, None)  # the same reads, counted where nobody's name is
     return tuple(sorted(by.values(), key=lambda each: (-(each.reads or 0), each.principal)))
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from scanner.counters import OPENING, Snapshot, pack, unpack
 from scanner.errors import LedgerError, LedgerWriteError
 from scanner.model import Access, Fact, Outcome, RunSummary, Status, Store, unit_id
 from scanner.settle import Settled, UnitFinding
@@ -57,6 +58,15 @@ CREATE TABLE pan (
   PRIMARY KEY (run, place, print)
 ) STRICT, WITHOUT ROWID;
 """
+
+_MORE_TABLES = """
+CREATE TABLE IF NOT EXISTS snapshot (
+  uri TEXT NOT NULL, run TEXT NOT NULL, moment TEXT NOT NULL, taken TEXT NOT NULL,
+  counts BLOB NOT NULL,
+  PRIMARY KEY (uri, run, moment)
+) STRICT, WITHOUT ROWID
+"""
+"""What ledgers of an earlier build of this version do not have yet."""
 
 
 class RunAbout(msgspec.Struct, frozen=True):
@@ -139,6 +149,8 @@ class Ledger:
             for statement in _TABLES.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version={_VERSION}")
+        if version in (0, _VERSION):
+            db.execute(_MORE_TABLES)
         db.execute("COMMIT")
         if version not in (0, _VERSION):
             db.close()
@@ -345,6 +357,29 @@ class Ledger:
                 (run, place, unit),
             )
         ]
+
+    # --- what servers count of reads
+
+    def put_snapshot(self, run: str, uri: str, moment: str, snapshot: Snapshot) -> None:
+        taken = snapshot.taken.astimezone(UTC).isoformat()
+        self._db.execute(
+            "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)",
+            (uri, run, moment, taken, pack(snapshot)),
+        )
+
+    def has_snapshot(self, run: str, uri: str) -> bool:
+        """Whether one was taken before the run read anything of the store."""
+        row = self._db.execute(
+            "SELECT 1 FROM snapshot WHERE uri=? AND run=? AND moment=?", (uri, run, OPENING)
+        ).fetchone()
+        return row is not None
+
+    def snapshots(self, uri: str) -> Iterator[tuple[str, Snapshot]]:
+        """Those of a store with their moments, oldest first."""
+        for moment, counts in self._db.execute(
+            "SELECT moment, counts FROM snapshot WHERE uri=? ORDER BY taken", (uri,)
+        ):
+            yield moment, unpack(counts)
 
     # --- distinct PANs of a store
 

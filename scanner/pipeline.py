@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from detectors.base import State
+from scanner import counting
 from scanner.contracts import EvidenceResult, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
@@ -64,6 +65,7 @@ def _units(flow: Flow, place: int, store: Store) -> Iterator[Unit]:
         return
     try:
         flow.ledger.put_store(job.run, place, StoreAbout(store, (), Access()))
+        counting.before(job, flow.ledger, store, opened)
         try:
             yield from _listed(flow, place, store, opened)
         except Unreadable as error:
@@ -96,6 +98,8 @@ def _gather_evidence(job: Job, executor: Executor, ledger: Ledger) -> None:
         for uri, result in results.items():
             found.setdefault(uri, []).append(result)
     for row in ledger.stores(job.run):
+        uri = row.about.store.uri
+        found.setdefault(uri, []).extend(counting.counted(job, ledger, uri, seen[uri]))
         ledger.put_access(job.run, row.place, _join(row.about.access, job, found, row.about.store))
 
 
@@ -121,7 +125,7 @@ def _join(
     evidence = tuple(result.evidence for result in results) or (
         Evidence("none", Coverage.NONE, None, None, "no evidence of reads is configured for it"),
     )
-    window = job.evidence[0].window if job.evidence else (None, None)
+    window = job.window if results else (None, None)
     joined = replace(
         access,
         window_start=window[0],

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from scanner import __version__, compose, key, personal, scratch
+from scanner import __version__, compose, counting, key, personal, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import Reason, Unreadable, UsageError
@@ -114,6 +114,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
         slice_bytes=settings.limits.slice,
         quick=settings.quick,
         resumed=session.resumed,
+        window=compose.window(settings, row.started),
     )
     scratch.sweep()
     _count_ahead(job, settings, listener)
@@ -125,6 +126,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
             finished = True
         finally:
             executor.close(now=not finished)
+    counting.after(job, ledger)
     return _finish(ledger, row, excluder.hits)
 
 

@@ -60,6 +60,7 @@ _TOKENS = {
         r"|(?:\b(?:b|x|n|u&))?'(?:[^']|'')*'"
         r"|(?P<dollar>(?<![\w$])\$(?:[a-z_]\w*)?\$).*?(?P=dollar)"
         r"|(?P<comment>--[^\n]*|/\*)"
+        r"|(?<![\w$])\$\d+"  # a parameter
         rf"|{_NUMBER}",
         re.IGNORECASE | re.DOTALL,
     ),
@@ -101,7 +102,8 @@ def _bare(text: str, dialect: str) -> str:
                 place = _comment_end(text, place, nested=dialect == "postgres")
         else:
             literal = found[0]
-            pieces.append("1" if literal[0].isdigit() else "'1'")
+            number = literal[0].isdigit() or literal[1:].isdigit()
+            pieces.append("1" if number else "'1'")
     pieces.append(text[place:])
     bare = " ".join("".join(pieces).split())
     if running:

@@ -97,6 +97,12 @@ class Worker:
             opened = self._stores[store.uri] = kind.connect(store, self._sealer.name)
         return opened
 
+    def close(self) -> None:
+        """Ends the connections it has made; one more task would make them anew."""
+        for opened in self._stores.values():
+            opened.close()
+        self._stores.clear()
+
     # --- one slice
 
     def _slice(self, task: ScanTask) -> SliceResult:

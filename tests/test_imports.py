@@ -12,8 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = {
-    *("__main__", "assemble", "cli", "commands", "compose", "config", "engine", "flow"),
+    *("__main__", "assemble", "cli", "commands", "compose", "config", "counting", "engine"),
     *(
+        "flow",
         "hygiene",
         "inquiry",
         "key",

@@ -117,6 +117,7 @@ def job(fake: Fake, slice_bytes: int = 1 << 20, resumed: bool = False) -> Job:
         distinct_limit=10,
         slice_bytes=slice_bytes,
         quick=False,
+        window=window,
         resumed=resumed,
     )
 

@@ -52,6 +52,7 @@ POSTGRES: dict[str, list[Read]] = {
     "insert into x select * from cards": [named("cards")],
     "insert into x values (1, 'select * from cards')": [],
     "insert into x select i from generate_series(1, 9) i": [],
+    "select i, $1 from generate_series($2,$3) i, cards where id in ($4,$5)": [named("cards")],
     "update cards set pan = 'x' where id = 1": [],
     "update cards set pan = 'x' returning *": [named("cards")],
     "delete from cards where id in (select id from old)": [named("old")],

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from scanner.contracts import Ignore, Records, SealName
+from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
 from scanner.stores import mysql_catalogue as catalogue
-from scanner.stores import mysql_facts, mysql_grants, mysql_target
+from scanner.stores import mysql_counters, mysql_facts, mysql_grants, mysql_target
 from scanner.stores import mysql_places as places
 from scanner.stores.mysql_catalogue import Table
 from scanner.stores.mysql_session import Session
@@ -106,6 +107,13 @@ class OpenMysql:
         if after[0].state.split("-")[:2] != before.state.split("-")[:2]:
             return Problem(Reason.CHANGED, "the table was made anew while it was read")
         return None
+
+    # --- what the server counts of reads
+
+    def counters(self, *, alone: bool) -> Snapshot:
+        """See ``counters.Counting``. A statement is counted when it ends."""
+        self._session.connect()
+        return mysql_counters.snapshot(self._session, self._seal_name)
 
     # --- what protects it, who could read it
 

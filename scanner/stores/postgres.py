@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 from scanner.contracts import Ignore, Records, SealName
+from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
 from scanner.stores import postgres_catalogue as catalogue
-from scanner.stores import postgres_facts, postgres_grants, postgres_target
+from scanner.stores import postgres_counters, postgres_facts, postgres_grants, postgres_target
 from scanner.stores import postgres_places as places
 from scanner.stores.postgres_catalogue import Relation
 from scanner.stores.postgres_session import Session
@@ -109,6 +110,13 @@ class OpenPostgres:
             detail = f"{now - moved:,} rows moved within the table while it was read"
             return Problem(Reason.CHANGED, detail)
         return None
+
+    # --- what the server counts of reads
+
+    def counters(self, *, alone: bool) -> Snapshot:
+        """See ``counters.Counting``."""
+        self._session.connect()
+        return postgres_counters.snapshot(self._session, self._seal_name, alone=alone)
 
     # --- what protects it, who could read it
 

@@ -144,7 +144,8 @@ def _schema_and_name(parts: tuple[str, ...]) -> tuple[str, str]:
 
 def _of_the_server(parts: tuple[str, ...]) -> bool:
     schema = parts[-2] if len(parts) > 1 else "pg_catalog" if parts[-1].startswith("pg_") else ""
-    return schema in ("pg_catalog", "information_schema", "pg_toast")
+    own = parts[-1] in ("pg_stat_statements", "pg_stat_statements_info")
+    return own or schema in ("pg_catalog", "information_schema", "pg_toast")
 
 
 def _why(error: Exception) -> str:

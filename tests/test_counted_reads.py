@@ -1,0 +1,245 @@
+"""What servers count of reads, from scan to scan: the ordinary command over real servers, and 20
+roles that read in between. The scan's own reads never count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from scanner.model import NOT_RECORDED
+from tests import mariadb_server, postgres_server
+from tests.conftest import Cardtrail, Planted
+from tests.postgres_server import Server
+
+ROLES = [f"counted_{number:02}" for number in range(20)]
+DATABASE = "counted"
+
+
+def scanned(cardtrail: Cardtrail, target: str, *more: str) -> dict[str, Any]:
+    """The access block of the one store."""
+    done = cardtrail("scan", target, "-q", "-o", "run.json", "-o", "run.html", *more)
+    assert done.code in (0, 1, 3, 4), done.err
+    document = json.loads((cardtrail.cwd / "run.json").read_text())
+    (store,) = document["stores"]
+    access: dict[str, Any] = store["access"]
+    return access
+
+
+def evidence(access: dict[str, Any], source: str) -> dict[str, Any]:
+    (found,) = [each for each in access["evidence"] if each["source"] == source]
+    found = dict(found)
+    return found
+
+
+def readers(access: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["principal"]: each for each in access["did_read"]["list"]}
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(planted: Planted) -> Iterator[Server]:
+    why = postgres_server.missing()
+    if why:
+        pytest.skip(why)
+    server = postgres_server.server()
+    with server.database(DATABASE):
+        server.run("postgres", *(f"DROP ROLE IF EXISTS {role}" for role in ROLES))
+        server.run("postgres", *(f"CREATE ROLE {role} LOGIN" for role in ROLES))
+        server.run(
+            DATABASE,
+            "CREATE EXTENSION pg_stat_statements",
+            "CREATE TABLE cards (id int, pan text)",
+            f"INSERT INTO cards SELECT i, '{planted.pan()}' FROM generate_series(1, 50) i",
+            "CREATE VIEW seen AS SELECT * FROM cards",
+            "CREATE TABLE other (id int PRIMARY KEY)",
+            "INSERT INTO other SELECT i FROM generate_series(1, 1000) i",
+            "CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER"
+            " AS 'SELECT count(*) FROM cards'",
+            *(f"GRANT SELECT ON cards, seen, other TO {role}" for role in ROLES[:-1]),
+            "SELECT pg_stat_reset()",
+        )
+        yield server
+    server.run("postgres", *(f"DROP ROLE IF EXISTS {role}" for role in ROLES))
+
+
+def read_in_every_way(server: Server) -> None:
+    for number, role in enumerate(ROLES[:-1]):
+        with server.connect(DATABASE, role) as connection, connection.cursor() as cursor:
+            for _ in range(number + 1):
+                cursor.execute("SELECT * FROM cards WHERE pan <> '4111111111111111'")
+            cursor.execute("SELECT * FROM seen")
+            with cursor.copy("COPY cards TO STDOUT") as out:
+                assert sum(1 for _ in out)
+            with connection.transaction():
+                cursor.execute("DECLARE c CURSOR FOR SELECT * FROM cards")
+                cursor.execute("FETCH ALL FROM c")
+            cursor.execute("SELECT * FROM cards WHERE id <> %s", (0,), prepare=True)
+            cursor.execute("SELECT peek()")
+            cursor.execute("SELECT * FROM other WHERE id = 7")
+    with (
+        server.connect(DATABASE, ROLES[-1]) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("SELECT * FROM cards")
+
+
+PLAIN = sum(range(1, 20))
+"""SELECTs of the table by 19 roles"""
+EACH = len(ROLES) - 1
+
+
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_postgres(server: Server, cardtrail: Cardtrail, jobs: str) -> None:
+    target = server.target(DATABASE)
+    scanned(cardtrail, target, "-j", jobs)
+    read_in_every_way(server)
+    second = scanned(cardtrail, target, "-j", jobs)
+    tables, statements = (evidence(second, s) for s in ("table-counters", "pg_stat_statements"))
+    # the view, COPY, the cursor, the prepared one and the function are a scan of the table each
+    cards = PLAIN + 5 * EACH
+    assert f"{cards:,} of them of what holds cards" in tables["detail"]
+    assert "by whom is not recorded" in tables["detail"]
+    assert tables["coverage"] == statements["coverage"] == "partial"
+    by = readers(second)
+    assert set(by) == set(ROLES[:-1])  # the role of the scan itself is not among them
+    for number, role in enumerate(ROLES[:-1]):
+        named = number + 1 + 3  # COPY, cursor, prepared
+        assert by[role]["card_reads"] == named, role
+        assert by[role]["reads"] == named + 2  # the view; the other table
+    assert f"{EACH} of the statements may read more than they name" in statements["detail"]
+    assert "does not name the tables under a view" in statements["detail"]
+    # a scan changes nothing of what the next one says
+    third = scanned(cardtrail, target, "-j", jobs)
+    assert readers(third) == by
+    assert f"{cards:,} of them of what holds cards" in evidence(third, "table-counters")["detail"]
+
+
+@pytest.mark.xdist_group("postgres")
+def test_postgres_that_crashed_or_was_reset(server: Server, cardtrail: Cardtrail) -> None:
+    target = server.target(DATABASE)
+    server.run(DATABASE, *["SELECT * FROM cards"] * 9)
+    scanned(cardtrail, target)
+    server.run(DATABASE, "SELECT * FROM cards")
+    server.halt(2)
+    server.start()
+    orderly = evidence(scanned(cardtrail, target), "table-counters")["detail"]
+    assert "the server was started 1 times" in orderly and "at least" in orderly
+    assert "10 of them of what holds cards" in orderly  # nothing is lost, which cannot be known
+    server.run(DATABASE, *["SELECT * FROM cards"] * 2)
+    server.halt(3)  # as a crash would
+    server.start()
+    server.run(DATABASE, *["SELECT * FROM cards"] * 4)
+    crashed = evidence(scanned(cardtrail, target), "table-counters")["detail"]
+    assert "counters went down: what was read before their reset is unknown" in crashed
+    assert "14 of them of what holds cards" in crashed
+    server.run(DATABASE, *["SELECT * FROM cards"] * 8)
+    server.run(DATABASE, "SELECT pg_stat_reset()", *["SELECT * FROM cards"] * 16)
+    reset = evidence(scanned(cardtrail, target), "table-counters")["detail"]
+    assert "the counts began anew 1 times" in reset
+    assert "30 of them of what holds cards" in reset
+
+
+@pytest.mark.xdist_group("postgres")
+def test_a_server_that_does_not_count_says_so(server: Server, cardtrail: Cardtrail) -> None:
+    server.run("postgres", f"ALTER DATABASE {DATABASE} SET track_counts = off")
+    server.run(DATABASE, "DROP EXTENSION pg_stat_statements")
+    access = scanned(cardtrail, server.target(DATABASE))
+    assert access["answer"] == "cannot-tell" and not readers(access)
+    tables, statements = (evidence(access, s) for s in ("table-counters", "pg_stat_statements"))
+    assert "track_counts is off" in tables["detail"] and tables["coverage"] == "none"
+    assert "is not installed in this database" in statements["detail"]
+
+
+# --- MariaDB --------------------------------------------------------------------------------------
+
+INSTRUMENT = "wait/io/table/sql/handler"
+
+
+@pytest.fixture
+def mariadb(planted: Planted) -> Iterator[mariadb_server.Server]:
+    why = mariadb_server.missing()
+    if why:
+        pytest.skip(why)
+    server = mariadb_server.server()
+    switch = "UPDATE performance_schema.setup_instruments SET enabled = '{}' WHERE name = '{}'"
+    server.run(
+        None,
+        "SET GLOBAL userstat = ON",
+        switch.format("YES", INSTRUMENT),
+        f"DROP DATABASE IF EXISTS {DATABASE}",
+        f"CREATE DATABASE {DATABASE}",
+        f"CREATE TABLE {DATABASE}.cards (id int PRIMARY KEY, pan text)",
+        *(f"INSERT INTO {DATABASE}.cards VALUES ({i}, '{planted.pan()}')" for i in range(5)),
+        f"CREATE VIEW {DATABASE}.seen AS SELECT * FROM {DATABASE}.cards",
+        *(f"CREATE OR REPLACE USER {role}@localhost" for role in ROLES),
+        *(f"GRANT SELECT ON {DATABASE}.* TO {role}@localhost" for role in ROLES[:-1]),
+    )
+    yield server
+    server.run(
+        None,
+        f"DROP DATABASE {DATABASE}",
+        "SET GLOBAL userstat = OFF",
+        switch.format("NO", INSTRUMENT),
+        *(f"DROP USER {role}@localhost" for role in ROLES),
+    )
+
+
+@pytest.mark.xdist_group("mariadb")
+def test_mariadb(mariadb: mariadb_server.Server, cardtrail: Cardtrail) -> None:
+    target = mariadb.target(DATABASE)
+    scanned(cardtrail, target)
+    for number, role in enumerate(ROLES[:-1]):
+        with mariadb.connect(DATABASE, role) as connection, connection.cursor() as cursor:
+            for _ in range(number + 1):
+                cursor.execute("SELECT * FROM cards")
+            cursor.execute("SELECT * FROM seen")
+    second = scanned(cardtrail, target)
+    rows = 5 * (PLAIN + EACH)
+    for source in ("performance_schema", "userstat"):
+        found = evidence(second, source)
+        assert f"{rows:,} rows from" in found["detail"], source
+        assert "by whom is not recorded" in found["detail"] and found["coverage"] == "partial"
+        assert f"{ROLES[-2]} " in found["detail"]  # accounts of the server, of whatever database
+    (somebody,) = second["did_read"]["list"]
+    assert somebody["principal"] == NOT_RECORDED
+    assert (somebody["reads"], somebody["rows"]) == (None, rows)
+    third = scanned(cardtrail, target)
+    assert third["did_read"] == second["did_read"]
+
+
+@pytest.mark.xdist_group("mariadb")
+def test_mariadb_that_does_not_count(mariadb: mariadb_server.Server, cardtrail: Cardtrail) -> None:
+    mariadb.run(
+        None,
+        "SET GLOBAL userstat = OFF",
+        "UPDATE performance_schema.setup_instruments SET enabled = 'NO'"
+        f" WHERE name = '{INSTRUMENT}'",
+    )
+    access = scanned(cardtrail, mariadb.target(DATABASE))
+    assert access["answer"] == "cannot-tell"
+    assert "userstat is off" in evidence(access, "userstat")["detail"]
+    assert f"{INSTRUMENT} is off" in evidence(access, "performance_schema")["detail"]
+
+
+@pytest.mark.xdist_group("postgres")
+def test_no_card_number_reaches_the_ledger(
+    server: Server, cardtrail: Cardtrail, planted: Planted, home: Path
+) -> None:
+    """Names of tables and roles, and the texts of statements, are data."""
+    pan = planted.pan()
+    server.run(DATABASE, f'CREATE TABLE "t {pan}" (id int)', f"COMMENT ON TABLE cards IS '{pan}'")
+    scanned(cardtrail, server.target(DATABASE))
+    server.run(DATABASE, f"SELECT * FROM \"t {pan}\", (SELECT '{pan}') x")
+    scanned(cardtrail, server.target(DATABASE))
+    (ledger,) = home.rglob("ledger.db")
+    kept = ledger.read_bytes()
+    assert b"table-counters" in kept and b"t 411111" not in kept
+    assert pan.encode() not in kept
