@@ -34,7 +34,7 @@ lint: $(STAMP) ## ruff and mypy (strict)
 
 .PHONY: system
 system: ## install the Debian packages the tests use, where that is possible
-	@tools/system-packages chromium mariadb-server postgresql postgresql-15-pgaudit
+	@tools/system-packages chromium firebird3.0-server mariadb-server postgresql postgresql-15-pgaudit
 
 .PHONY: format
 format: $(STAMP) ## put the code into its form

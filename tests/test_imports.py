@@ -66,7 +66,8 @@ HEAVY = {
     "sqlglot": {"scanner.statements"},
     "presidio_analyzer": set(),
     "detect_secrets": set(),
-    "sqlalchemy": set(),
+    "sqlalchemy": {"scanner.stores"},
+    "pymongo": {"scanner.stores"},
     "spacy": set(),
     "moto": set(),
 }
