@@ -31,7 +31,7 @@ _PACKED = 32
 """A value shorter than this is not looked at as an archive or a document."""
 _KEY_LIMIT = 10**10
 """a key from here on could be a card number, and is not told"""
-_TEXT_KEYS = frozenset(("postgresql", "mysql", "mariadb", "sqlite", "duckdb"))
+_TEXT_KEYS = frozenset(("postgresql", "mysql", "mariadb", "sqlite"))
 """Dialects where a text comes back in the place of the order where it was: the others may compare
 a parameter by other rules than a column."""
 _SPECIAL = re.compile(rb"[\\\t\n\r]")

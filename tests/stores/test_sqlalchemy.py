@@ -177,12 +177,6 @@ def _sqlite(folder: Path) -> Lab:
     return Lab(sa.create_engine(f"sqlite:///{folder}/a.db"), "TEXT", "INTEGER", "BLOB")
 
 
-def _duckdb(folder: Path) -> Lab:
-    pytest.importorskip("duckdb_sqlalchemy")
-    engine = sa.create_engine(f"duckdb:///{folder}/a.duckdb")
-    return Lab(engine, "VARCHAR", "BIGINT", "BLOB")
-
-
 def _firebird(folder: Path) -> Lab:
     """Embedded in this process: Debian's firebird3.0-server has the library."""
     pytest.importorskip("sqlalchemy_firebird")
@@ -201,7 +195,6 @@ DIALECTS: dict[str, Callable[[Path], Lab]] = {
     "postgresql": _postgres,
     "mariadb": _mariadb,
     "sqlite": _sqlite,
-    "duckdb": _duckdb,
     "firebird": _firebird,
 }
 
