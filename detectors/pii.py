@@ -21,19 +21,19 @@ class Pii:
         "EMAIL_ADDRESS",
         "PHONE_NUMBER",
         "IP_ADDRESS",
-        *(kind.entity for kind in KINDS),
+        *dict.fromkeys(kind.entity for kind in KINDS),
     )
     profiles = frozenset({"full"})
     summary = (
         "Personal data confirmed by Presidio's recognisers: e-mail, telephone, IP and MAC"
-        " addresses, IBAN, crypto wallets, national ids of 20 countries; licences, passports, bank"
-        " accounts and dates of birth where a word or a column's name says so."
+        " addresses, IBAN, crypto wallets, national and tax ids of 19 countries; licences, passports,"
+        " bank accounts, medical numbers and dates of birth where a word or a column's name says so."
     )
     limits = (
         "Numbers without a test of their own (passport, driver's licence, bank account, SSN in nine"
         " plain digits) are found behind a word or in a column named for them only. Private"
-        " IP addresses are confirmed only where a word such as ip or address stands near. Names of"
-        " people and places are not looked for."
+        " IP addresses are confirmed only where a word such as ip or address stands near. Since 2020"
+        " Korean numbers have no check digit that counts."
     )
     examples: tuple[Example, ...] = (
         Example(b"mail jane.roe@cardtrail.org today", "EMAIL_ADDRESS", "jane.roe@cardtrail.org"),

@@ -77,6 +77,23 @@ def nric(text: str) -> bool:
     return letters[total % 11] == text[8]
 
 
+_ODD = dict(
+    zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3,
+         6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
+        strict=True)
+)  # fmt: skip
+
+
+def fiscal_code(text: str) -> bool:
+    """The last letter of an Italian fiscal code checks the others. Presidio lets a wrong one pass,
+    with less confidence."""
+    code = text.upper()
+    total = sum(_ODD[char] for char in code[:15:2])
+    total += sum(int(char) if char.isdigit() else ord(char) - 65 for char in code[1:15:2])
+    return chr(65 + total % 26) == code[15]
+
+
 IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22,
     "BI": 27, "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27,

@@ -1,11 +1,12 @@
 """Every kind that has a shape of its own: those of the world, the USA and Britain; ``pii_nations``
-has the others."""
+and ``pii_documents`` have the others."""
 
 from __future__ import annotations
 
 import re
 
 from detectors import pii_checks as checks
+from detectors.pii_documents import DOCUMENTS
 from detectors.pii_kind import Kind, shape
 from detectors.pii_nations import NATIONS
 
@@ -17,6 +18,7 @@ _BORN = (
 
 KINDS: tuple[Kind, ...] = (
     *NATIONS,
+    *DOCUMENTS,
     Kind(
         "US_SSN",
         "UsSsnRecognizer",

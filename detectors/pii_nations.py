@@ -101,7 +101,7 @@ NATIONS: tuple[Kind, ...] = (
         r"steuer\w*|idnr|tax.?id",
         (),
         ("de",),
-        chance=0.05,
+        chance=0.08,
     ),
     Kind(
         "DE_SOCIAL_SECURITY",
@@ -179,6 +179,7 @@ NATIONS: tuple[Kind, ...] = (
         (rb"\b[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]\b",),
         ("it",),
         chance=0.04,
+        test=checks.fiscal_code,
     ),
     Kind(
         "PL_PESEL",
@@ -189,7 +190,7 @@ NATIONS: tuple[Kind, ...] = (
         r"pesel",
         (),
         ("pl",),
-        chance=0.05,
+        chance=0.08,
     ),
     Kind(
         "FI_PERSONAL_IDENTITY_CODE",
@@ -234,7 +235,6 @@ NATIONS: tuple[Kind, ...] = (
         r"rrn|resident.?registration|jumin\w*",
         (),
         ("kr",),
-        chance=0.1,
     ),
     Kind(
         "TH_TNIN",
@@ -267,7 +267,7 @@ NATIONS: tuple[Kind, ...] = (
         r"(?:sa|rsa|south.?african|national|identity).?(?:id|number|no)\w*",
         (),
         ("za",),
-        chance=0.05,
+        chance=0.1,
     ),
     Kind(
         "NG_NIN",

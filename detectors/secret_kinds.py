@@ -1,4 +1,5 @@
-"""What secrets look like: one line a kind, and the plug-in of detect-secrets that confirms it.
+"""What secrets look like, and the plug-in of detect-secrets that confirms each;
+``secret_services`` has those that are a prefix and a length.
 
 Kinds without a plug-in are those detect-secrets misses; a fixed prefix and length, or a checksum,
 stands in for it.
@@ -7,39 +8,17 @@ stands in for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from detectors import secret_checks as checks
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """``anchor`` is a Hyperscan pattern that ends inside the secret or just in front of it;
-    ``shape`` the whole in Python's syntax, the secret its group 1 if it has one. ``plugin`` is
-    ``module.Class`` in ``detect_secrets.plugins``. ``judge`` gives the probability from shape."""
-
-    entity: str
-    anchor: bytes
-    shape: re.Pattern[bytes]
-    plugin: str
-    judge: Callable[[str], float]
-    caseless: bool = False
-    reach: int = 96
-    """bytes in front of the anchor's end at which the shape may begin; 0: it begins there"""
-
-
-def _shape(body: bytes, flags: int = 0) -> re.Pattern[bytes]:
-    return re.compile(rb"(?<![A-Za-z0-9])(?:" + body + rb")(?![A-Za-z0-9])", flags)
-
-
-_T = rb"[A-Za-z0-9_]"
+from detectors.secret_kind import Kind, shape
+from detectors.secret_services import SERVICES
 
 KINDS: tuple[Kind, ...] = (
+    *SERVICES,
     Kind(
         "SECRET_AWS_KEY",
         rb"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
-        _shape(rb"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}"),
+        shape(rb"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}"),
         "aws.AWSKeyDetector",
         lambda text: 0.96,
     ),
@@ -102,21 +81,21 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "SECRET_GITHUB_TOKEN",
         rb"gh[pousr]_[A-Za-z0-9]{36}",
-        _shape(rb"gh[pousr]_[A-Za-z0-9]{36}"),
+        shape(rb"gh[pousr]_[A-Za-z0-9]{36}"),
         "github_token.GitHubTokenDetector",
         checks.github,
     ),
     Kind(
         "SECRET_GITHUB_TOKEN",
         rb"github_pat_[A-Za-z0-9]{22}_",
-        _shape(rb"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
+        shape(rb"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
         "",
         lambda text: 0.96,
     ),
     Kind(
         "SECRET_GITLAB_TOKEN",
         rb"gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-|GR1348941",
-        _shape(
+        shape(
             rb"(?:gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-|GR1348941)[A-Za-z0-9_\-]{20,64}"
         ),
         "gitlab_token.GitLabTokenDetector",
@@ -126,7 +105,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "SECRET_SLACK_TOKEN",
         rb"xox[abposre]-[0-9A-Za-z]|xapp-[0-9]",
-        _shape(
+        shape(
             rb"xox[abposre]-(?:[0-9]+-)+[A-Za-z0-9]{10,64}|xapp-[0-9]-[A-Z0-9]+-[0-9]+-[a-f0-9]{64}"
         ),
         "",
@@ -146,23 +125,23 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "SECRET_STRIPE_KEY",
         rb"[rs]k_(?:live|test)_[0-9A-Za-z]{16}|whsec_[A-Za-z0-9]{24}",
-        _shape(rb"[rs]k_(?:live|test)_[0-9A-Za-z]{16,128}|whsec_[A-Za-z0-9+/=]{24,64}"),
+        shape(rb"[rs]k_(?:live|test)_[0-9A-Za-z]{16,128}|whsec_[A-Za-z0-9+/=]{24,64}"),
         "",
         checks.token,
     ),
     Kind(
         "SECRET_SENDGRID_KEY",
         rb"SG\.[A-Za-z0-9_\-]{22}\.[A-Za-z0-9_\-]{43}",
-        _shape(rb"SG\.[A-Za-z0-9_\-]{22}\.[A-Za-z0-9_\-]{43}"),
+        shape(rb"SG\.[A-Za-z0-9_\-]{22}\.[A-Za-z0-9_\-]{43}"),
         "sendgrid.SendGridDetector",
         checks.token,
     ),
     Kind(
         "SECRET_NPM_TOKEN",
         rb"npm_[A-Za-z0-9]{36}",
-        _shape(rb"npm_[A-Za-z0-9]{36}"),
+        shape(rb"npm_[A-Za-z0-9]{36}"),
         "",
-        checks.token,
+        checks.github,
     ),
     Kind(
         "SECRET_NPM_TOKEN",
@@ -182,7 +161,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "SECRET_OPENAI_KEY",
         rb"sk-[A-Za-z0-9_\-]{20,200}T3BlbkFJ",
-        _shape(rb"sk-[A-Za-z0-9_\-]{20,200}T3BlbkFJ[A-Za-z0-9_\-]{20,200}"),
+        shape(rb"sk-[A-Za-z0-9_\-]{20,200}T3BlbkFJ[A-Za-z0-9_\-]{20,200}"),
         "openai.OpenAIDetector",
         checks.token,
         reach=220,
@@ -190,7 +169,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "SECRET_ANTHROPIC_KEY",
         rb"sk-ant-[a-z0-9]{3,8}-",
-        _shape(rb"sk-ant-[a-z0-9]{3,8}-[A-Za-z0-9_\-]{32,128}"),
+        shape(rb"sk-ant-[a-z0-9]{3,8}-[A-Za-z0-9_\-]{32,128}"),
         "",
         checks.token,
     ),
@@ -204,7 +183,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "SECRET_PYPI_TOKEN",
         rb"pypi-AgE[A-Za-z0-9_\-]{50}",
-        _shape(rb"pypi-AgE[A-Za-z0-9_\-]{50,250}"),
+        shape(rb"pypi-AgE[A-Za-z0-9_\-]{50,250}"),
         "",
         checks.token,
     ),

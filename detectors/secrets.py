@@ -16,8 +16,9 @@ class Secrets:
     profiles = frozenset({"full"})
     summary = (
         "Keys, tokens and passwords: AWS, private keys (encrypted ones too), passwords in URLs,"
-        " JWT, GitHub, GitLab, Slack, Stripe, SendGrid, npm, PyPI, Azure storage, OpenAI,"
-        " Anthropic, Google; and values behind `password`, `secret`, `api_key` ... None is ever"
+        " JWT, GitHub, GitLab, Slack, Stripe, SendGrid, npm, PyPI, Azure (storage, access keys,"
+        " client secrets, signed URLs), OpenAI, Anthropic, Google, age, and the tokens of some twenty"
+        " services that have a form of their own; and values behind `password`, `secret`, `api_key` ... None is ever"
         " tried out."
     )
     limits = (

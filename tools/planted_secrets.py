@@ -13,12 +13,13 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 from zlib import crc32
 
 import detectors
 from detectors import secrets
 from detectors.base import CONFIRMED
-from detectors.secret_checks import _BASE62
+from detectors.secret_checks import _BASE62, _BECH32, bech32
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -65,7 +66,7 @@ def kinds(dice: random.Random) -> dict[str, Callable[[], str]]:
         "stripe": lambda: "sk_live_" + some(24),
         "stripe rk": lambda: "rk_live_" + some(24),
         "sendgrid": lambda: f"SG.{some(22)}.{some(43)}",
-        "npm": lambda: "npm_" + some(36),
+        "npm": lambda: github("npm"),
         "azure": lambda: (
             "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey="
             + base64.b64encode(dice.randbytes(64)).decode()
@@ -75,8 +76,55 @@ def kinds(dice: random.Random) -> dict[str, Callable[[], str]]:
         "anthropic": lambda: f"sk-ant-api03-{some(80)}",
         "google": lambda: "AIza" + some(35),
         "pypi": lambda: "pypi-AgEIcHlwaS5vcmc" + some(70),
+        "twilio": lambda: "SK" + some(32, "0123456789abcdef"),
+        "square": lambda: "sq0csp-" + some(43),
+        "square token": lambda: "sq0atp-" + some(22),
+        "shopify": lambda: "shpat_" + some(32, "0123456789abcdef"),
+        "digitalocean": lambda: "dop_v1_" + some(64, "0123456789abcdef"),
+        "docker": lambda: "dckr_pat_" + some(27),
+        "databricks": lambda: "dapi" + some(32, "0123456789abcdef"),
+        "hugging face": lambda: "hf_" + some(34, string.ascii_letters),
+        "grafana": lambda: f"glsa_{some(32)}_{some(8, '0123456789abcdef')}",
+        "vault": lambda: "hvs." + some(90),
+        "atlassian": lambda: "ATATT3xFfGF0" + some(180),
+        "postman": lambda: f"PMAK-{dice.randbytes(12).hex()}-{dice.randbytes(17).hex()}",
+        "linear": lambda: "lin_api_" + some(40),
+        "new relic": lambda: "NRAK-" + some(27, string.ascii_uppercase + string.digits),
+        "google oauth": lambda: "GOCSPX-" + some(28),
+        "age key": lambda: age(dice.randbytes(32)),
+        "mailchimp": lambda: f"{dice.randbytes(16).hex()}-us{dice.randrange(1, 22)}",
+        "telegram": lambda: f"{dice.randrange(10**8, 10**10)}:AA{some(33)}",
+        "discord": lambda: f"{bot(dice)}.{some(6)}.{some(27)}",
+        "azure client": lambda: f"{some(3)}8Q~{some(34)}",
+        "azure bus": lambda: (
+            "Endpoint=sb://acme.example.net/;SharedAccessKeyName=root;SharedAccessKey="
+            + base64.b64encode(dice.randbytes(32)).decode()
+        ),
+        "azure sas": lambda: (
+            "https://acme.example.net/x?sv=2024-11-04&se=2027-01-01T00%3A00%3A00Z&sr=c&sp=rl&sig="
+            + quote(base64.b64encode(dice.randbytes(32)).decode(), safe="")
+        ),
+        "service account": lambda: key(""),
+        "database url": lambda: f"postgresql://app:{some(14)}@db.acme.io:5432/shop",
+        "mongo url": lambda: f"mongodb+srv://app:{some(14)}@c0.acme.io/shop?w=majority",
+        "amqp url": lambda: f"amqps://app:{some(14)}@mq.acme.io/vh",
         "password": lambda: some(12) + "!7z",
     }
+
+
+def bot(dice: random.Random) -> str:
+    """The first part of a Discord token: the number of the bot."""
+    number = str(dice.randrange(10**17, 10**18)).encode()
+    return base64.urlsafe_b64encode(number).decode().rstrip("=")
+
+
+def age(secret: bytes) -> str:
+    """An age key: Bech32, whose checksum is found by trying what makes it right."""
+    number = int.from_bytes(secret) << 4
+    data = [number >> 5 * i & 31 for i in range(51, -1, -1)]
+    text = "age-secret-key-1" + "".join(_BECH32[value] for value in data)
+    residue = bech32(text + "qqqqqq") ^ 1
+    return (text + "".join(_BECH32[residue >> 5 * (5 - i) & 31] for i in range(6))).upper()
 
 
 PLACES: dict[str, tuple[str, Callable[[str, str], str]]] = {

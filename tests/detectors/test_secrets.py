@@ -76,6 +76,39 @@ def test_left_alone(text: str) -> None:
     assert find(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SK" + "0" * 32,
+        "TASK" + "0123456789abcdef" * 2,
+        "sq0csp-short",
+        "shpat_" + "0123456789abcdef" * 3,
+        "dop_v1_" + "z" * 64,
+        "hf_space_and_more_words_here_for_a_name",
+        "glsa_" + "a" * 32 + "_zzzzzzzz",
+        "chvs.example-of-a-name-with-words-in-it",
+        "md5 0123456789abcdef0123456789abcdef-usb1",
+        "at 1767225600:AA00",
+        "NRAK-123",
+        "GOCSPX-your-client-secret-here-xxxx",
+        "https://acme.example.net/x?page=2&sig=" + "A1b2" * 12,
+        "SharedAccessKeyName=root;SharedAccessKey=<key>",
+        "abc8Q~short",
+    ],
+)
+def test_near_misses_of_services(text: str) -> None:
+    assert find(text) == []
+
+
+def test_checksums_that_are_wrong() -> None:
+    age = MAKERS["age key"]()
+    assert find(age) == ["SECRET_AGE_KEY"]
+    assert find(age[:-1] + ("Q" if age[-1] != "Q" else "P")) == []
+    discord = MAKERS["discord"]()
+    assert find("bot: " + discord) == ["SECRET_DISCORD_TOKEN"]
+    assert find("bot: " + "N" + "x" * 23 + discord[discord.index(".") :]) == []
+
+
 def test_an_allowlist_pragma_silences_nothing() -> None:
     key = MAKERS["aws key"]()
     assert find(f"key = '{key}'  # pragma: allowlist secret") == ["SECRET_AWS_KEY"]
