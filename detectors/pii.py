@@ -26,14 +26,15 @@ class Pii:
     profiles = frozenset({"full"})
     summary = (
         "Personal data confirmed by Presidio's recognisers: e-mail, telephone, IP and MAC"
-        " addresses, IBAN, crypto wallets, national and tax ids of 19 countries; licences, passports,"
-        " bank accounts, medical numbers and dates of birth where a word or a column's name says so."
+        " addresses, IBAN, crypto wallets, national and tax ids of 19 countries; licences,"
+        " passports, bank accounts, medical numbers and dates of birth where a word or a column's"
+        " name says so."
     )
     limits = (
         "Numbers without a test of their own (passport, driver's licence, bank account, SSN in nine"
         " plain digits) are found behind a word or in a column named for them only. Private"
-        " IP addresses are confirmed only where a word such as ip or address stands near. Since 2020"
-        " Korean numbers have no check digit that counts."
+        " IP addresses are confirmed only where a word such as ip or address stands near. The"
+        " check digit of Korean numbers has meant nothing since 2020."
     )
     examples: tuple[Example, ...] = (
         Example(b"mail jane.roe@cardtrail.org today", "EMAIL_ADDRESS", "jane.roe@cardtrail.org"),

@@ -1,5 +1,5 @@
-"""Passports, licences and cards of other countries whose numbers say too little by themselves: found
-behind a word of the country, or in a column named for them."""
+"""Passports, licences and cards of other countries whose numbers say too little by themselves:
+found behind a word of the country, or in a column named for them."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ class Secrets:
     summary = (
         "Keys, tokens and passwords: AWS, private keys (encrypted ones too), passwords in URLs,"
         " JWT, GitHub, GitLab, Slack, Stripe, SendGrid, npm, PyPI, Azure (storage, access keys,"
-        " client secrets, signed URLs), OpenAI, Anthropic, Google, age, and the tokens of some twenty"
-        " services that have a form of their own; and values behind `password`, `secret`, `api_key` ... None is ever"
-        " tried out."
+        " client secrets, signed URLs), OpenAI, Anthropic, Google, age, and the tokens of some"
+        " twenty services that have a form of their own; and values behind `password`, `secret`,"
+        " `api_key` ... None is ever tried out."
     )
     limits = (
         "Secrets without a prefix, a name or a form of their own are not told from other random"
