@@ -12,7 +12,8 @@ from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints, State
 from detectors.pii_fastpass import Anchor, FastPass
 from detectors.pii_found import Found, best, columns
 from detectors.pii_view import plain
-from detectors.secret_kinds import BEFORE_KEYWORD, KEYWORD, KEYWORDS, KINDS, Kind
+from detectors.secret_kind import Kind
+from detectors.secret_kinds import BEFORE_KEYWORD, KEYWORD, KEYWORDS, KINDS
 
 NAME = "secrets"
 LONGEST = 700
