@@ -112,7 +112,7 @@ def read(file: Bytes, size: int) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-def lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
+def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[bytes]:
     """The lines of a file without their ends, empty ones left out. The last one of a file that
     broke off is no line: it counts as unparsed. Raises ``Unreadable`` if the source does."""
     file = unpacked(source.file)
@@ -130,11 +130,11 @@ def lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
         for line in pieces:
             if skipping:
                 skipping = False  # the end of a line that was too long
-            elif len(line) > LONGEST:
+            elif len(line) > longest:
                 notes.too_long += 1
             elif line := line.rstrip(b"\r"):
                 yield line
-        if skipping or len(rest) > LONGEST:
+        if skipping or len(rest) > longest:
             notes.too_long += not skipping
             rest, skipping = b"", True
         if damaged:

@@ -19,6 +19,11 @@ def _spelt(part: str) -> str:
     return part
 
 
+def sqlserver(schema: str, table: str) -> str:
+    """Without ``dbo``, the usual schema."""
+    return _spelt(table) if schema in ("dbo", "") else f"{_spelt(schema)}.{_spelt(table)}"
+
+
 def mysql(table: str) -> str:
     return "`" + table.replace("`", "``") + "`" if table.startswith(("(", "`")) else table
 

@@ -23,6 +23,8 @@ STORES = [
     Store("s3://pay/prefix", "s3"),
     Store("postgresql://db/shop", "postgres"),
     Store("mysql://db/shop", "mysql"),
+    Store("mongodb://db/shop", "mongodb"),
+    Store("mssql+pymssql://db/shop", "sqlalchemy"),
 ]
 EXTRA = {"pattern": {"store": "s3://pay", "format": "t={time} p={principal} o={object}"}}
 every_kind = pytest.mark.parametrize("name", sorted(KINDS))

@@ -1,0 +1,230 @@
+"""Evidence from the audit log of MongoDB: which user was let read which collection.
+
+The log has a line of JSON for each permission check (``authCheck``); those that were granted only
+with ``auditAuthorizationSuccess``. A check says that a command was let through, not what came of
+it: no documents, no bytes. The document of the command may hold values; nothing of it is kept but
+the collections that an aggregation names besides its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from scanner.access import gaps
+from scanner.access.answer import Question
+from scanner.access.lines import LineNotes, Repeats, lines
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage
+from scanner.access.readings import Extent, Readings, told
+from scanner.contracts import EvidenceResult, Source
+from scanner.model import Store
+
+SOURCE = "mongodb-audit"
+NOBODY = "a connection that did not log in"
+_UNAUTHORIZED = 13
+_READS = frozenset(
+    ("find", "aggregate", "count", "distinct", "mapreduce", "findandmodify", "geosearch")
+)
+_MORE = frozenset(("getmore",))
+"""go on with a read that was counted"""
+_HIDDEN = frozenset(("eval", "clone", "clonecollectionascapped", "copydb"))
+_SWITCHES = frozenset(("auditConfigure", "setClusterParameter"))
+_DEEP = 30
+_BLIND = (
+    "a permission check says that a command was let through, not how many documents it gave; it"
+    " does not name the collection under a view, and auditLog.filter can leave users out"
+)
+
+
+class _User(msgspec.Struct):
+    user: str = ""
+    db: str = ""
+
+
+class _Record(msgspec.Struct):
+    atype: str = ""
+    ts: Any = None
+    users: list[_User] = []
+    param: dict[str, Any] = {}
+    result: int = -1
+
+
+_DECODER = msgspec.json.Decoder(_Record)
+
+
+class _Collector:
+    def __init__(
+        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+    ) -> None:
+        self._asked = asked
+        self.notes = LineNotes()
+        self._databases = Databases(stores, settings, "mongodb")
+        self.uris = self._databases.uris
+        self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
+        self._extent = Extent(asked)
+        self._repeats = Repeats()
+        self._granted = self._refused = 0
+        self._starts: list[datetime] = []
+        self._switches: list[tuple[datetime, str]] = []
+        self._filtered = False
+
+    def file(self, source: Source) -> None:
+        notes, own = self.notes, LineNotes()
+        here: dict[int, int] = {}
+        try:
+            for line in lines(source, own):
+                record, when = _record(line)
+                if record is None or when is None:
+                    own.unparsed += 1
+                    continue
+                own.records += 1
+                inside = self._extent.saw(when, counts=record.atype == "authCheck")
+                if inside is not None and self._repeats.is_new(hash(line), False, here):
+                    self._take(record, when, inside)
+        finally:
+            notes.broken += own.broken
+            if own.records or own.broken:
+                notes.files += 1
+                notes.unparsed += own.unparsed + own.too_long
+            else:
+                notes.other += 1
+
+    def end(self) -> None:
+        pass
+
+    def _take(self, record: _Record, when: datetime, inside: bool) -> None:
+        who = ", ".join(f"{each.user}@{each.db}"[:300] for each in record.users[:5]) or NOBODY
+        if record.atype == "startup" and inside:
+            self._starts.append(when)
+            self._filtered = self._filtered or _has_filter(record.param)
+        elif record.atype in _SWITCHES and inside and len(self._switches) < 1_000:
+            self._switches.append((when, who))
+        if record.atype != "authCheck":
+            return
+        granted = record.result == 0
+        self._granted += granted and inside
+        self._refused += (not granted) and inside
+        command = _text(record.param.get("command")).lower()
+        database, _, collection = _text(record.param.get("ns")).partition(".")
+        reading = command in _READS or command in _HIDDEN
+        uri = self._databases.one(database) if database and reading else None
+        if uri is None:
+            return
+        log = self._logs[uri]
+        if not granted:
+            if record.result == _UNAUTHORIZED:
+                log.refuse(when, who)
+            return
+        names = [collection] if collection and command in _READS else []
+        hidden = command in _HIDDEN or not names
+        if command == "aggregate":
+            arguments = record.param.get("args")
+            names += sorted(set(_others(arguments)))
+            hidden = not isinstance(arguments, dict) or "pipeline" not in arguments
+        log.read(when, who, names, hidden=hidden)
+
+    # --- how far it goes
+
+    def result(self, uri: str) -> EvidenceResult:
+        log = self._logs[uri]
+        only_refused = self._refused and not self._granted
+        state = self._extent.state(
+            log.reads + log.hidden,
+            self._databases.doubt(uri),
+            record="permission check",
+            nothing=(
+                "one that was granted: auditAuthorizationSuccess is not set, so reads are not"
+                " recorded"
+                if only_refused
+                else "a read of this database: either nobody read it or a filter leaves it out"
+            ),
+            blind=_BLIND,
+        )
+        return told(
+            SOURCE,
+            log,
+            state,
+            [*damage(self.notes, "lines"), *self._doubts(log)],
+            unparsed=self.notes.unparsed,
+            things="collections",
+            silent=(self._extent, "record of any kind"),
+        )
+
+    def _doubts(self, log: Readings) -> Iterator[str]:
+        if log.hidden + log.more:
+            yield (
+                f"{log.hidden + log.more:,} commands may read more than is named (an aggregation"
+                " whose stages are left out, code)"
+            )
+        if self._filtered:
+            yield "the server was started with auditLog.filter: what it leaves out is not known"
+        if self._starts:
+            yield (
+                f"the server was started {len(self._starts):,} times in the window, the first time"
+                f" at {gaps.clock(min(self._starts))}"
+            )
+        if self._switches:
+            when, who = min(self._switches)
+            yield (
+                f"{len(self._switches):,} changes of settings of the audit, the first at"
+                f" {gaps.clock(when)} by {self._asked.seal_name(who)}"
+            )
+        if self._repeats.full:
+            yield "more lines than repetitions can be told apart among"
+
+
+def _record(line: bytes) -> tuple[_Record | None, datetime | None]:
+    try:
+        record = _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None, None
+    return (record, _moment(record.ts)) if record.atype else (None, None)
+
+
+def _moment(stamp: Any) -> datetime | None:
+    """``{"$date": "2026-03-01T10:00:00.123+01:00"}``, or milliseconds, as a text or a number."""
+    value = stamp.get("$date") if isinstance(stamp, dict) else stamp
+    if isinstance(value, dict):
+        value = value.get("$numberLong")
+    try:
+        if isinstance(value, str) and not value.isdigit():
+            when = datetime.fromisoformat(value)
+            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        if isinstance(value, (int, str)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(int(value) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _others(value: Any, depth: int = 0) -> Iterator[str]:
+    """Collections that the stages of an aggregation name: ``$lookup``, ``$unionWith`` and kin."""
+    if depth > _DEEP:
+        return
+    if isinstance(value, list):
+        for each in value:
+            yield from _others(each, depth + 1)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name in ("$lookup", "$graphLookup") and isinstance(inner, dict):
+                yield from filter(None, (_text(inner.get("from")),))
+            elif name == "$unionWith":
+                named = inner.get("coll") if isinstance(inner, dict) else inner
+                yield from filter(None, (_text(named),))
+            yield from _others(inner, depth + 1)
+
+
+def _has_filter(param: Mapping[str, Any]) -> bool:
+    options = param.get("startupOptions", param)
+    audit = options.get("auditLog") if isinstance(options, dict) else None
+    return isinstance(audit, dict) and bool(audit.get("filter"))
+
+
+EVIDENCE = LogFiles(SOURCE, DATABASE_OPTIONS, _Collector)
