@@ -96,7 +96,7 @@ def _in_columns(data: Buffer, lo: int, hi: int, hints: Hints) -> Iterator[Match]
         if looked < 3:
             looked += 1
             for number, (at, _) in enumerate(cells):
-                entity = _entity(hints.field_name(at))
+                entity = entity_of(hints.field_name(at))
                 if entity:
                     wanted[number] = entity
         elif not wanted:
@@ -123,7 +123,7 @@ def _cell(
     start, end = cell
     if not lo <= start < hi:
         return
-    entity = _entity(hints.field_name(start))
+    entity = entity_of(hints.field_name(start))
     value = text[start:end]
     if entity == "CVV" and re.fullmatch(rb"[0-9]{3,4}", value):
         why = ("stands in a column of card verification codes",)
@@ -133,7 +133,8 @@ def _cell(
         yield Match("sad", "PIN_BLOCK", start, end, 0.97, why=why)
 
 
-def _entity(name: str | None) -> str | None:
+def entity_of(name: str | None) -> str | None:
+    """What a column of this name holds: ``CVV``, ``PIN_BLOCK`` or neither."""
     if not name:
         return None
     plain = re.sub(r"[\W_]+", "", name).casefold()

@@ -5,6 +5,9 @@ Single-table layout. The column ``record`` says what a row is:
 - ``store``: verdict, protection is left to the JSON; ``units`` and ``units_scanned`` account for
   the units that were read in full, which have no row of their own;
 - ``finding``: as in the run document, with its first place only, and how many in ``count``;
+- ``field``: a column or key with what it ``holds``, in words in ``detail``; entity, state, distinct
+  and count are those of its worst content, ``share`` is of its ``rows``;
+- ``beside``: a kind of data that stands in ``count`` records with a card number;
 - ``outcome``: a unit that was sampled, skipped or failed, with status and reason.
 
 A cell is empty where a column does not apply or a number is not known; 0 always means none.
@@ -19,7 +22,7 @@ from collections import defaultdict
 from typing import TextIO
 
 from reports import figures, words
-from scanner.model import Finding, Outcome, Run, Status, StoreReport
+from scanner.model import FieldVerdict, Finding, Neighbour, Outcome, Run, Status, StoreReport
 from scanner.text import printable
 
 COLUMNS = (
@@ -29,7 +32,7 @@ COLUMNS = (
     "bytes", "size", "fraction", "kind", "environment", "expected", "owner", "verdict", "sentence",
     "findings", "distinct_pans", "distinct_pans_estimated", "units", "units_scanned", "public",
     "could_read", "read_answer", "evidence", "did_read", "reads", "read_bytes", "first_read",
-    "last_read", "at_least",
+    "last_read", "at_least", "holds", "structure", "rows", "share",
 )  # fmt: skip
 
 Cell = str | int | float | bool | None
@@ -49,6 +52,11 @@ class CsvReport:
             units[outcome.store][1] += outcome.status is Status.SCANNED
         for report in run.stores:
             table.writerow(_line(_store(report, *units[report.store.uri])))
+        for report in run.stores:
+            for verdict in report.fields:
+                table.writerow(_line(_field(report.store.uri, verdict)))
+            for kind in report.beside.kinds if report.beside else ():
+                table.writerow(_line(_beside(report.store.uri, kind)))
         for found in run.findings:
             table.writerow(_line(_finding(found)))
         for outcome in run.outcomes:
@@ -139,6 +147,45 @@ def _finding(found: Finding) -> dict[str, Cell]:
             "offset": at.offset,
         }
     return row
+
+
+def _field(store: str, verdict: FieldVerdict) -> dict[str, Cell]:
+    row: dict[str, Cell] = {
+        "record": "field",
+        "store": store,
+        "unit": verdict.unit,
+        "severity": str(verdict.severity),
+        "member": verdict.member,
+        "sheet": verdict.sheet,
+        "field": verdict.name,
+        "structure": verdict.structure,
+        "holds": verdict.kind,
+        "requirements": " ".join(verdict.requirements),
+        "detail": verdict.sentence,
+        "rows": verdict.rows,
+    }
+    if verdict.contents:
+        first = verdict.contents[0]
+        row |= {
+            "entity": first.entity,
+            "state": first.state,
+            "distinct": first.distinct,
+            "count": first.count,
+            "share": first.share,
+            "at_least": not first.complete,
+        }
+    return row
+
+
+def _beside(store: str, kind: Neighbour) -> dict[str, Cell]:
+    return {
+        "record": "beside",
+        "store": store,
+        "entity": kind.entity,
+        "count": kind.records,
+        "at_least": kind.at_least,
+        "units": kind.units,
+    }
 
 
 def _outcome(outcome: Outcome) -> dict[str, Cell]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from detectors.base import State
-from reports import figures, requirements, together, words
+from reports import fieldrows, figures, requirements, together, words
 from reports.figures import ReadTotals
 from scanner.excess import Excess, excesses
 from scanner.least import LeastGrant, least_grant
@@ -99,6 +99,7 @@ class Exposure:
     contents: tuple[str, ...]
     steps: tuple[str, ...]
     incident: tuple[Question, ...]
+    fields: fieldrows.FieldTables
 
     @property
     def verdict(self) -> Verdict:
@@ -157,6 +158,7 @@ def exposure(
         contents=_contents(report, kinds),
         steps=_steps(report, kinds, public, not_read),
         incident=_incident(report, kinds, places, not_read),
+        fields=fieldrows.tables(report),
     )
 
 
@@ -231,10 +233,15 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
     hashed = sum(k.distinct for k in kinds if k.entity == "PAN_HASH" and k.confirmed)
     if hashed:
         said.append(f"{words.plural(hashed, 'hash', 'hashes')} of card numbers")
+    said += [
+        f"{words.entity(k.entity)}: {words.plural(k.count, 'record')}"
+        for k in kinds
+        if k.entity in words.TOGETHER and k.confirmed
+    ]
     beside = [
         words.entity(k.entity)
         for k in kinds
-        if k.confirmed and k.entity not in words.SAD | {"CREDIT_CARD", "PAN_HASH"}
+        if k.confirmed and k.entity not in words.SAD | words.TOGETHER | {"CREDIT_CARD", "PAN_HASH"}
     ]
     if beside:
         said.append("beside it: " + ", ".join(dict.fromkeys(beside)))

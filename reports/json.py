@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from reports import figures
+from reports import fieldjson, figures
 from reports.figures import rfc3339
 from scanner import excess
 from scanner.least import LeastGrant, least_grant
@@ -157,6 +157,9 @@ def store(report: StoreReport, least: LeastGrant | None) -> Record:
             "unused": [excess.record(each) for each in excess.excesses([report])],
             "least_grant": least.record() if least else None,
         },
+        "fields": [fieldjson.field(each) for each in report.fields],
+        "fields_further": report.fields_further,
+        "beside_cards": None if report.beside is None else fieldjson.beside_cards(report.beside),
     }
 
 

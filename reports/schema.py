@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports import fieldschema
 from scanner.errors import Reason
 from scanner.model import SCHEMA, Coverage, Severity, Status, Tri, Verdict
 
@@ -47,6 +48,8 @@ def schema() -> Schema:
         ),
         "$defs": {
             "store": _store(),
+            "field": fieldschema.field(),
+            "beside_cards": fieldschema.beside_cards(),
             "evidence": _evidence(),
             "grant": _grant(),
             "reads": _reads(),
@@ -202,8 +205,24 @@ def _store() -> Schema:
                 "Protection facts. For public-access, yes is the bad answer: the store is open.",
             ),
             "access": _access(),
+            "fields": _list(
+                {"$ref": "#/$defs/field"},
+                "One verdict for each column of a table and key of a text that holds anything,"
+                " worst first.",
+            ),
+            "fields_further": _count("Columns and keys beyond those in fields."),
+            "beside_cards": {
+                "description": "null: made by a version that did not count it.",
+                "anyOf": [{"type": "null"}, {"$ref": "#/$defs/beside_cards"}],
+            },
         },
-        optional=("sentence", "distinct_pans_estimated"),
+        optional=(
+            "sentence",
+            "distinct_pans_estimated",
+            "fields",
+            "fields_further",
+            "beside_cards",
+        ),
     )
 
 

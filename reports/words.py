@@ -122,7 +122,15 @@ def path_place(unit: str, location: Location | None) -> str:
 SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
 """Entities that are sensitive authentication data: never kept after authorisation (3.3.1)."""
 
+TOGETHER = frozenset({"PAN_WITH_SAD", "PAN_WITH_HOLDER"})
+"""Records in which a card number stands with what makes it worse; their count is of records."""
+
 _ENTITIES = {
+    "PAN_WITH_SAD": "Card number with its verification code or PIN block",
+    "PAN_WITH_HOLDER": "Card number with name and expiry date",
+    "EXPIRY_DATE": "Expiry date",
+    "SERVICE_CODE": "Service code",
+    "SEVERAL_KINDS": "Several kinds, not told apart",
     "CREDIT_CARD": "Card number (PAN)",
     "TRACK_1": "Track 1",
     "TRACK_2": "Track 2",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from scanner import verdict
+from scanner import fieldverdict, verdict
 from scanner.ledger import Ledger, RunRow, StoreRow
 from scanner.model import (
     Finding,
@@ -29,7 +30,13 @@ def assemble(ledger: Ledger, row: RunRow, *, earlier: bool = True) -> Run:
     for store in ledger.stores(row.id):
         found, ended = _of_store(ledger, row, store)
         coverage = verdict.coverage_of(ended)
-        stores.append(_report(store, found, coverage))
+        report = _report(store, found, coverage)
+        if row.about.profiled:
+            profiles = ledger.profiles(row.id, store.place)
+            about = fieldverdict.of_store(profiles, store.about.store, store.about.facts)
+            fields, further, beside = about
+            report = replace(report, fields=fields, fields_further=further, beside=beside)
+        stores.append(report)
         parts.append(coverage)
         findings += found
         outcomes += ended

@@ -36,6 +36,21 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 # --- readers ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How the rows of a table lie in a chunk. ``columns`` are their names as they come from data.
+
+    ``exact``: no value holds a separator, so cells and rows can be told by splitting. ``header``:
+    the window begins with a line that names the columns and is no row.
+    """
+
+    columns: Sequence[str]
+    cell_end: bytes
+    row_end: bytes
+    exact: bool = True
+    header: bool = False
+
+
 class Chunk:
     """A buffer to search, the window that is new in it, and how to say where a match stands.
 
@@ -45,9 +60,10 @@ class Chunk:
     ``data`` into a ``Location``; it is called for findings only, so it may be slow.
     ``field_name(start)`` names the column or key at an offset, None when there is none.
     ``newlines`` counts the line ends in the window, so that a later slice can number its lines.
+    ``rows`` says how the rows of a table lie in it, None for what is no table.
     """
 
-    __slots__ = ("data", "field_name", "hi", "lo", "locate", "newlines")
+    __slots__ = ("data", "field_name", "hi", "lo", "locate", "newlines", "rows")
 
     def __init__(
         self,
@@ -57,9 +73,11 @@ class Chunk:
         locate: Callable[[int, int], Location],
         field_name: Callable[[int], str | None] = lambda start: None,
         newlines: int = 0,
+        rows: Rows | None = None,
     ) -> None:
         self.data, self.lo, self.hi = data, lo, hi
         self.locate, self.field_name, self.newlines = locate, field_name, newlines
+        self.rows = rows
 
     def __repr__(self) -> str:
         return f"Chunk(<{len(self.data)} bytes>)"

@@ -27,6 +27,7 @@ from scanner.errors import LedgerError, LedgerWriteError
 from scanner.model import Access, Fact, Outcome, RunSummary, Status, Store, unit_id
 from scanner.settle import Settled, UnitFinding
 from scanner.tally import SliceResult
+from scanner.unitprofile import UnitProfile
 
 _VERSION = 1
 EXACT_PANS = 10_000_000
@@ -58,12 +59,15 @@ CREATE TABLE pan (
   PRIMARY KEY (run, place, print)
 ) STRICT, WITHOUT ROWID;
 """
-
 _MORE_TABLES = """
 CREATE TABLE IF NOT EXISTS snapshot (
   uri TEXT NOT NULL, run TEXT NOT NULL, moment TEXT NOT NULL, taken TEXT NOT NULL,
   counts BLOB NOT NULL,
   PRIMARY KEY (uri, run, moment)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS profile (
+  run TEXT NOT NULL, place INTEGER NOT NULL, unit TEXT NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (run, place, unit)
 ) STRICT, WITHOUT ROWID
 """
 """What ledgers of an earlier build of this version do not have yet."""
@@ -81,6 +85,8 @@ class RunAbout(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     """the merged settings as plain data; holds no secret"""
     random_key: bool
+    profiled: bool = False
+    """whether fields and records were counted: runs of the first releases have none"""
 
 
 class StoreAbout(msgspec.Struct, frozen=True):
@@ -150,7 +156,8 @@ class Ledger:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version={_VERSION}")
         if version in (0, _VERSION):
-            db.execute(_MORE_TABLES)
+            for statement in _MORE_TABLES.split(";"):
+                db.execute(statement)
         db.execute("COMMIT")
         if version not in (0, _VERSION):
             db.close()
@@ -284,6 +291,7 @@ class Ledger:
         with self.transaction():
             self._insert_outcome(run, place, outcome, settled.findings)
             self._put_pans(run, place, settled.pans)
+            self._put_profile(run, place, unit_id(outcome.store, outcome.unit), settled.profile)
             self._db.execute(
                 "DELETE FROM slice WHERE run=? AND place=? AND unit=?",
                 (run, place, unit_id(outcome.store, outcome.unit)),
@@ -309,6 +317,26 @@ class Ledger:
                 msgspec.json.encode(findings) if findings else None,
             ),
         )
+
+    def _put_profile(self, run: str, place: int, unit: str, profile: UnitProfile) -> None:
+        """Of a unit that has one; one from before the unit was read again goes."""
+        self._db.execute(
+            "DELETE FROM profile WHERE run=? AND place=? AND unit=?", (run, place, unit)
+        )
+        if profile.fields or profile.records or profile.further:
+            self._db.execute(
+                "INSERT INTO profile VALUES (?, ?, ?, ?)",
+                (run, place, unit, msgspec.msgpack.encode(profile)),
+            )
+
+    def profiles(self, run: str, place: int) -> Iterator[tuple[str, UnitProfile]]:
+        """Names of units and what they hold field by field, in the order of ``outcomes``."""
+        for name, body in self._db.execute(
+            "SELECT name, body FROM profile NATURAL JOIN outcome WHERE run=? AND place=? "
+            "ORDER BY name, unit",
+            (run, place),
+        ):
+            yield name, msgspec.msgpack.decode(body, type=UnitProfile)
 
     def outcomes(self, run: str, place: int) -> Iterator[tuple[Outcome, list[UnitFinding]]]:
         """All outcomes of a store with their findings, by name."""

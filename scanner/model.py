@@ -289,6 +289,81 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FieldContent:
+    """Values of one entity and state under a field. ``distinct_exact`` False: about so many, or,
+    with ``complete`` False (not all were listed), at least so many. ``rows`` is what ``count`` is
+    out of: rows of the table; None where rows cannot be told."""
+
+    entity: str
+    state: str
+    confirmed: bool
+    count: int
+    distinct: int
+    distinct_exact: bool
+    complete: bool
+    rows: int | None
+    severity: Severity
+
+    @property
+    def share(self) -> float | None:
+        return None if self.rows is None else min(1.0, self.count / max(1, self.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLook:
+    """What the values of a column look like that are no finding: ``hash``, ``token``,
+    ``ciphertext`` ... in ``share`` of a sample. A look is no proof."""
+
+    kind: str
+    detail: str
+    share: float
+    sampled: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldVerdict:
+    """What one column of a table, or one key of a text, holds. ``name``, ``member`` and ``sheet``
+    are sealed. ``rows`` of its table, None where there are none to tell."""
+
+    unit: str
+    member: str | None
+    sheet: str | None
+    name: str
+    structure: str
+    """``column`` or ``key``"""
+    kind: str
+    """what it is mostly: ``clear-pans``, ``sad``, ``tokens`` ... see ``scanner.fieldverdict``"""
+    rows: int | None
+    contents: tuple[FieldContent, ...]
+    look: FieldLook | None
+    severity: Severity
+    requirements: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A kind of data that stands in the same record as a card number. ``at_least``: where it was
+    dense, not every value of it was listed."""
+
+    entity: str
+    records: int
+    units: int
+    at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BesideCards:
+    """``records`` hold a confirmed readable card number, counted ``per`` row, object, line or, in
+    text without any of these, window of a few hundred bytes; in ``units`` units."""
+
+    records: int
+    units: int
+    per: Mapping[str, int]
+    kinds: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoreReport:
     """Everything known of one store at the end of a run. ``sentence`` is the verdict in words."""
 
@@ -301,6 +376,12 @@ class StoreReport:
     findings: int
     protection: tuple[Fact, ...]
     access: Access
+    fields: tuple[FieldVerdict, ...] = ()
+    """worst first"""
+    fields_further: int = 0
+    """columns and keys beyond these, of which the findings are told and no verdict"""
+    beside: BesideCards | None = None
+    """None when the run was made by a version that did not count it"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def begin(ledger: Ledger, settings: Settings, stores: Sequence[Store], file: str
         targets=tuple(store.uri for store in stores),
         settings=msgspec.to_builtins(settings),
         random_key=configured is None,
+        profiled=True,
     )
     ledger.begin(run, started, about)
     return Session(ledger, ledger.run(run), settings, secret, file)

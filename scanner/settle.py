@@ -6,17 +6,19 @@ numbers under a key are ids (a tenth satisfy Luhn) or cards (nearly all do).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import msgspec
 
 from detectors.base import CONFIRMED, Detector, Match, State
 from detectors.fieldstats import Evidence
-from scanner import sampling
+from scanner import combined, sampling
 from scanner.errors import Reason
+from scanner.kinds import Kind
 from scanner.model import Location, Outcome, Status, Unit
-from scanner.tally import MAX_PLACES, Kind, SliceResult, Tally, distinct, short
+from scanner.tally import MAX_PLACES, SliceResult, Tally, distinct, short
+from scanner.unitprofile import UnitProfile, UnitRecords, profile
 
 PAN_ENTITY = "CREDIT_CARD"
 READABLE = (State.CLEAR, State.ENCODED)
@@ -43,6 +45,7 @@ class Settled(msgspec.Struct):
 
     findings: list[UnitFinding]
     pans: bytes
+    profile: UnitProfile = UnitProfile()
 
 
 def settle(
@@ -78,7 +81,9 @@ def settle(
         key = (crowd.kind.detector, crowd.kind.entity, crowd.kind.state)
         rest.setdefault(key, _Rest()).add(crowd.count, confidence, crowd.prints)
     findings += [_one_for_the_rest(key, more, listed, limit) for key, more in rest.items()]
-    return Settled(findings, distinct(b"".join(pans)) if pans else b"")
+    about = profile(total.columns, total.company, lambda kind, score: judge(kind, score)[0], floor)
+    findings += [_together(*each) for each in combined.combinations(about.records)]
+    return Settled(findings, distinct(b"".join(pans)) if pans else b"", about)
 
 
 class _Rest:
@@ -112,6 +117,28 @@ def _one_for_the_rest(
         state=state,
         locations=(),
         why=(f"beyond the first {limit:,} values of this unit", *rest.why),
+    )
+
+
+def _together(entity: str, records: Sequence[UnitRecords], why: tuple[str, ...]) -> UnitFinding:
+    """One finding for all records of a unit in which the same stands together."""
+    places = sorted(
+        (place for each in records for place in each.places),
+        key=lambda place: (place.part, place.rank),
+    )[:MAX_PLACES]
+    count = sum(each.records for each in records)
+    return UnitFinding(
+        detector=combined.DETECTOR,
+        entity=entity,
+        brands=(),
+        masked=None,
+        fingerprint=None,
+        distinct=max(1, sum(each.cards for each in records)),
+        count=count,
+        confidence=round(sum(each.confidence * each.records for each in records) / count, 4),
+        state=State.CLEAR,
+        locations=tuple(place.where for place in places),
+        why=why,
     )
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from scanner import formats
-from scanner.contracts import Chunk, Member, Source
+from scanner.contracts import Chunk, Member, Rows, Source
 from scanner.errors import Reason
 from scanner.model import Location, Problem
 from scanner.sqlitefile import FAULTS, Database, Table, unreadable
@@ -92,7 +92,7 @@ class _Batch:
             row = ids[index] if index >= 0 else None
             return Location(row=row, field=column(start), member=member)
 
-        return Chunk(data, lo, lo + self.size, locate, column)
+        return Chunk(data, lo, lo + self.size, locate, column, rows=Rows(columns, b"\t", b"\n"))
 
 
 def _enough(lines: Iterator[bytes], size: int) -> list[bytes]:

@@ -15,31 +15,19 @@ from dataclasses import replace
 
 import msgspec
 
-from detectors.base import Detector, FieldCounts, Match, State
+from detectors.base import Detector, FieldCounts, Match
+from scanner.company import Company, add_company
 from scanner.contracts import Chunk
+from scanner.fieldtally import Fields, add_fields
+from scanner.kinds import Kind as Kind
+from scanner.kinds import Place as Place
+from scanner.kinds import short as short
 from scanner.model import Location
 from scanner.seal import Sealer, mask
 
 MAX_PLACES = 15
 _COMPACT_AT = 1 << 20
 _BUCKETS = 20
-
-
-class Kind(msgspec.Struct, frozen=True):
-    """What distinguishes tallies besides the value. ``field`` as in ``detectors.base.Match``."""
-
-    detector: str
-    entity: str
-    state: State
-    field: int
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A location, the slice it is in, and its rank there. Lines count from the slice's start."""
-
-    part: int
-    rank: int
-    where: Location
 
 
 class Tally(msgspec.Struct):
@@ -100,6 +88,10 @@ class SliceResult(msgspec.Struct):
     crowds: list[Crowd] = []
     fields: dict[str, dict[int, FieldCounts]] = {}
     """by detector, since each numbers its fields in its own way"""
+    columns: Fields = msgspec.field(default_factory=Fields)
+    """what stands under each column and key"""
+    company: list[Company] = []
+    """what stands together in one record with a card number"""
     problems: list[SealedProblem] = []
     problems_more: int = 0
     """problems beyond the first hundred"""
@@ -118,8 +110,9 @@ class Tallies:
         self._distinct: dict[str, int] = {}
         self._crowds: dict[tuple[Kind, int], tuple[int, array[int]]] = {}
 
-    def add(self, detector: Detector, match: Match, chunk: Chunk) -> None:
-        """Seals one match. The raw value is a local of this function and of nothing else."""
+    def add(self, detector: Detector, match: Match, chunk: Chunk) -> bytes:
+        """Seals one match, and gives its fingerprint. The raw value is a local of this function
+        and of nothing else."""
         value = detector.value(chunk.data, match)
         fingerprint = self._sealer.fingerprint(value.text)
         kind = Kind(match.detector, match.entity, match.state, match.field)
@@ -129,7 +122,7 @@ class Tallies:
             known = self._distinct.get(match.entity, 0)
             if known >= self._limit:
                 self._crowd(kind, match.score, fingerprint)
-                return
+                return fingerprint
             self._distinct[match.entity] = known + 1
             masked = None if value.pan is None else mask(value.pan)
             tally = Tally(
@@ -143,6 +136,7 @@ class Tallies:
         if len(tally.places) < MAX_PLACES:
             where = self._locate(chunk, match)
             tally.places.append(Place(self._part, self._rank, where))
+        return fingerprint
 
     def done(self) -> tuple[list[Tally], list[Crowd]]:
         crowds = [
@@ -169,11 +163,6 @@ class Tallies:
             sheet=where.sheet and seal(where.sheet),
             field=where.field and seal(where.field),
         )
-
-
-def short(fingerprint: bytes) -> int:
-    """The 64 bits by which distinct values are counted: ten million collide with p < 1e-5."""
-    return int.from_bytes(fingerprint[:8], "little")
 
 
 def distinct(prints: bytes) -> bytes:
@@ -212,7 +201,11 @@ def add_up(results: Iterable[SliceResult]) -> SliceResult:
         total.unreadable = total.unreadable or result.unreadable
         total.bytes += result.bytes
         total.searched += result.searched
+        for each in result.company:
+            each.places = [_shift(place, newlines) for place in each.places]
         newlines += result.newlines
+    total.columns = add_fields(result.columns for result in ordered)
+    total.company = add_company(result.company for result in ordered)
     total.tallies, total.crowds, total.newlines = [*tallies.values()], [*crowds.values()], newlines
     return total
 

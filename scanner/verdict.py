@@ -26,6 +26,8 @@ from scanner.model import (
 
 SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
 """Sensitive authentication data: not kept after authorisation, even encrypted (3.3.1)."""
+COMBINED = frozenset({"PAN_WITH_SAD", "PAN_WITH_HOLDER"})
+"""records, not values: see ``scanner.combined``"""
 CARD_DATA = SAD | {"CREDIT_CARD", "PAN_HASH"}
 READABLE = (State.CLEAR, State.ENCODED)
 PRE_PRODUCTION = (
@@ -62,8 +64,10 @@ def severity(
 ) -> Severity:
     """How bad one finding is, by what it is, where it lies, and how sure we are.
 
-    Confirmed SAD is critical anywhere. A confirmed readable PAN is high; critical in a store open
-    to the public or in pre-production (6.5.5). What is only possible is medium at most.
+    Confirmed SAD is critical anywhere; so is a card number that stands in one record with its
+    code, or with name and expiry: ready for use, and worse than its parts. A confirmed readable
+    PAN is high; critical in a store open to the public or in pre-production (6.5.5). What is only
+    possible is medium at most.
     """
     if state is State.TEST:
         # 6.5.6: test data does not belong in production
@@ -76,6 +80,8 @@ def severity(
         return Severity.CRITICAL
     if entity == "DATABASE_DUMP":
         return Severity.LOW  # what it holds are findings of their own
+    if entity in COMBINED:
+        return Severity.CRITICAL
     if entity == "PAN_HASH":
         return Severity.HIGH
     if entity == "CREDIT_CARD":
@@ -96,6 +102,10 @@ def requirements(entity: str, state: State, store: Store) -> tuple[str, ...]:
         found = [exact[entity], "3.3.1"]
     elif entity == "PAN_HASH":
         found = ["3.5.1.1", "3.5.1"]
+    elif entity in COMBINED:
+        found = ["3.3.1", "3.5.1"] if entity == "PAN_WITH_SAD" else ["3.5.1"]
+        if is_pre_production(store):
+            found.append("6.5.5")
     elif entity != "CREDIT_CARD":
         return ()
     elif state is State.TEST:

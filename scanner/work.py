@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from detectors.base import Counting, Detector, Fallible, Scan, State
+from scanner.company import CompanyCollector
 from scanner.contracts import (
     Chunk,
     EvidenceKind,
@@ -26,6 +27,7 @@ from scanner.contracts import (
     StoreKind,
 )
 from scanner.errors import ExitCode, Reason, Stopped, Unreadable
+from scanner.fieldtally import FieldCollector, Found
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
 from scanner.seal import Sealer
@@ -108,9 +110,10 @@ class Worker:
     def _slice(self, task: ScanTask) -> SliceResult:
         result = SliceResult(unit=task.unit.id, index=task.part.index)
         tallies = Tallies(self._sealer, task.part.index, self._distinct_limit)
+        around = _Around(self._sealer, task.part.index)
         scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
         try:
-            self._read(task, scans, tallies, result)
+            self._read(task, scans, tallies, around, result)
         except Unreadable as error:
             result.unreadable = self._sealed(error.reason, error.detail)
         except Stopped:
@@ -125,6 +128,7 @@ class Worker:
         if task.part.index == 0:
             self._search_name(task.unit, tallies)
         result.tallies, result.crowds = tallies.done()
+        result.columns, result.company = around.fields.done(), around.company.done()
         for detector, scan in scans:
             for (entity, number, score), count in (
                 scan.more().items() if isinstance(scan, Counting) else ()
@@ -141,6 +145,7 @@ class Worker:
         task: ScanTask,
         scans: Sequence[tuple[Detector, Scan]],
         tallies: Tallies,
+        around: _Around,
         result: SliceResult,
     ) -> None:
         opened = self._store(task.store).open(task.unit)
@@ -160,9 +165,7 @@ class Worker:
                     if isinstance(item, Problem):
                         self._note(result, item, member)
                         continue
-                    for detector, scan in scans:
-                        for match in scan.find(item.data, item.lo, item.hi, item):
-                            tallies.add(detector, match, item)
+                    around.chunk(item, _sealed_matches(item, scans, tallies), scans)
                     result.newlines += item.newlines
                     result.searched += item.hi - item.lo
                     self._stop_if_asked()
@@ -241,6 +244,49 @@ class Worker:
                         yield item.key, source
         finally:
             opened.close()
+
+
+class _Around:
+    """What the matches of a slice stand under, and what stands with them."""
+
+    def __init__(self, sealer: Sealer, part: int) -> None:
+        self.fields, self.company = FieldCollector(sealer), CompanyCollector(sealer, part)
+
+    def chunk(
+        self, chunk: Chunk, found: Sequence[Found], scans: Sequence[tuple[Detector, Scan]]
+    ) -> None:
+        dense = {
+            entity
+            for _, scan in scans
+            if isinstance(scan, Counting)
+            for entity, _, _ in scan.more()
+        }
+        self.fields.chunk(chunk, found, dense)
+        self.company.chunk(chunk, found)
+
+
+def _sealed_matches(
+    chunk: Chunk, scans: Sequence[tuple[Detector, Scan]], tallies: Tallies
+) -> list[Found]:
+    """All matches of the window, sealed: spans and fingerprints. The name of a field is asked for
+    by detectors and for the count of fields, and found once."""
+    chunk.field_name = _remembered(chunk.field_name)
+    return [
+        Found(match, tallies.add(detector, match, chunk))
+        for detector, scan in scans
+        for match in scan.find(chunk.data, chunk.lo, chunk.hi, chunk)
+    ]
+
+
+def _remembered(field_name: Callable[[int], str | None]) -> Callable[[int], str | None]:
+    known: dict[int, str | None] = {}
+
+    def name(start: int) -> str | None:
+        if start not in known:
+            known[start] = field_name(start)
+        return known[start]
+
+    return name
 
 
 def _where_it_broke(error: Exception) -> str:

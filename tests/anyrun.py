@@ -25,6 +25,7 @@ from scanner.model import (
     Tri,
     Verdict,
 )
+from tests.fieldparts import beside_cards, named
 from tests.hostile import HOSTILE
 from tests.runparts import make_run
 
@@ -141,6 +142,9 @@ def runs(draw: st.DrawFn) -> Run:
                 findings=0,
                 protection=tuple(draw(st.lists(protection, max_size=3))),
                 access=draw(_access),
+                fields=tuple(named(name) for name in draw(st.lists(_text, max_size=2))),
+                fields_further=draw(st.integers(0, 3)),
+                beside=draw(st.sampled_from([None, beside_cards()])),
             )
         )
         for unit in draw(st.sets(_text, max_size=4)):

@@ -25,6 +25,7 @@ from scanner.model import (
     Tri,
     Verdict,
 )
+from tests.fieldparts import beside_cards, card_columns
 from tests.runparts import (
     DUMPS,
     EXPORTS,
@@ -194,6 +195,9 @@ def payments() -> StoreReport:
                 Grant("www-data", "group", "allow", "group, mode 0640"),
             ),
         ),
+        fields=card_columns(),
+        fields_further=3,
+        beside=beside_cards(),
     )
 
 

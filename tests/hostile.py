@@ -18,6 +18,7 @@ from scanner.model import (
     Tri,
 )
 from tests.company import dumps
+from tests.fieldparts import named
 from tests.runparts import finding, make_run, not_read
 
 HOSTILE = (
@@ -58,6 +59,7 @@ def hostile() -> Run:
                 store=Store(uri, "s3", name, expected=False, owner=name),
                 sentence=name,
                 protection=(Fact(name, Tri.UNKNOWN, name),),
+                fields=(named(name),),
                 access=replace(
                     base.access,
                     evidence=(Evidence(name, Coverage.PARTIAL, None, None, name),),

@@ -37,6 +37,7 @@ PIPELINE = {
         "walk",
         "work",
     ),
+    *("combined", "company", "fieldtally", "fieldverdict", "kinds", "sketch", "unitprofile"),
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
 MIDDLE = {"scanner.stores", "scanner.readers", "scanner.access", "detectors", "reports"}
@@ -59,6 +60,7 @@ HEAVY = {
     "jinja2": {"reports"},
     "numpy": {
         *("detectors", "scanner.windows", "scanner.tally", "scanner.readers", "scanner.access"),
+        *("scanner.fieldtally", "scanner.sketch"),
     },
     "isal": {"scanner.readers", "scanner.access"},
     "pebble": {"scanner.engine"},
@@ -135,6 +137,7 @@ def test_direction(path: Path) -> None:
         ):
             late = module in ("scanner.commands", "scanner.registry")
             light = ("detectors", "detectors.iin", "detectors.luhn", "detectors.fieldstats")
+            light += ("detectors.company", "detectors.keys", "detectors.looks")
             tables = imported.startswith(light[1:]) or imported == light[0]
             assert late or tables, f"{module} imports {imported}"
 

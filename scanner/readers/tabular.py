@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from scanner.contracts import Buffer, Chunk, Limits, Member, Source
+from scanner.contracts import Buffer, Chunk, Limits, Member, Rows, Source
 from scanner.model import Problem, Slice
 from scanner.windows import windows
 
@@ -35,13 +35,16 @@ class Csv:
     def read(
         self, source: Source, part: Slice, limits: Limits
     ) -> Iterator[Chunk | Member | Problem]:
-        columns = Columns()
+        columns, began = Columns(), False
         if part.start and source.seekable:
             source.file.seek(0)
             columns.learn(source.file.read(_HEADER) or b"")
         for item in windows(source, part, columns.at, _CONTEXT):
             if isinstance(item, Chunk) and not columns.learnt:
                 columns.learn(bytes(item.data[item.lo : item.lo + _HEADER]))
+            if isinstance(item, Chunk):
+                item.rows = columns.rows(header=part.start == 0 and not began)
+                began = True
             yield item
 
 
@@ -89,6 +92,11 @@ class Columns:
             return
         self._names = names
 
+    def rows(self, header: bool) -> Rows | None:
+        if not self._names:
+            return None
+        return Rows(self._names, self._delimiter, b"\n", exact=False, header=header)
+
     def at(self, data: Buffer, start: int, base: int) -> str | None:
         if not self._names:
             return None
@@ -114,9 +122,8 @@ class Keys:
     field must have the same name wherever it stands."""
 
     def __init__(self) -> None:
-        self._line: bytes = b""
-        self._places: list[int] = []
-        self._paths: list[str | None] = []
+        self._known: dict[bytes, tuple[list[int], list[str | None]]] = {}
+        self._size = 0
 
     def at(self, data: Buffer, start: int, base: int) -> str | None:
         assert not isinstance(data, memoryview)
@@ -130,11 +137,16 @@ class Keys:
 
     def _on_line(self, line: bytes, place: int) -> str | None:
         """The line is taken apart once for all the values on it."""
-        if line != self._line:
-            self._line = line
-            self._places, self._paths = _paths(line)
-        index = bisect_right(self._places, place) - 1
-        return self._paths[index] if index >= 0 else None
+        known = self._known.get(line)
+        if known is None:
+            self._size += len(line)
+            if self._size > _REMEMBERED:
+                self._known.clear()
+                self._size = len(line)
+            known = self._known[line] = _paths(line)
+        places, paths = known
+        index = bisect_right(places, place) - 1
+        return paths[index] if index >= 0 else None
 
     @staticmethod
     def _nearest(before: bytes) -> str | None:
@@ -145,6 +157,8 @@ class Keys:
 
 
 _NEAR = 2048
+_REMEMBERED = 3 << 20
+"""bytes of lines taken apart that are remembered: all of a window, for each detector asks anew"""
 _KEY = re.compile(rb'"((?:[^"\\]|\\.){1,256}?)"\s*:')
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\],]')
 _DEPTH = 64

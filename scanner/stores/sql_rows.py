@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from scanner import formats
-from scanner.contracts import Chunk, Member, Source
+from scanner.contracts import Chunk, Member, Rows, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Location
 
@@ -49,7 +49,8 @@ def chunks(lines: bytes, before: bytes, names: Sequence[str], key: int | None) -
             row = _row(data[first:last].split(NEW_FIELD), key)
         return Location(row=row, field=field(start))
 
-    yield Chunk(data, lo, len(data), locate, field, lines.count(b"\n"))
+    rows = Rows(names, NEW_FIELD, NEW_ROW)
+    yield Chunk(data, lo, len(data), locate, field, lines.count(b"\n"), rows)
 
 
 def with_binary(

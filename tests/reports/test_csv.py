@@ -24,7 +24,9 @@ def rows(run: Run, record: str) -> list[dict[str, str]]:
 def test_every_line_is_a_row_with_every_column(run: Run) -> None:
     text = draw(REPORT, run)
     unread = [o for o in run.outcomes if o.status is not Status.SCANNED]
-    expected = 1 + len(run.stores) + len(run.findings) + len(unread)
+    beside = sum(len(each.beside.kinds) for each in run.stores if each.beside)
+    fields = sum(len(each.fields) for each in run.stores)
+    expected = 1 + len(run.stores) + fields + beside + len(run.findings) + len(unread)
     # names are printable, so no cell spans lines, and line tools can count
     assert text.count("\n") == expected
     table = list(csv.reader(io.StringIO(text)))
