@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scanner import formats
+from scanner import contracts, formats
 from scanner.contracts import Chunk, Member, Source
 from scanner.duckfile import MEMORY, Column, unreadable
 from scanner.errors import Reason, Unreadable
@@ -185,7 +185,8 @@ class Rows:
                 row = ids[min(data.count(b"\n", lo, start), len(ids) - 1)]
             return Location(row=row, field=column(start), member=self._member)
 
-        return Chunk(data, lo, len(data), locate, column)
+        rows = contracts.Rows(self._columns, b"\t", b"\n")
+        return Chunk(data, lo, len(data), locate, column, rows=rows)
 
 
 def _text(column: Column) -> str:

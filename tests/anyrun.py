@@ -95,6 +95,15 @@ _access = st.builds(
 )
 
 
+# few choices: generating a run is slow enough
+_columns = st.sampled_from(
+    [
+        {"fields_further": 3},
+        *({"fields": (named(name),), "beside": beside_cards()} for name in HOSTILE),
+    ]
+)
+
+
 @st.composite
 def _findings(draw: st.DrawFn, store: str, unit: str) -> Finding:
     rest = draw(st.booleans())
@@ -142,9 +151,7 @@ def runs(draw: st.DrawFn) -> Run:
                 findings=0,
                 protection=tuple(draw(st.lists(protection, max_size=3))),
                 access=draw(_access),
-                fields=tuple(named(name) for name in draw(st.lists(_text, max_size=2))),
-                fields_further=draw(st.integers(0, 3)),
-                beside=draw(st.sampled_from([None, beside_cards()])),
+                **draw(_columns),
             )
         )
         for unit in draw(st.sets(_text, max_size=4)):
