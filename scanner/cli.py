@@ -354,6 +354,8 @@ def main() -> None:
     from scanner.hygiene import keep_private
 
     keep_private()
+    # numpy comes with a library that starts threads for matrices: we have none
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()

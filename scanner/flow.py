@@ -103,6 +103,12 @@ class Flow:
         self._outcomes: list[tuple[int, Outcome]] = []
         self._committed = time.monotonic()
 
+    @property
+    def _head(self) -> int:
+        """Where the second slice begins: the first says whether the others can be cut at all, and
+        all workers but one wait for it, so it is short."""
+        return max(1, self.job.slice_bytes // 8)
+
     def begin(self, place: int, store: Store, unit: Unit) -> None:
         """Sends a unit on its way, or what a resumed run has not yet of it."""
         begun = _Begun(place, store, unit)
@@ -123,7 +129,7 @@ class Flow:
         large = unit.size is not None and unit.size > self.job.slice_bytes
         if not first:
             begun.parts = begun.parts if unit.slices else []
-            self._queue(begun, Slice(0, 0, self.job.slice_bytes if large else None))
+            self._queue(begun, Slice(0, 0, self._head if large else None))
         if first or (large and unit.slices):
             self._cut(begun)
 
@@ -164,10 +170,9 @@ class Flow:
         size, step = begun.unit.size or 0, self.job.slice_bytes
         if not begun.cut and (begun.unit.slices or any(part.cut for part in begun.parts)):
             begun.cut = True
-            for index in range(1, -(-size // step)):
+            for index, start in enumerate(range(self._head, size, step), 1):
                 if index not in have:
-                    part = Slice(index, index * step, min(size, (index + 1) * step))
-                    self._queue(begun, part)
+                    self._queue(begun, Slice(index, start, min(size, start + step)))
         if begun.waiting == 0:
             self._finish(begun)
 
