@@ -7,8 +7,8 @@ hold cards; with this, evidence counts the reads of those twelve.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Known:
 
     units: int | None = None
     cards: frozenset[int] | None = None
+    blind: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """by kind of evidence, what the settings of the server leave out (``audits.Blind``)"""
 
 
 MOST = 1_000_000

@@ -93,6 +93,8 @@ class StoreAbout(msgspec.Struct, frozen=True):
     store: Store
     facts: tuple[Fact, ...]
     access: Access
+    blind: dict[str, tuple[str, ...]] = {}
+    """by kind of evidence, what the server's settings leave out (``audits.Blind``)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from detectors.base import State
 from scanner import counting
+from scanner.audits import Audited
 from scanner.contracts import EvidenceResult, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
@@ -71,7 +72,8 @@ def _units(flow: Flow, place: int, store: Store) -> Iterator[Unit]:
         except Unreadable as error:
             flow.end_unread(place, store.uri, LISTING, error.reason, error.detail)
         # after the listing, which for files has seen every mode and owner already
-        about = StoreAbout(store, opened.facts(), opened.access())
+        blind = dict(opened.audits()) if isinstance(opened, Audited) else {}
+        about = StoreAbout(store, opened.facts(), opened.access(), blind)
         flow.ledger.put_store(job.run, place, about)
     finally:
         opened.close()
@@ -89,7 +91,10 @@ def _listed(flow: Flow, place: int, store: Store, opened: OpenStore) -> Iterator
 def _gather_evidence(job: Job, executor: Executor, ledger: Ledger) -> None:
     """Who did read it, for each store, from all sources together."""
     found: dict[str, list[EvidenceResult]] = {}
-    seen = {row.about.store.uri: _known(job, ledger, row.place) for row in ledger.stores(job.run)}
+    seen = {
+        row.about.store.uri: replace(_known(job, ledger, row.place), blind=row.about.blind)
+        for row in ledger.stores(job.run)
+    }
     for task in (replace(each, known=seen) for each in job.evidence):
         try:
             results = executor.submit(task).result()

@@ -137,6 +137,8 @@ def told(
     """The answer for one store. ``silent``: hours without any record (named so) are a cause."""
     found = answer(readings.people, readings.asked, readings.uri, things=things)
     coverage, lead = state
+    known = readings.asked.known.get(readings.uri)
+    causes = [*causes, *(known.blind.get(source, ()) if known else ())]
     if silent is not None and coverage is Coverage.PARTIAL:
         causes = [*causes, *gaps.silence(silent[0].hours.silent(), silent[1])]
     evidence = Evidence(

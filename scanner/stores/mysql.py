@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from scanner.audits import Blind
 from scanner.contracts import Ignore, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
+from scanner.stores import mysql_audits, mysql_counters, mysql_facts, mysql_grants, mysql_target
 from scanner.stores import mysql_catalogue as catalogue
-from scanner.stores import mysql_counters, mysql_facts, mysql_grants, mysql_target
 from scanner.stores import mysql_places as places
 from scanner.stores.mysql_catalogue import Table
 from scanner.stores.mysql_session import Session
@@ -107,6 +108,10 @@ class OpenMysql:
         if after[0].state.split("-")[:2] != before.state.split("-")[:2]:
             return Problem(Reason.CHANGED, "the table was made anew while it was read")
         return None
+
+    def audits(self) -> Blind:
+        """See ``audits.Audited``."""
+        return mysql_audits.audits(self._session, self._seal_name)
 
     # --- what the server counts of reads
 

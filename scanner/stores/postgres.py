@@ -11,12 +11,19 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from scanner.audits import Blind
 from scanner.contracts import Ignore, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
+from scanner.stores import (
+    postgres_audits,
+    postgres_counters,
+    postgres_facts,
+    postgres_grants,
+    postgres_target,
+)
 from scanner.stores import postgres_catalogue as catalogue
-from scanner.stores import postgres_counters, postgres_facts, postgres_grants, postgres_target
 from scanner.stores import postgres_places as places
 from scanner.stores.postgres_catalogue import Relation
 from scanner.stores.postgres_session import Session
@@ -110,6 +117,10 @@ class OpenPostgres:
             detail = f"{now - moved:,} rows moved within the table while it was read"
             return Problem(Reason.CHANGED, detail)
         return None
+
+    def audits(self) -> Blind:
+        """See ``audits.Audited``."""
+        return postgres_audits.audits(self._session, self._seal_name)
 
     # --- what the server counts of reads
 
