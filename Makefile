@@ -42,9 +42,10 @@ format: $(STAMP) ## put the code into its form
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(STAMP) ## speed and memory beside ripgrep and panhunt, in one run
-	@tools/system-packages ripgrep
+bench: $(STAMP) ## speed and memory beside ripgrep, panhunt and bare reads of databases
+	@tools/system-packages ripgrep mariadb-server
 	@$(BIN)/python tools/bench.py
+	@$(BIN)/python tools/bench_databases.py
 
 .PHONY: accuracy
 accuracy: $(STAMP) ## recall, precision and calibration on labelled data

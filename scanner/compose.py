@@ -134,6 +134,7 @@ def _worker(
     settings_json: bytes, key: bytes, in_process: bool, signals: Signals | None = None
 ) -> Worker:
     settings = msgspec.json.decode(settings_json, type=Settings)
+    hygiene.keep_memory()
     if not in_process:
         hygiene.harden_worker(WORKER_MEMORY, [folder for folder, _ in scratch.places(0)])
     personal.configure(settings)

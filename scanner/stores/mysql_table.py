@@ -34,6 +34,11 @@ _ROWS_DRAWN, _RANGES = 20, 256
 """of a first pass: rows of a range, and ranges a statement"""
 _FIRST_ROWS, _MOST_ROWS = 500, 50_000
 _ROWS_AT_ONCE = 500
+_CODECS = {
+    **{"latin1": "cp1252", "latin2": "iso8859-2", "latin5": "iso8859-9", "latin7": "iso8859-13"},
+    **{"cp1250": "cp1250", "cp1251": "cp1251", "cp1257": "cp1257", "koi8r": "koi8-r"},
+}
+"""character sets of one byte a character, of which ASCII is a part, and how Python calls them"""
 _Piece: TypeAlias = tuple[tuple[Any, ...] | None, bytes, list[Member]]
 _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY))
 
@@ -77,6 +82,8 @@ class TableReader:
         self._text = [column for column in mine if not column.binary]
         self._binary = [column for column in mine if column.binary]
         self._large = [column for column in mine if column.large]
+        charsets = {column.charset for column in mine if column.text}
+        self._codec = _CODECS.get(charsets.pop()) if len(charsets) == 1 else None
         self._names = [column.name for column in [*self._text, *self._binary]]
         kinds = {column.name: column for column in mine}
         self._by_key = bool(self._key) and all(
@@ -216,11 +223,12 @@ class TableReader:
 
     def _range(self, where: str) -> tuple[bytes, list[Member]]:
         if not self._binary:
-            text = f"CAST(GROUP_CONCAT({self._line()} SEPARATOR '{NEW_ROW.decode()}') AS BINARY)"
-            ((lines,),) = self._session.read(f"SELECT {text} FROM {self._from} WHERE {where}")  # noqa: S608 - as above
-            if lines is not None and len(lines) > PACKET - 8:
+            text = f"GROUP_CONCAT({self._line()} SEPARATOR '{NEW_ROW.decode()}')"
+            query = f"SELECT CAST({text} AS BINARY), count(*) FROM {self._from} WHERE {where}"  # noqa: S608 - as above
+            ((lines, count),) = self._session.read(query)
+            if (lines is None and count) or (lines is not None and len(lines) > PACKET - 8):
                 raise Unreadable(Reason.BUDGET_MEMORY, "a row does not fit into one packet")
-            lines = b"" if lines is None else lines + b"\n"
+            lines = b"" if lines is None else self._utf8(lines) + b"\n"
             members: list[Member] = []
         else:
             query = f"SELECT {self._fields()} FROM {self._from} WHERE {where}"  # noqa: S608 - as above
@@ -236,10 +244,17 @@ class TableReader:
         end = between[:-2] if self._binary and self._text else ""
         return f"CONCAT({text}{end})"
 
+    def _utf8(self, lines: bytes) -> bytes:
+        """Text of one character set is converted here: on the server it would cost as much as all
+        of the reading."""
+        if self._codec is None or lines.isascii():
+            return lines
+        return lines.decode(self._codec, "replace").encode()
+
     def _value(self, column: Column) -> str:
         name = quote(column.name)
         value = name
-        if column.foreign:
+        if column.foreign and self._codec is None:
             value = f"CONVERT({name} USING utf8mb4)"
         elif column.kind in ("double", "float"):
             # as text a double of 16 digits is 4.5e15: whole numbers in their digits
@@ -263,6 +278,7 @@ class TableReader:
         members: list[Member] = []
         names = [column.name for column in self._binary]
         for number, (text, *rest) in enumerate(rows):
+            text = self._utf8(text)
             if names:
                 values = [_bytes(value) for value in rest[: len(names)]]
                 place = "-".join(str(value) for value in rest[len(names) :]) or str(number)

@@ -50,7 +50,7 @@ def chunks(lines: bytes, before: bytes, names: Sequence[str], key: int | None) -
         return Location(row=row, field=field(start))
 
     rows = Rows(names, NEW_FIELD, NEW_ROW)
-    yield Chunk(data, lo, len(data), locate, field, lines.count(b"\n"), rows)
+    yield Chunk(data, lo, len(data), locate, field, rows=rows)
 
 
 def with_binary(

@@ -119,6 +119,28 @@ def test_character_sets_and_collations_of_every_sort(server: Server, opened: Ope
         assert words.encode() in read.text
 
 
+@pytest.mark.parametrize("key", [" PRIMARY KEY", ""])
+@pytest.mark.parametrize("blob", ["", ", b blob DEFAULT 'needle052'"])
+@pytest.mark.parametrize(
+    ("charset", "letters"), [("latin1", "é€"), ("cp1251", "Жя"), ("koi8r", "Жя"), ("latin7", "ž")]
+)
+def test_one_character_set_of_one_byte_is_converted_here(
+    server: Server, opened: OpenStore, key: str, blob: str, charset: str, letters: str
+) -> None:
+    server.run(
+        DATABASE,
+        f"CREATE TABLE mixed (id int{key}, a text, e enum('{letters}'){blob}) CHARSET {charset}",
+        f"INSERT INTO mixed (id, a, e) VALUES (1, 'needle050 {letters}', '{letters}'),"
+        " (2, 'needle051', NULL), (3, NULL, NULL)",
+    )
+    read = Read(opened, "mixed")
+    row = 1 if key else None
+    assert read.places[b"needle050"] == ("a", 1) or not row
+    assert read.text.count(letters.encode()) == 2 and b"needle051" in read.text
+    assert read.text.count(b"needle052") == (3 if blob else 0)
+    assert read.text.count(b"\n") == 3
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
