@@ -170,6 +170,7 @@ class Flow:
         size, step = begun.unit.size or 0, self.job.slice_bytes
         if not begun.cut and (begun.unit.slices or any(part.cut for part in begun.parts)):
             begun.cut = True
+            size = size if size > step else 0  # a smaller one was not cut: the first was all of it
             for index, start in enumerate(range(self._head, size, step), 1):
                 if index not in have:
                     self._queue(begun, Slice(index, start, min(size, start + step)))

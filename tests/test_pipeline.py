@@ -44,8 +44,13 @@ class Fake:
 
     kind = "fake"
 
-    def __init__(self, items: Sequence[str | Outcome | Unreadable], size: int = 100) -> None:
-        self.items, self.size = items, size
+    def __init__(
+        self,
+        items: Sequence[str | Outcome | Unreadable],
+        size: int = 100,
+        slices: bool = False,
+    ) -> None:
+        self.items, self.size, self.slices = items, size, slices
 
     def connect(self, store: Store, seal_name: Callable[[str], str]) -> Fake:
         if self.items and self.items[0] == "unreachable":
@@ -59,7 +64,7 @@ class Fake:
             if isinstance(item, Outcome):
                 yield item
             else:
-                yield Unit(STORE.uri, item, item, self.size, "v1")
+                yield Unit(STORE.uri, item, item, self.size, "v1", self.slices)
 
     def facts(self) -> tuple[Fact, ...]:
         return (Fact("public-access", Tri.NO, "asked"),)
@@ -164,6 +169,17 @@ def test_evidence_is_joined_and_the_answer_follows(ledger: Ledger) -> None:
     access = document.stores[0].access
     assert (access.answer, access.did_read[0].reads) == ("read", 3)
     assert access.public is Tri.NO
+
+
+@pytest.mark.parametrize("slices", [False, True])
+@pytest.mark.parametrize("size", [1, 124, 125, 126, 999, 1000, 1001, 1124, 1125, 1126, 9999])
+def test_every_byte_is_read_once_however_a_unit_is_cut(
+    ledger: Ledger, size: int, slices: bool
+) -> None:
+    given = job(Fake(["u"], size, slices), slice_bytes=1000)
+    document = run(given, InProcess(make()), ledger)
+    (outcome,) = document.outcomes
+    assert (outcome.status, outcome.bytes) == (Status.SCANNED, size)
 
 
 @pytest.mark.parametrize("already", [[], [0], [1, 3], [0, 2], [0, 1, 2, 3, 4, 5]])
