@@ -16,7 +16,7 @@ from scanner import least_s3, least_sql
 from scanner.least_parts import Case, note_names
 from scanner.model import Coverage, Finding, Outcome, StoreReport
 from scanner.phrases import coverage, day
-from scanner.whoread import Relation, Seen, is_public, people
+from scanner.whoread import Relation, Seen, is_nameless, is_public, people
 
 CARD_ENTITIES = frozenset({"CREDIT_CARD", "PAN_HASH", "TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
 _WRITERS = {"s3": least_s3, "postgresql": least_sql, "mysql": least_sql}
@@ -62,23 +62,25 @@ def least_grant(
     units = sorted({o.unit for o in outcomes if o.store == uri} - set(with_cards))
     reach = coverage(report.access)
     found = people(report.access)
-    keep = [each for each in found if _keeps(each, reach)]
+    whole = reach is Coverage.COMPLETE and not any(is_nameless(e.principal) for e in found)
+    keep = [each for each in found if _keeps(each, whole)]
+    named = [each for each in keep if not is_nameless(each.principal)]
     if reach in (Coverage.NONE, Coverage.UNKNOWN):
         why = "who needs the right cannot be told: reads were not recorded, or nobody knows how far"
         return LeastGrant(language, "", (f"No least grant can be proposed: {why}.",))
-    if reach is Coverage.PARTIAL and not keep:
-        why = "nobody was seen to read, and the record of reads has gaps"
+    if not named and (keep or reach is Coverage.PARTIAL):
+        why = "nobody was seen to read by name, and somebody may have"
         return LeastGrant(language, "", (f"No least grant can be proposed: {why}.",))
     case = Case(report, keep, [each for each in found if each not in keep], with_cards, units)
     text, notes = writer.write(case)
     return LeastGrant(language, text, (*_notes(case, reach), *notes))
 
 
-def _keeps(each: Seen, reach: Coverage) -> bool:
+def _keeps(each: Seen, whole: bool) -> bool:
     if each.relation in (Relation.DID, Relation.UNSURE):
         return True
     # a log that does not tell hosts leaves open which of several accounts it was
-    return each.relation is Relation.UNTOLD and reach is Coverage.COMPLETE
+    return each.relation is Relation.UNTOLD and whole
 
 
 def _notes(case: Case, reach: Coverage) -> Iterable[str]:
@@ -87,13 +89,16 @@ def _notes(case: Case, reach: Coverage) -> Iterable[str]:
     if access.window_start and access.window_end:
         when = f" from {day(access.window_start)} to {day(access.window_end)}"
     idle = sum(each.grant is not None and not is_public(each.grant) for each in case.rest)
+    read = "that read" if all(each.did for each in case.keep) else "that read, or may have,"
     yield (
-        f"A proposal; nothing was changed. It leaves the right to {len(case.keep):,} that read"
+        f"A proposal; nothing was changed. It leaves the right to {len(case.keep):,} {read}"
         f"{when}, and takes it from {idle:,} that are not known to have used it, and from anybody"
         " else."
     )
     if reach is Coverage.PARTIAL:
         yield "The record of reads has gaps: whoever read unseen would be cut off."
+    if any(is_nameless(each.principal) for each in case.keep):
+        yield "Somebody read whose name is not recorded: whoever it was may be cut off."
     flagged = [each.principal for each in case.keep if any(r.flags for r in each.reads)]
     if flagged:
         yield f"Flagged as suspicious, look before keeping: {note_names(flagged)}."

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from scanner.model import Access, Coverage, Grant, Reads
+from scanner.model import NOT_RECORDED, Access, Coverage, Grant, Reads
 from scanner.phrases import coverage, utc
 
 SESSION = " session "
@@ -89,6 +89,15 @@ def with_last_reads(access: Access) -> tuple[Grant, ...]:
     )
 
 
+def is_nameless(principal: str) -> bool:
+    """Whether reads are of somebody the record does not name: it may have been any who could."""
+    return (
+        principal == NOT_RECORDED
+        or principal.endswith(" the log does not name")
+        or principal.startswith("address ")
+    )
+
+
 def is_public(grant: Grant) -> bool:
     return grant.kind == "public" or grant.principal == "*"
 
@@ -96,7 +105,9 @@ def is_public(grant: Grant) -> bool:
 class _Joined:
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._complete = coverage(access) is Coverage.COMPLETE
+        # where somebody without a name read, nobody is known not to have
+        nameless = any(r.reads != 0 and is_nameless(r.principal) for r in access.did_read)
+        self._tells = coverage(access) is Coverage.COMPLETE and not nameless
         self._exact: dict[str, Grant] = {}
         self._loose: dict[str, list[Grant]] = {}
         """by what names it less exactly: a user without its host"""
@@ -121,6 +132,8 @@ class _Joined:
 
     def grant_of(self, principal: str) -> Grant | None:
         """Its own, or that of its account, or anybody's."""
+        if is_nameless(principal):
+            return None
         for name in _asked(principal):
             if name in self._exact:
                 return self._exact[name]
@@ -143,24 +156,25 @@ class _Joined:
                 used.add(id(grant))
                 if grant.principal != name:  # it may have been any of those
                     vague.update(id(other) for other in self._like(name))
-            found.append(Seen(name, grant, tuple(reads), self._relation(grant, reads)))
+            found.append(Seen(name, grant, tuple(reads), self._relation(name, grant, reads)))
         for grant in self._access.could_read:
             if is_public(grant) or id(grant) not in used:
                 relation = self._idle(grant, id(grant) in vague)
                 found.append(Seen(grant.principal, grant, (), relation))
         yield from sorted(found, key=lambda each: (not each.did, not each.reads, each.principal))
 
-    def _relation(self, grant: Grant | None, reads: Iterable[Reads]) -> Relation:
+    def _relation(self, name: str, grant: Grant | None, reads: Iterable[Reads]) -> Relation:
         if not any(each.reads != 0 for each in reads):
             return Relation.REFUSED
         if grant is not None:
             return Relation.UNSURE if grant.state == "unknown" else Relation.DID
-        return Relation.HOW if self._access.could_read_known else Relation.UNSURE
+        known = self._access.could_read_known and not is_nameless(name)
+        return Relation.HOW if known else Relation.UNSURE
 
     def _idle(self, grant: Grant, vague: bool) -> Relation:
         if is_public(grant):
             return Relation.OPEN
-        return Relation.NEVER if self._complete and not vague else Relation.UNTOLD
+        return Relation.NEVER if self._tells and not vague else Relation.UNTOLD
 
 
 # --- names ----------------------------------------------------------------------------------------

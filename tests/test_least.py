@@ -18,6 +18,7 @@ from scanner.excess import excesses
 from scanner.least import CARD_ENTITIES, LeastGrant, least_grant
 from scanner.least_s3 import READING
 from scanner.model import (
+    NOT_RECORDED,
     Access,
     Coverage,
     Finding,
@@ -134,6 +135,16 @@ def test_it_rests_on_the_record_of_reads(
     grants = (Grant(USER, "user", "allow", "g"), Grant(ROLE, "role", "allow", "g"))
     made = proposed(BUCKET, grants, reads, covers=covers)
     assert says in "\n".join(made.notes) and bool(made.text) is has_text
+
+
+def test_reads_without_a_name_are_told() -> None:
+    grants = (Grant(USER, "user", "allow", "g"), Grant(ROLE, "role", "allow", "g"))
+    somebody = Reads(NOT_RECORDED, None)
+    alone = proposed(BUCKET, grants, [somebody])
+    assert not alone.text and "nobody was seen to read by name" in alone.notes[0]
+    made = proposed(BUCKET, grants, [Reads(USER, 1), somebody])
+    assert USER in made.text and ROLE not in made.text
+    assert "whoever it was may be cut off" in "\n".join(made.notes)
 
 
 def test_a_stranger_is_not_kept_and_an_open_list_is_told() -> None:

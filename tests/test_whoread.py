@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 
-from scanner.model import Access, Coverage, Evidence, Grant, Reads, Run
+from scanner.access import general_log, log_statement, pattern, pgaudit
+from scanner.model import NOT_RECORDED, Access, Coverage, Evidence, Grant, Reads, Run
 from scanner.whoread import Relation, coverage, is_public, people, with_last_reads
 from tests.runs import runs
 
@@ -106,6 +107,26 @@ def test_never_needs_complete_evidence_and_could_not_a_whole_list() -> None:
     assert stranger.relation is Relation.UNSURE
     doubtful = relation(Grant("x", "user", "unknown", "g"), Reads("x", 1))
     assert doubtful == {"x": Relation.UNSURE}
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        NOT_RECORDED,
+        pgaudit.NOBODY,
+        log_statement.NOBODY,
+        general_log.NOBODY,
+        pattern.NOBODY,
+        "address 203.0.113.9",
+    ],
+)
+def test_where_somebody_without_a_name_read_nobody_is_known_not_to_have(nobody: str) -> None:
+    public = Grant("PUBLIC", "public", "allow", "g")
+    (who, *others) = people(access([Grant("x", "user", "allow", "g"), public], [Reads(nobody, 1)]))
+    assert (who.relation, who.grant) == (Relation.UNSURE, None)
+    assert {each.relation for each in others} == {Relation.OPEN, Relation.UNTOLD}
+    refused = people(access([Grant("x", "user", "allow", "g")], [Reads(nobody, 0, denied=3)]))
+    assert [each.relation for each in refused] == [Relation.REFUSED, Relation.NEVER]
 
 
 def test_a_refusal_is_no_read() -> None:
