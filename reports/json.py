@@ -216,6 +216,7 @@ def _grant(grant: Grant, relation: Relation) -> Record:
         "via": grant.via,
         "last_read": rfc3339(grant.last_read),
         "used": relation.name.lower(),
+        "part": grant.part,
     }
 
 

@@ -306,6 +306,7 @@ def _unused() -> Schema:
             "public": _yes_no("Open to anybody."),
             "distinct_pans": _count_or_null(),
             "distinct_pans_estimated": _yes_no(),
+            "at_most": _yes_no("Some of them are let in to a part of the store only."),
             "since": _time_or_null(),
             "unused": _count("Principals that could and never did."),
             "used": _count(),
@@ -338,8 +339,9 @@ def _grant() -> Schema:
             "via": _text("The statement, grant or mode that lets it in."),
             "last_read": _time_or_null(),
             "used": _one_of(USES, USE_MEANS),
+            "part": _yes_no("It lets in to some objects or tables, not to all."),
         },
-        optional=("used",),
+        optional=("used", "part"),
     )
 
 

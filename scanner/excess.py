@@ -29,6 +29,8 @@ class Excess:
     estimated: bool
     since: datetime | None
     public: bool = False
+    at_most: bool = False
+    """some of them are let in to a part of the store only"""
     unused: list[str] = field(default_factory=list)
     used: int = 0
     untold: int = 0
@@ -41,7 +43,7 @@ class Excess:
     @property
     def sentence(self) -> str:
         """``2 of 5 principals never used it since 2026-01-01; 9 card numbers lie open to each``."""
-        about = "about " if self.estimated else ""
+        about = ("up to " if self.at_most else "") + ("about " if self.estimated else "")
         cards = "an unknown number of" if self.cards is None else f"{about}{self.cards:,}"
         said = ["open to anybody"] if self.public else []
         if self.unused:
@@ -89,6 +91,7 @@ def _of(report: StoreReport) -> list[Excess]:
                 report.distinct_pans_estimated,
                 report.access.window_start,
             )
+        known.at_most = known.at_most or each.grant.part
         if each.relation is Relation.OPEN:
             known.public = True
         elif each.relation is Relation.NEVER:
@@ -108,6 +111,7 @@ def record(excess: Excess) -> dict[str, Any]:
         "public": excess.public,
         "distinct_pans": excess.cards,
         "distinct_pans_estimated": excess.estimated,
+        "at_most": excess.at_most,
         "since": time_text(excess.since),
         "unused": len(excess.unused),
         "used": excess.used,

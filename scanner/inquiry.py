@@ -228,7 +228,8 @@ def _relation(each: Seen, access: Access) -> str:
 
 
 def _one(each: Seen) -> Iterator[str]:
-    grant = f"  ({each.grant.state}, {each.grant.via})" if each.grant else ""
+    part = " to a part" if each.grant and each.grant.part else ""
+    grant = f"  ({each.grant.state}{part}, {each.grant.via})" if each.grant else ""
     yield f"    {each.principal}{grant}"
     for reads in each.reads:
         session = reads.principal.partition(SESSION)[2]
@@ -242,7 +243,9 @@ def _seen_record(each: Seen, report: StoreReport) -> dict[str, Any]:
         "principal": each.principal,
         "relation": _relation(each, report.access),
         "could_and_did": each.relation.name.lower(),
-        "grant": {"state": each.grant.state, "via": each.grant.via} if each.grant else None,
+        "grant": {"state": each.grant.state, "part": each.grant.part, "via": each.grant.via}
+        if each.grant
+        else None,
         "reads": [
             {
                 "principal": reads.principal,

@@ -225,6 +225,8 @@ class Grant:
     last_read: datetime | None = None
     held: tuple[Held, ...] = ()
     """told by databases"""
+    part: bool = False
+    """lets in to some objects or tables of the store, not to all"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,8 @@ def test_unused_rights_are_ranked_by_the_cards_they_expose() -> None:
         return report(Store(name, "s3"), held, cards=cards)
 
     wide = [Grant(f"u{n}", "user", "allow", "policy P of group g, statement 1") for n in range(3)]
-    one = Grant("v", "user", "conditional", "inline policy x, statement 1; depends on aws:sourceip")
+    via = "inline policy x, statement 1; depends on aws:sourceip"
+    one = Grant("v", "user", "conditional", via, part=True)
     public = Grant("everyone", "public", "allow", "bucket policy, statement Open")
     found = excesses(
         [
@@ -188,6 +189,7 @@ def test_unused_rights_are_ranked_by_the_cards_they_expose() -> None:
         ("s3://unread", "inline policy x, statement 1", 1, 0, None),
     ]
     assert {e.since for e in found} == {START}
+    assert "; up to 100 card numbers" in found[1].sentence and "; 10 card" in found[2].sentence
 
 
 @given(runs())
@@ -238,6 +240,9 @@ def test_postgres_as_proposed() -> None:
             opened.close()
             with_cards = tuple(unit for unit in units if "cards" in unit)
             assert len(with_cards) == 2
+            part = {grant.principal: grant.part for grant in grants}
+            assert part["role:other table"] and part["role:own"] and part["PUBLIC"]
+            assert not part["role:reads"] and not part["role:idle by group"]
             made = proposed(
                 store,
                 grants,
@@ -329,6 +334,9 @@ def test_mysql_as_proposed() -> None:
     store = MYSQL.resolve(server.target("least_shop"), {})
     opened = MYSQL.connect(store, lambda name: name)
     grants = opened.access().could_read
+    part = {grant.principal: grant.part for grant in grants}
+    assert part["reads@localhost"] and not part["wide@localhost"]
+    assert not part["all_of_it@localhost"] and not part["idle_role@localhost"]
     opened.close()
     made = proposed(
         store,

@@ -24,10 +24,11 @@ def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
     rights = mysql_rights.ask(session)
     routines = _routines(session, rights)
     found = []
-    open_to_all, held = _ways(rights, PUBLIC)
+    open_to_all, held, part = _ways(rights, PUBLIC)
     if open_to_all:
         said = "; ".join(f"{way}: {_some(keys)}" for way, keys in open_to_all.items())
-        found.append(Grant("PUBLIC", "public", "allow", seal(said), held=_sealed(held, seal)))
+        holders = _sealed(held, seal)
+        found.append(Grant("PUBLIC", "public", "allow", seal(said), held=holders, part=part))
     for account in sorted(rights.accounts.values(), key=lambda account: account.id):
         if not account.role and not account.locked and account.id != PUBLIC:
             grant = _of(rights, account, routines.get(account.id, []), seal)
@@ -37,7 +38,7 @@ def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
 
 
 def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -> Grant | None:
-    ways, held = _ways(rights, account.id)
+    ways, held, part = _ways(rights, account.id)
     said = [f"{way}: {_some(keys)}" for way, keys in ways.items()]
     state = "allow" if said else "conditional" if account.beyond else "unknown"
     said += account.beyond
@@ -46,26 +47,30 @@ def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -
     if not said:
         return None
     via = seal("; ".join(said))
-    return Grant(seal(account.name), "account", state, via, held=_sealed(held, seal))
+    return Grant(seal(account.name), "account", state, via, held=_sealed(held, seal), part=part)
 
 
 def _sealed(held: Iterable[Held], seal: SealName) -> tuple[Held, ...]:
     return tuple(Held(seal(each.holder), each.on, seal(each.where)) for each in held)
 
 
-def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held, ...]]:
-    """What can be read by each way, and who holds the rights."""
+def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held, ...], bool]:
+    """What can be read by each way, who holds the rights, and whether there are tables that it
+    cannot read."""
+    part = False
     ways: dict[str, list[str]] = {}
     held: dict[Held, None] = {}
     for place in rights.places:
         reading = rights.reading(account, place) if rights.holds(place) else None
         if reading is not None:
             view = "view " if place in rights.views else ""
-            part = f" ({len(reading.columns):,} columns)" if reading.columns is not None else ""
-            ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{part}")
+            some = f" ({len(reading.columns):,} columns)" if reading.columns is not None else ""
+            ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{some}")
             if reading.held is not None:
                 held[reading.held] = None
-    return dict(sorted(ways.items())), tuple(held)
+        elif place not in rights.views:
+            part = True
+    return dict(sorted(ways.items())), tuple(held), part
 
 
 def _routines(session: Session, rights: Rights) -> dict[Id, list[str]]:

@@ -43,6 +43,8 @@ class _Ways:
     """the way, and what can be read by it"""
     said: list[str] = field(default_factory=list)
     held: dict[Held, None] = field(default_factory=dict)
+    part: bool = False
+    """there are tables that it cannot read"""
 
     def add(self, state: str, way: str, what: str, held: Held | None = None) -> None:
         self.states.add(state)
@@ -58,7 +60,8 @@ class _Ways:
         state = min(self.states, key=_ORDER.index)
         via = [f"{way}: {_some(keys)}" for way, keys in sorted(self.by.items())] + self.said
         held = tuple(Held(seal(each.holder), each.on, seal(each.where)) for each in self.held)
-        return Grant(seal(principal), kind, state, seal("; ".join(via)), held=held)
+        told = seal("; ".join(via))
+        return Grant(seal(principal), kind, state, told, held=held, part=self.part)
 
 
 def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
@@ -93,7 +96,9 @@ def _of(rights: Rights, role: int) -> _Ways:
         if not rights.holds(relation.oid):
             continue
         reading = rights.reading(role, relation.oid)
-        if reading is not None:
+        if reading is None:
+            ways.part = ways.part or relation.kind != "v"
+        else:
             what = _described(rights, relation.oid, reading.columns)
             ways.add(reading.state, reading.way, what, reading.held)
             if reading.state == CONDITIONAL:
@@ -145,7 +150,7 @@ def _by_function(session: Session, rights: Rights, ways: dict[int, _Ways]) -> No
             if who is not None and who.enters and not who.superuser and role != owner:
                 found.setdefault(role, []).append(name)
     for role, names in found.items():
-        ways.setdefault(role, _Ways()).say(
+        ways.setdefault(role, _Ways(part=True)).say(
             UNKNOWN, f"whatever these SECURITY DEFINER functions give out: {_some(names)}"
         )
 
@@ -167,6 +172,8 @@ def _public(rights: Rights, seal: SealName) -> Iterator[Grant]:
             what = _described(rights, relation.oid, False)
             way = "SELECT granted to every role that can log in"
             ways.add(state, way, what, Held("PUBLIC", "table"))
+        elif relation.kind != "v" and rights.holds(relation.oid):
+            ways.part = True
     if ways.states:
         yield ways.grant("PUBLIC", "public", seal)
 

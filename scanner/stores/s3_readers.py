@@ -86,13 +86,14 @@ def readers(controls: Controls, scope: Scope, around: Surroundings, seal_name: S
     found: dict[tuple[str, str], Grant] = {}
     doubts = dict.fromkeys((*around.doubts, *judge.doubts()))
     for who in (*judge.known(), *judge.named(), judge.public()):
-        decision, where = judge.best(who)
+        decision, where, part = judge.best(who)
         if decision.holds == NO:
             continue
         doubts.update(dict.fromkeys(decision.doubts))
         name = seal_around_accounts(who.name, seal_name)
         via = seal_around_accounts(_via(decision, where), seal_name)
-        found.setdefault((who.kind, who.name), Grant(name, who.kind, _state(decision), via))
+        grant = Grant(name, who.kind, _state(decision), via, part=part)
+        found.setdefault((who.kind, who.name), grant)
     grants = tuple(found[place] for place in sorted(found))
     return Readers(grants, tuple(seal_around_accounts(each, seal_name) for each in doubts))
 
@@ -200,36 +201,31 @@ class _Judge:
 
     # --- one principal ---
 
-    def best(self, who: Principal) -> tuple[Decision, str]:
-        """The most it can do with any object by any permission, and through which door."""
-        best, where = Decision(NO), ""
+    def best(self, who: Principal) -> tuple[Decision, str, bool]:
+        """The most it can do with any object by any permission, through which door, and whether
+        other objects are closed to it by that door."""
+        best, where, through = Decision(NO), "", None
         for point in (None, *self.around.points):
             decision = self._through(who, point)
             if decision.rank < best.rank:
-                best = decision
+                best, through = decision, point
                 where = f", through access point {point.name}" if point else ""
             if best.rank == 0:
                 break
-        if best.holds != NO and self.around.key is not None:
+        if best.holds == NO:
+            return best, where, False
+        part = self._part(who, through)
+        if self.around.key is not None:
             best = self._decrypted(who, self.around.key, best)
-        return best, where
+        return best, where, part
 
     def _through(self, who: Principal, point: Point | None) -> Decision:
         """Judged for an example of each class of objects that the policies tell apart."""
-        doors = [self._door] if point is None else [self._door, self._point_door(point)]
-        at = self._request(point)
-        objects, whole = iam_classes.examples(
-            self._patterns(who, doors, point, at), self.scope.objects
-        )
+        objects, whole = self._objects(who, point)
         best = Decision(NO)
         for action in READ_ACTIONS:
             for arn in objects:
-                decision = decide(who, self._door, action, arn, at)
-                if point is not None and decision.rank < best.rank:
-                    key = arn.removeprefix(f"{self.scope.arn}/")
-                    own = decide(who, doors[1], action, f"{point.arn}/object/{key}", at)
-                    decision = _and(decision, own, point.vpc)
-                decision = self._unless_blocked(who, decision, point)
+                decision = self._one(who, point, action, arn)
                 if decision.rank < best.rank:
                     best = decision
                 if best.rank == 0:
@@ -238,6 +234,28 @@ class _Judge:
             doubt = "its policies name too many patterns to tell all objects apart"
             return replace(best, holds=depends(doubt), doubts=(*best.doubts, doubt))
         return best
+
+    def _part(self, who: Principal, point: Point | None) -> bool:
+        """Whether there are objects that it cannot read at all."""
+        objects, _ = self._objects(who, point)
+        return any(
+            all(self._one(who, point, action, arn).holds == NO for action in READ_ACTIONS)
+            for arn in objects
+        )
+
+    def _one(self, who: Principal, point: Point | None, action: str, arn: str) -> Decision:
+        at = self._request(point)
+        decision = decide(who, self._door, action, arn, at)
+        if point is not None and decision.holds != NO:
+            key = arn.removeprefix(f"{self.scope.arn}/")
+            own = decide(who, self._point_door(point), action, f"{point.arn}/object/{key}", at)
+            decision = _and(decision, own, point.vpc)
+        return self._unless_blocked(who, decision, point)
+
+    def _objects(self, who: Principal, point: Point | None) -> tuple[tuple[str, ...], bool]:
+        doors = [self._door] if point is None else [self._door, self._point_door(point)]
+        patterns = self._patterns(who, doors, point, self._request(point))
+        return iam_classes.examples(patterns, self.scope.objects)
 
     def _point_door(self, point: Point) -> Door:
         return replace(

@@ -133,6 +133,20 @@ def test_a_deny_of_part_leaves_the_rest() -> None:
     assert states(judged(around(account(user=(*pieces, statement("Deny")))))) == {}
 
 
+def test_a_part_of_the_objects_is_told() -> None:
+    def parts(*statements: dict[str, Any], scope: Scope = SCOPE) -> dict[str, bool]:
+        found = judged(around(account(user=tuple(statements))), scope=scope)
+        return {grant.principal: grant.part for grant in found.grants}
+
+    assert parts(statement()) == {USER: False, ROOT: False}
+    assert parts(statement(Resource=f"{BUCKET}/a*"))[USER]
+    assert not parts(statement(Resource=f"{BUCKET}/a*"), scope=Scope("b", "abc"))[USER]
+    assert parts(statement(), statement("Deny", Action="*", Resource=f"{BUCKET}/a*"))[USER]
+    halves = (statement(Resource=f"{BUCKET}/a*"), statement(NotResource=f"{BUCKET}/a*"))
+    halves[1].pop("Resource")
+    assert not parts(*halves)[USER]
+
+
 def test_the_bucket_policy_alone_is_enough_in_the_own_account() -> None:
     known = around(account())
     assert states(judged(known, statement(Principal={"AWS": USER}))) == {USER: "allow"}
@@ -349,4 +363,4 @@ def test_grants_under_doubt() -> None:
 def test_a_grant_says_which_statement_decided() -> None:
     controls = replace(PRIVATE, policy=Answer(json.dumps(OPEN)))
     (grant,) = readers(controls, SCOPE, Surroundings(), lambda name: name).grants
-    assert grant == Grant("everyone", "public", "allow", "bucket policy, statement Open")
+    assert grant == Grant("everyone", "public", "allow", "bucket policy, statement Open", part=True)
