@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -18,6 +19,7 @@ from scanner.model import Outcome, Problem, Slice, Tri, Unit
 from scanner.stores import mysql_places, postgres_places
 from scanner.walk import walk
 from tests import mariadb_server, postgres_server, s3_server
+from tests.mongo_server import MongoServer
 from tests.s3_server import logs_client
 
 NAMES = ["plain", "new\nline", "\x1b[31mred\x1b[0m", "<b>&amp;", "café ☕", "%41 #?", "deep/er"]
@@ -33,6 +35,8 @@ class Lab(Protocol):
     """units that are there without anything being put"""
     versions: ClassVar[bool]
     """whether the kind can tell that content changed"""
+    shown: ClassVar[str]
+    """how a text that was put comes out"""
 
     def put(self, name: str, text: str) -> None: ...
     def drop(self, name: str) -> None: ...
@@ -41,6 +45,7 @@ class Lab(Protocol):
 
 class FilesLab:
     versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     own: ClassVar[set[str]] = set()
     names: ClassVar[list[str]] = NAMES
 
@@ -62,6 +67,7 @@ class FilesLab:
 
 class SqliteLab:
     versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     own: ClassVar[set[str]] = {"sqlite_master"}
     names: ClassVar[list[str]] = NAMES
 
@@ -93,6 +99,7 @@ class SqliteLab:
 
 class DuckDbLab:
     versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     own: ClassVar[set[str]] = {"(definitions)"}
     names: ClassVar[list[str]] = NAMES
 
@@ -121,6 +128,7 @@ class DuckDbLab:
 
 class S3Lab:
     versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     own: ClassVar[set[str]] = set()
     names: ClassVar[list[str]] = [name for name in NAMES if name.isprintable() and "?" not in name]
     """moto refuses the others"""
@@ -143,6 +151,8 @@ class S3Lab:
 
 class CloudWatchLab:
     own: ClassVar[set[str]] = set()
+    versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     names: ClassVar[list[str]] = [name for name in NAMES if name.isprintable()]
 
     def __init__(self, folder: Path) -> None:
@@ -178,6 +188,7 @@ class CloudWatchLab:
 class PostgresLab:
     own: ClassVar[set[str]] = set(postgres_places.BY_KEY)
     versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     names: ClassVar[list[str]] = NAMES
 
     def __init__(self, folder: Path) -> None:
@@ -207,14 +218,40 @@ class SqlAlchemyLab(PostgresLab):
 
     own: ClassVar[set[str]] = set()
     versions: ClassVar[bool] = False
+    shown: ClassVar[str] = "{}"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.target = self.target.replace("postgresql://", "postgresql+psycopg://")
 
 
+class MongoLab:
+    """A server of our own: see ``tests.mongo_server``."""
+
+    own: ClassVar[set[str]] = {"own"}
+    names: ClassVar[list[str]] = NAMES
+    versions: ClassVar[bool] = True
+    shown: ClassVar[str] = ": {}\t"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = MongoServer()
+        self.server.put("contract", "own", {"_id": 1})
+        self.target = f"{self.server.target}contract"
+
+    def put(self, name: str, text: str) -> None:
+        self.server.data["contract"].pop(name, None)
+        self.server.put("contract", name, {"": text})
+
+    def drop(self, name: str) -> None:
+        del self.server.data["contract"][name]
+
+    def destroy(self) -> None:
+        self.server.data.clear()
+
+
 class MysqlLab:
     versions: ClassVar[bool] = True
+    shown: ClassVar[str] = "{}"
     own: ClassVar[set[str]] = set(mysql_places.BY_KEY)
     names: ClassVar[list[str]] = NAMES
 
@@ -248,6 +285,7 @@ LABS: dict[str, Callable[[Path], Lab]] = {
     "postgresql": PostgresLab,
     "mysql": MysqlLab,
     "sqlalchemy": SqlAlchemyLab,
+    "mongodb": MongoLab,
 }
 MISSING: dict[str, Callable[[], str | None]] = {
     "postgresql": postgres_server.missing,
@@ -329,7 +367,8 @@ def test_names_of_any_kind_are_units_and_are_read(kind: StoreKind, lab: Lab) -> 
     assert len({unit.id for unit in found}) == len(lab.names)
     for unit in found:
         unit.name.encode("utf-8")
-        assert content(store, unit) == f"content {lab.names.index(unit.key)}".encode()
+        wanted = lab.shown.format(f"content {lab.names.index(unit.key)}")
+        assert content(store, unit) == wanted.encode()
     store.close()
 
 
@@ -351,7 +390,7 @@ def test_a_unit_is_opened_by_another_process_with_the_unit_alone(kind: StoreKind
     (unit,) = units(store, lab)
     store.close()
     other = connect(kind, lab)
-    assert content(other, unit) == b"content"
+    assert content(other, unit) == lab.shown.format("content").encode()
     other.close()
 
 
@@ -403,8 +442,8 @@ def test_a_version_tells_that_the_content_changed(kind: StoreKind, lab: Lab) -> 
 def test_a_store_that_is_gone_is_unreadable_as_a_whole(kind: StoreKind, lab: Lab) -> None:
     named = kind.resolve(lab.target, {})
     lab.destroy()
-    with pytest.raises(Unreadable) as caught:
-        list(kind.connect(named, str).units(keep))
+    with pytest.raises(Unreadable) as caught, closing(kind.connect(named, str)) as store:
+        list(store.units(keep))
     assert caught.value.reason is Reason.NOT_FOUND
 
 
