@@ -202,6 +202,8 @@ def _places(findings: Sequence[Finding]) -> list[Place]:
         if place is None:
             place = places[found.unit, column] = Place(found.unit, column, found.severity)
         place.severity = figures.worst(place.severity, found.severity)
+        if found.entity in words.TOGETHER:
+            continue  # records, whose values count already
         place.distinct += found.distinct
         place.count += found.count
     return sorted(

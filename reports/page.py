@@ -117,7 +117,7 @@ def page(run: Run) -> Page:
         segments=_segments(run),
         reasons=_reasons(not_read),
         severities=_severities(run.findings),
-        occurrences=sum(f.count for f in run.findings),
+        occurrences=sum(f.count for f in run.findings if f.entity not in words.TOGETHER),
         exposures=_exposures(run),
         trend=trend.trend(run),
         findings=tuple(findings[: island.ROWS]),

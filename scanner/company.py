@@ -126,38 +126,34 @@ class CompanyCollector:
         starts: Sequence[int],
     ) -> None:
         start, end, per = span
-        match = cards[0].match
-        of: dict[tuple[int, int, str, str], list[Found]] = {}
-        for card in cards:
-            each = card.match
-            where = (each.field, int(each.score * BUCKETS), each.state, each.detector)
-            of.setdefault(where, []).append(card)
-            if each.score > match.score:
-                match = each
+        match, groups = cards[0].match, [cards]
+        if len(cards) > 1:
+            groups = _by_kind(cards)
+            match = groups[0][0].match
         kinds = self._named(chunk, span, match)
         first, last = bisect_left(starts, start), bisect_left(starts, end)
-        kinds.update(entity for _, entity in others[first:last])
-        key = (per, frozenset(kinds), *of)
+        if last > first:
+            kinds.update([entity for _, entity in others[first:last]])
+        key = (per, frozenset(kinds), *[_kind_of(same[0].match) for same in groups])
         records = self._known.get(key)
         if records is None:
-            records = self._known[key] = self._slot(list(of.values()), per, kinds)
+            records = self._known[key] = self._slot(groups, per, kinds)
         records.records += 1
-        for place, same in enumerate(of.values()):
-            if place < len(records.cards):
-                records.numbers[place] += len(same)
-                for card in same:
-                    records.cards[place].add(short(card.fingerprint))
+        for place, same in enumerate(groups[: len(records.cards)]):
+            records.numbers[place] += len(same)
+            for card in same:
+                records.cards[place].add(short(card.fingerprint))
         self._rank += 1
         if len(records.places) < _PLACES:
             records.places.append(Place(self._part, self._rank, self._locate(chunk, match)))
 
-    def _slot(self, cards: list[list[Found]], per: str, kinds: set[str]) -> _Records:
-        """Where records like this are counted. The order of candidates is that in the record."""
+    def _slot(self, cards: Sequence[Sequence[Found]], per: str, kinds: set[str]) -> _Records:
+        """Where records like this are counted."""
         full = len(self._records) >= MOST
         if full:
             self._known.clear()
             kinds = kinds if len(self._records) < 2 * MOST else {MANY}
-            cards = [max(cards, key=lambda same: same[0].match.score)]
+            cards = cards[:1]
         candidates = tuple(
             Candidate(
                 Kind(m.detector, m.entity, m.state, 0 if full else m.field), int(m.score * BUCKETS)
@@ -192,6 +188,18 @@ class CompanyCollector:
             sheet=where.sheet and seal(where.sheet),
             field=where.field and seal(where.field),
         )
+
+
+def _kind_of(match: Match) -> tuple[int, int, str, str]:
+    return match.field, int(match.score * BUCKETS), match.state, match.detector
+
+
+def _by_kind(cards: Sequence[Found]) -> list[Sequence[Found]]:
+    """The card numbers of a record by kind and probability, the likeliest first."""
+    of: dict[tuple[int, int, str, str], list[Found]] = {}
+    for card in cards:
+        of.setdefault(_kind_of(card.match), []).append(card)
+    return sorted(of.values(), key=lambda same: (-same[0].match.score, same[0].match.start))
 
 
 def _counts(match: Match) -> bool:

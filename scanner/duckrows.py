@@ -186,7 +186,7 @@ class Rows:
             return Location(row=row, field=column(start), member=self._member)
 
         rows = contracts.Rows(self._columns, b"\t", b"\n")
-        return Chunk(data, lo, len(data), locate, column, rows=rows)
+        return Chunk(data, lo, len(data), locate, column, len(ids), rows)
 
 
 def _text(column: Column) -> str:

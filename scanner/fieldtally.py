@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +18,7 @@ import msgspec
 from detectors.base import Match
 from detectors.keys import key_before
 from detectors.looks import OTHER, look
-from scanner.contracts import Chunk, Rows
+from scanner.contracts import Buffer, Chunk, Rows
 from scanner.kinds import Kind, short
 from scanner.seal import Sealer
 from scanner.sketch import EXACT, ROUGH, Counting, Sketch
@@ -223,8 +222,7 @@ class FieldCollector:
     ) -> None:
         """From here on values of the entity are not listed: what its share is of ends here."""
         last = max((f.match.end for f in found if f.match.entity == entity), default=chunk.lo)
-        rest = Chunk(chunk.data, last, chunk.hi, chunk.locate)
-        left = _count_rows(rest, replace(rows, header=False))
+        left = _count(chunk.data, last, chunk.hi, rows.row_end[0])
         self._closed[table, entity] = max(1, self._rows[table] - max(0, left - 1))
 
     # --- looks
@@ -258,15 +256,22 @@ def _plain(key: str) -> str:
 
 def _count_rows(chunk: Chunk, rows: Rows) -> int:
     """Rows that end in the window; the last row of a table ends with it."""
+    data, hi = chunk.data, chunk.hi
+    if hi <= chunk.lo:
+        return 0
+    end = rows.row_end[0]
+    if rows.row_end == b"\n" and chunk.newlines:
+        count = chunk.newlines
+    else:
+        count = _count(data, chunk.lo, hi, end)
+    open_end = hi == len(data) and data[hi - 1] != end
+    return max(0, count + open_end - rows.header)
+
+
+def _count(data: Buffer, lo: int, hi: int, byte: int) -> int:
     import numpy as np
 
-    data, lo, hi = chunk.data, chunk.lo, chunk.hi
-    if hi <= lo:
-        return 0
-    part = np.frombuffer(data, np.uint8, hi - lo, lo)
-    count = int(np.count_nonzero(part == rows.row_end[0]))
-    ends = hi == len(data) and data[hi - 1] != rows.row_end[0]
-    return max(0, count + ends - rows.header)
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8, hi - lo, lo) == byte))
 
 
 _LINES = Rows((), b",", b"\n")

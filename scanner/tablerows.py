@@ -92,7 +92,8 @@ class _Batch:
             row = ids[index] if index >= 0 else None
             return Location(row=row, field=column(start), member=member)
 
-        return Chunk(data, lo, lo + self.size, locate, column, rows=Rows(columns, b"\t", b"\n"))
+        rows = Rows(columns, b"\t", b"\n")
+        return Chunk(data, lo, lo + self.size, locate, column, len(self._lines), rows)
 
 
 def _enough(lines: Iterator[bytes], size: int) -> list[bytes]:
