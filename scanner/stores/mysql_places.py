@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scanner.contracts import Chunk, Member
-from scanner.errors import Unreadable
+from scanner.errors import Reason, Unreadable
 from scanner.model import Location, Problem, Slice
 from scanner.stores.mysql_session import Session
 
@@ -21,10 +21,13 @@ class Place:
 
     key: str
     queries: tuple[str, ...]
-    needs: str | None = None
-    """a query with one value: whether the place is there"""
+    needs: tuple[str, ...] = ()
+    """queries with one value: whether the place is there, by any of them; none: it always is"""
+    long: bool = False
+    """may be larger than the memory: read as it comes, in one statement"""
 
 
+_TO_TABLES = "SELECT @@log_output LIKE '%TABLE%'"
 PLACES = (
     Place(
         "(comments)",
@@ -83,8 +86,10 @@ PLACES = (
             " concat_ws('\n', min_value, max_value, decode_histogram(hist_type, histogram))"
             " FROM mysql.column_stats WHERE db_name = {database}",
         ),
-        "SELECT count(*) FROM information_schema.tables"
-        " WHERE table_schema = 'mysql' AND table_name = 'column_stats'",
+        (
+            "SELECT count(*) FROM information_schema.tables"
+            " WHERE table_schema = 'mysql' AND table_name = 'column_stats'",
+        ),
     ),
     Place(
         "(processlist)",
@@ -99,23 +104,30 @@ PLACES = (
             "SELECT 'events_statements_history', sql_text"
             " FROM performance_schema.events_statements_history"
             " WHERE current_schema = {database}",
+            "SELECT 'events_statements_history_long', sql_text"
+            " FROM performance_schema.events_statements_history_long"
+            " WHERE current_schema = {database}",
             "SELECT 'events_statements_current', sql_text"
             " FROM performance_schema.events_statements_current"
             " WHERE current_schema = {database} AND thread_id <> ("
             "SELECT thread_id FROM performance_schema.threads"
             " WHERE processlist_id = connection_id())",
+            "SELECT 'prepared_statements_instances', sql_text"
+            " FROM performance_schema.prepared_statements_instances",
         ),
-        "SELECT @@performance_schema",
+        ("SELECT @@performance_schema",),
     ),
     Place(
         "(general log)",
         ("SELECT user_host, argument FROM mysql.general_log",),
-        "SELECT @@log_output LIKE '%TABLE%'",
+        (_TO_TABLES, "SELECT 1 FROM mysql.general_log LIMIT 1"),
+        long=True,
     ),
     Place(
         "(slow log)",
         ("SELECT user_host, sql_text FROM mysql.slow_log WHERE db = {database}",),
-        "SELECT @@log_output LIKE '%TABLE%'",
+        (_TO_TABLES, "SELECT 1 FROM mysql.slow_log WHERE db = {database} LIMIT 1"),
+        long=True,
     ),
 )
 BY_KEY = {place.key: place for place in PLACES}
@@ -123,32 +135,41 @@ BY_KEY = {place.key: place for place in PLACES}
 
 def present(session: Session) -> list[Place]:
     """Those there are. Raises ``Unreadable``."""
-    found = []
-    for place in PLACES:
-        if place.needs is not None:
-            ((there,),) = session.rows(place.needs)
-            if not int(there or 0):
-                continue
-        found.append(place)
-    return found
+    return [place for place in PLACES if not place.needs or _there(session, place)]
+
+
+def _there(session: Session, place: Place) -> bool:
+    """A log that is off by now may hold what was written when it was on; one this account may not
+    see is told of when it is on."""
+    database = session.literal(session.database)
+    for query in place.needs:
+        try:
+            found = session.rows(query.replace("{database}", database))
+        except Unreadable as fault:
+            if fault.reason is not Reason.ACCESS_DENIED:
+                raise
+            continue
+        if found and int(found[0][0] or 0):
+            return True
+    return False
 
 
 def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Member | Problem]:
     """Raises ``Unreadable`` when nothing of it can be asked."""
     database, read = session.literal(session.database), False
     for query in place.queries:
+        asked = query.replace("{database}", database)
         try:
-            rows = session.rows(query.replace("{database}", database))
+            for rows in session.stream(asked, 500) if place.long else (session.read(asked),):
+                read = True
+                for name, text in rows:
+                    data = text if isinstance(text, bytes) else str(text or "").encode()
+                    if data:
+                        yield _chunk(str(name), data)
         except Unreadable as fault:
             if not read and query is place.queries[-1]:
                 raise
             yield Problem(fault.reason, fault.detail)
-            continue
-        read = True
-        for name, text in rows:
-            data = text if isinstance(text, bytes) else str(text or "").encode()
-            if data:
-                yield _chunk(str(name), data)
 
 
 def _chunk(name: str, text: bytes) -> Chunk:

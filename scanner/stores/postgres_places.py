@@ -29,6 +29,8 @@ class Place:
     query: str
     extension: str | None = None
     by_choice: bool = False
+    more: tuple[tuple[int, str], ...] = ()
+    """queries for servers from a version on"""
 
 
 _SHORT = {
@@ -131,6 +133,23 @@ SELECT concat_ws('.', schemaname, tablename, attname),
        concat_ws(E'\\n', most_common_vals, histogram_bounds, most_common_elems)
 FROM pg_stats WHERE schemaname {own}
 """,
+        more=(
+            (
+                120000,
+                """
+SELECT concat_ws('.', statistics_schemaname, statistics_name), most_common_vals::text
+FROM pg_stats_ext WHERE schemaname {own}
+""",
+            ),
+            (
+                140000,
+                """
+SELECT concat_ws('.', statistics_schemaname, statistics_name),
+       concat_ws(E'\\n', expr, most_common_vals, histogram_bounds, most_common_elems)
+FROM pg_stats_ext_exprs WHERE schemaname {own}
+""",
+            ),
+        ),
     ),
     Place(
         "(pg_stat_activity)",
@@ -173,7 +192,8 @@ def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Memb
     if place.key == _LOBJECT:
         yield from _large_objects(session)
         return
-    query = place.query
+    newer = [query for since, query in place.more if session.version >= since]
+    query = " UNION ALL ".join([place.query, *newer])
     for short, long in _SHORT.items():
         query = query.replace(short, long)
     if place.extension is not None:

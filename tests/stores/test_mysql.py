@@ -303,6 +303,26 @@ def test_places_that_are_no_table(server: Server, opened: OpenStore) -> None:
     assert {"(processlist)", "(performance_schema)"} <= set(found)
 
 
+def test_logs_that_are_tables_are_read_also_when_they_are_off(
+    server: Server, opened: OpenStore
+) -> None:
+    assert not {"(general log)", "(slow log)"} & set(units(opened))
+    server.run(None, "SET GLOBAL log_output = 'TABLE', general_log = 1, slow_query_log = 1")
+    with server.connect(DATABASE) as other, other.cursor() as cursor:
+        cursor.execute("SET long_query_time = 0")
+        cursor.execute("SELECT 'needle511'")
+        for _ in range(600):
+            cursor.execute("SELECT 1")
+        cursor.execute("PREPARE kept FROM \"SELECT 'needle512'\"")
+        server.run(None, "SET GLOBAL log_output = 'FILE', general_log = 0, slow_query_log = 0")
+        general, slow = Read(opened, "(general log)"), Read(opened, "(slow log)")
+        statements = Read(opened, "(performance_schema)")
+    assert b"needle511" in general.places and not general.problems
+    assert b"needle511" in slow.places and not slow.problems
+    assert b"needle512" in statements.places and not statements.problems
+    server.run(None, "TRUNCATE mysql.general_log", "TRUNCATE mysql.slow_log")
+
+
 def test_what_other_sessions_run_is_seen(server: Server, opened: OpenStore) -> None:
     with server.connect(DATABASE) as other, other.cursor() as cursor:
         running = threading.Thread(
