@@ -65,7 +65,8 @@ class Unit:
     after escaping; it stands in every outcome and finding. ``version`` changes when the content
     does (ETag and version id; device, inode, size, times), None when the store cannot tell.
     ``size`` in bytes, None when unknown. ``slices`` is True when the listing knows already that it
-    can be read in slices, so that all of them can be sent out at once.
+    can be read in slices, so that all of them can be sent out at once. ``rows`` of a table as the
+    store guesses, None where it does not.
     """
 
     store: str
@@ -74,6 +75,7 @@ class Unit:
     size: int | None = None
     version: str | None = None
     slices: bool = False
+    rows: int | None = None
 
     @property
     def id(self) -> str:

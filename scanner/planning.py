@@ -12,6 +12,8 @@ from scanner.progress import human_bytes, human_seconds
 
 BYTES_PER_SECOND = 400e6
 """a worker on text in the card profile, on a modest core"""
+SERVED_PER_SECOND = {"postgresql": 150e6, "mysql": 100e6}
+"""the same where a server has to read it too; options can say less"""
 SECONDS_PER_UNIT = {"files": 0.0002, "s3": 0.03, "sqlite": 0.005}
 """opening a unit; for S3 one round trip inside a region"""
 LIST_DOLLARS = 0.005 / 1000
@@ -29,6 +31,10 @@ class Plan:
     uri: str
     kind: str
     units: int = 0
+    rows: int | None = None
+    """of tables, as their stores guess; None when nothing was told"""
+    counted: bool = True
+    """no table has rows nobody counted"""
     bytes: int = 0
     sized: bool = True
     largest: int = 0
@@ -41,7 +47,7 @@ class Plan:
         size = human_bytes(self.bytes) if self.sized else f"at least {human_bytes(self.bytes)}"
         text = [
             self.uri,
-            f"  {self.units:,} units, {size}, the largest {human_bytes(self.largest)}",
+            f"  {self.units:,} units, {self._rows}{size}, the largest {human_bytes(self.largest)}",
             f"  about {human_seconds(self.seconds)}",
         ]
         if self.kind == "s3":
@@ -52,6 +58,12 @@ class Plan:
             )
             text.append(f"  will not be read: {what}")
         return text
+
+    @property
+    def _rows(self) -> str:
+        if self.rows is None:
+            return ""
+        return f"{'about' if self.counted else 'at least about'} {self.rows:,} rows, "
 
 
 def plan_store(
@@ -72,6 +84,9 @@ def plan_store(
             size = item.size or 0
             plan.units += 1
             plan.bytes += size
+            if item.rows is not None:
+                plan.rows = (plan.rows or 0) + item.rows
+            plan.counted &= item.rows is not None or not item.size
             plan.sized &= item.size is not None
             plan.largest = max(plan.largest, size)
             plan.requests += max(1, -(-size // GET_BYTES))
@@ -83,5 +98,13 @@ def plan_store(
     plan.dollars = lists * LIST_DOLLARS + plan.requests * GET_DOLLARS if plan.kind == "s3" else 0.0
     plan.requests += lists
     opening = plan.units * SECONDS_PER_UNIT.get(plan.kind, 0.01)
-    plan.seconds = (plan.bytes / BYTES_PER_SECOND + opening) / jobs
+    plan.seconds = (_reading(plan, store) + opening) / jobs
     return plan
+
+
+def _reading(plan: Plan, store: Store) -> float:
+    """Seconds of one worker, not faster than the options of the store allow."""
+    rate = SERVED_PER_SECOND.get(plan.kind, BYTES_PER_SECOND)
+    least = plan.bytes / min(rate, float(store.options.get("bytes_per_second") or rate))
+    rows_per_second = store.options.get("rows_per_second")
+    return max(least, (plan.rows or 0) / rows_per_second) if rows_per_second else least

@@ -76,7 +76,7 @@ class OpenMysql:
             return Outcome(self._store.uri, name, status, fault.reason, fault.detail)
         version = _version(table, span)
         sliceable = bool(span and table.size)
-        return Unit(self._store.uri, key, name, table.size, version, sliceable)
+        return Unit(self._store.uri, key, name, table.size, version, sliceable, table.rows)
 
     def _span(self, table: Table) -> tuple[int, int] | None:
         found, key = catalogue.columns(self._session, table.name)

@@ -84,7 +84,8 @@ class OpenPostgres:
             known = size if relation.heap else None
             by_block = known is not None and sliceable(self._session, relation)
             version = _version(relation)
-            return Unit(self._store.uri, relation.key, name, known, version, by_block)
+            rows = relation.rows
+            return Unit(self._store.uri, relation.key, name, known, version, by_block, rows)
         reason, detail = why_not
         status = Status.SKIPPED if reason.skips else Status.FAILED
         return Outcome(self._store.uri, name, status, reason, self._seal_name(detail))

@@ -40,6 +40,8 @@ class Relation:
     partition: bool
     server: str | None
     """of a foreign table"""
+    rows: int | None
+    """as the server guesses"""
 
     @property
     def key(self) -> str:
@@ -96,7 +98,8 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
                  pg_stat_get_tuples_deleted(c.oid)),
        has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
        has_any_column_privilege(c.oid, 'SELECT'), row_security_active(c.oid), c.relispartition,
-       s.srvname::text
+       s.srvname::text,
+       CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples::bigint END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_am a ON a.oid = c.relam

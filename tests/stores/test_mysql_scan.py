@@ -187,6 +187,19 @@ def test_a_quick_scan_of_what_cannot_be_sampled_is_refused(cardtrail: Cardtrail)
     assert "--quick" in done.err and "mysql, postgresql" in done.err
 
 
+def test_a_plan_tells_rows_and_time(server: Server, cardtrail: Cardtrail) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "INSERT INTO t SELECT seq FROM seq_1_to_30000",
+        "ANALYZE TABLE t",
+    )
+    configure(cardtrail, server, 1000)
+    (plan,) = json.loads(cardtrail("plan", "-j", "1", "--json").out)
+    assert plan["rows"] == pytest.approx(30000, rel=0.05) and plan["bytes"] > 30000
+    assert plan["seconds"] == pytest.approx(plan["bytes"] / 1000, rel=0.01)
+
+
 def test_it_pauses_while_others_run_statements(server: Server) -> None:
     opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)
     session = opened._session

@@ -192,6 +192,21 @@ def test_a_quick_scan_reads_in_full_only_what_is_suspect(
     assert counts == {"suspect": 9300 // 5, "small": 1}
 
 
+def test_a_plan_tells_rows_and_time(server: Server, cardtrail: Cardtrail) -> None:
+    server.run(
+        DATABASE,
+        "CREATE TABLE known AS SELECT i FROM generate_series(1, 30000) i",
+        "ANALYZE known",
+    )
+    configure(cardtrail, server, 1000)
+    ((size,),) = server.rows(DATABASE, "SELECT pg_relation_size('known')")
+    (plan,) = json.loads(cardtrail("plan", "-j", "1", "--json").out)
+    assert (plan["rows"], plan["counted"], plan["bytes"]) == (30000, True, size)
+    assert plan["seconds"] == pytest.approx(size / 1000, rel=0.01)
+    server.run(DATABASE, "CREATE TABLE fresh AS SELECT 1")
+    assert "at least about 30,000 rows" in cardtrail("plan", "-j", "1").out
+
+
 def test_no_password_comes_out(server: Server, cardtrail: Cardtrail) -> None:
     secret = "hunter" + "2secret"
     target = f"postgresql://ann:{secret}@127.0.0.1:{server.port}/{DATABASE}"
