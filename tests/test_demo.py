@@ -27,6 +27,7 @@ def scanned(cardtrail: Cardtrail, planted: Planted) -> tuple[Any, northlight.Tru
     data = planted.allow(cardtrail.cwd / "data")
     northlight.fill_logs(data / "logs", today, truth)
     northlight.fill_payments(data / "payments.db", truth)
+    northlight.save_identities(cardtrail.cwd / "iam.json")
     (cardtrail.cwd / "cardtrail.toml").write_text(northlight.CONFIG)
     with s3_server.environment() as endpoint:
         session = boto3.Session("testing", "testing", region_name="us-east-1")
@@ -93,6 +94,16 @@ def test_protection_and_access(scanned: tuple[Any, northlight.Truth, Path]) -> N
     assert "anonymous" in anonymous
     for reader in stores[northlight.ARCHIVE]["access"]["did_read"]["list"]:
         assert reader["card_reads"] == reader["reads"]
+    could = stores[northlight.ARCHIVE]["access"]["could_read"]
+    assert could["principals"] == len(could["list"]) == 7  # four of support, two roles, root
+    assert could["detail"] == ""
+    uses = {
+        each["principal"].rpartition("/")[2]: each["relation"]
+        for each in stores[northlight.ARCHIVE]["access"]["together"]
+    }
+    whole = stores[northlight.ARCHIVE]["access"]["evidence"][0]["coverage"] == "complete"
+    assert uses["settlement-batch"] == "did"
+    assert uses["settlement-2019"] == uses["ben"] == ("never" if whole else "untold")
     for store in (northlight.ASSETS, "payments.db", "logs"):
         access = stores[store]["access"]
         assert access["answer"] == "cannot-tell"

@@ -26,6 +26,7 @@ def main() -> int:
     today = northlight.today()
     northlight.fill_logs(DEMO / "data" / "logs", today, truth)
     northlight.fill_payments(DEMO / "data" / "payments.db", truth)
+    northlight.save_identities(DEMO / "iam.json")
     (DEMO / "cardtrail.toml").write_text(northlight.CONFIG, encoding="utf-8")
     say("made-up company: Northlight Retail, in demo/data and on a local S3")
     server, endpoint = start_s3()

@@ -205,6 +205,44 @@ def _fill_archive(s3: Any, truth: Truth) -> None:
     s3.put_object(Bucket=ARCHIVE, Key="settlement/2023.jsonl.gz", Body=body)
 
 
+def save_identities(file: Path) -> None:
+    """Users, groups and roles of the account, as ``get-account-authorization-details`` would print
+    them. All of support may read every bucket, and only Mara ever did."""
+
+    def policy(sid: str, *buckets: str) -> list[dict[str, Any]]:
+        statement = {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": [f"arn:aws:s3:::{bucket}/*" for bucket in buckets],
+        }
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        return [{"PolicyName": sid.lower(), "PolicyDocument": document}]
+
+    iam = f"arn:aws:iam::{ACCOUNT}"
+    document = {
+        "UserDetailList": [
+            {"UserName": name, "Arn": f"{iam}:user/{name}", "GroupList": ["support"]}
+            for name in ("ben", "kofi", "lena", "mara")
+        ],
+        "GroupDetailList": [
+            {"GroupName": "support", "GroupPolicyList": policy("All", "northlight-*")}
+        ],
+        "RoleDetailList": [
+            {
+                "RoleName": name,
+                "RoleId": f"AROA{name.upper()}",
+                "Arn": f"{iam}:role/{name}",
+                "RolePolicyList": policy("Archive", ARCHIVE),
+            }
+            for name in ("settlement-batch", "settlement-2019")
+        ],
+        "Policies": [],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, indent=2), encoding="utf-8")
+
+
 def _fill_assets(s3: Any) -> None:
     """Clean, though full of numbers that look like cards."""
     rng = random.Random(15)
@@ -328,12 +366,14 @@ uri = "s3://northlight-exports"
 environment = "production"
 expected = false
 owner = "partner integrations"
+identities = "iam.json"   # aws iam get-account-authorization-details
 
 [[store]]
 uri = "s3://northlight-archive"
 environment = "production"
 expected = true
 owner = "settlement"
+identities = "iam.json"   # aws iam get-account-authorization-details
 
 [[store]]
 uri = "s3://northlight-assets"
