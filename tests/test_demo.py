@@ -48,7 +48,7 @@ def test_the_company(scanned: tuple[Any, northlight.Truth, Path]) -> None:
         f for f in run["findings"] if f["state"] in ("clear", "encoded") and f["confidence"] >= 0.8
     ]
     masks = sorted(f"{p[:6]}{'*' * (len(p) - 10)}{p[-4:]}" for s in truth.pans.values() for p in s)
-    assert sorted(f["masked"] for f in confirmed) == masks
+    assert sorted(f["masked"] for f in confirmed if f["entity"] == "CREDIT_CARD") == masks
     possible = [
         f for f in run["findings"] if f["state"] in ("clear", "encoded") and f["confidence"] < 0.8
     ]
