@@ -17,7 +17,7 @@ from scanner import statements
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
 from scanner.access.mysql_records import Clock, Connections, Notes, Sent, general, slow
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
@@ -67,25 +67,16 @@ class _Collector:
         self._nobody = 0
 
     def file(self, source: Source) -> None:
-        notes = self.notes
-        own = Notes()
         here: dict[int, int] = {}
-        physical = lines(source, own)
-        if self._source == GENERAL:
-            found = general(physical, self._clock, self._connections, own)
-        else:
-            found = slow(physical, self._clock, own)
-        try:
+        with one_file(self.notes, Notes()) as own:
+            physical = lines(source, own)
+            if self._source == GENERAL:
+                found = general(physical, self._clock, self._connections, own)
+            else:
+                found = slow(physical, self._clock, own)
             for sent in found:
                 self._take(sent, here)
-        finally:
-            notes.broken += own.broken
-            notes.begun += own.begun
-            if own.records or own.begun or own.broken:
-                notes.files += 1
-                notes.unparsed += own.unparsed + own.too_long
-            else:
-                notes.other += 1
+            self.notes.begun += own.begun
 
     def end(self) -> None:
         pass

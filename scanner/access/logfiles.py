@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Store
 
+N = TypeVar("N", bound=LineNotes)
 FILE_OPTIONS: Mapping[str, type] = {
     **rules.OPTIONS,
     "uri": str,  # file, folder or s3:// prefix with the logs
@@ -113,6 +115,21 @@ def damage(notes: LineNotes, things: str, misfit: str = "could not be understood
         yield f"{notes.broken:,} files are cut off or corrupt"
     if notes.unparsed + notes.too_long:
         yield f"{notes.unparsed + notes.too_long:,} {things} {misfit}"
+
+
+@contextmanager
+def one_file(notes: LineNotes, own: N) -> Iterator[N]:
+    """``own`` are the notes of one file while it is read; then they are added to ``notes``. A file
+    without any record is of something else, and its lines are none that were not understood."""
+    try:
+        yield own
+    finally:
+        notes.broken += own.broken
+        if own.records or own.broken:
+            notes.files += 1
+            notes.unparsed += own.unparsed + own.too_long
+        else:
+            notes.other += 1
 
 
 class Databases:

@@ -17,7 +17,7 @@ import msgspec
 from scanner.access import gaps
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
@@ -72,9 +72,8 @@ class _Collector:
         self._filtered = False
 
     def file(self, source: Source) -> None:
-        notes, own = self.notes, LineNotes()
         here: dict[int, int] = {}
-        try:
+        with one_file(self.notes, LineNotes()) as own:
             for line in lines(source, own):
                 record, when = _record(line)
                 if record is None or when is None:
@@ -84,13 +83,6 @@ class _Collector:
                 inside = self._extent.saw(when, counts=record.atype == "authCheck")
                 if inside is not None and self._repeats.is_new(hash(line), False, here):
                     self._take(record, when, inside)
-        finally:
-            notes.broken += own.broken
-            if own.records or own.broken:
-                notes.files += 1
-                notes.unparsed += own.unparsed + own.too_long
-            else:
-                notes.other += 1
 
     def end(self) -> None:
         pass

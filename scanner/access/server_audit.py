@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
@@ -80,16 +80,8 @@ class _Collector:
         self._switches: list[tuple[datetime, str]] = []
 
     def file(self, source: Source) -> None:
-        notes, own = self.notes, LineNotes()
-        try:
+        with one_file(self.notes, LineNotes()) as own:
             self._file(source, own)
-        finally:
-            notes.broken += own.broken
-            if own.records or own.broken:
-                notes.files += 1
-                notes.unparsed += own.unparsed + own.too_long
-            else:
-                notes.other += 1
 
     def end(self) -> None:
         for statement in self._open.values():

@@ -20,7 +20,7 @@ import msgspec
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.errors import Reason, Unreadable
@@ -93,9 +93,8 @@ class _Collector:
         if source.name.lower().endswith(".sqlaudit"):
             self._binary += 1
             return
-        notes, own = self.notes, LineNotes()
         here: dict[int, int] = {}
-        try:
+        with one_file(self.notes, LineNotes()) as own:
             for row in _rows(source, own):
                 when = _moment(row.event_time)
                 if when is None or not row.action_id:
@@ -103,18 +102,10 @@ class _Collector:
                     continue
                 own.records += 1
                 self._take(row, when, here)
-        finally:
-            for session in list(self._open):
-                self._settle(session)
-            notes.broken += own.broken
-            if own.records or own.broken:
-                notes.files += 1
-                notes.unparsed += own.unparsed + own.too_long
-            else:
-                notes.other += 1
 
     def end(self) -> None:
-        pass
+        for session in list(self._open):
+            self._settle(session)
 
     def _take(self, row: _Row, when: datetime, here: dict[int, int]) -> None:
         action = row.action_id.strip().upper()
