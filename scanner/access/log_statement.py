@@ -53,6 +53,12 @@ _BEFORE_IT_RAN_WORDS = re.compile(
     r"permission denied|syntax error|current transaction is aborted|missing FROM-clause"
     r"|must be owner|.{0,300} does not exist"
 )
+_FAILS_WHILE_IT_RUNS = re.compile(
+    r"\b(?:to_)?reg(?:class|proc|procedure|oper|operator|type|role|namespace|config|dictionary|"
+    r"collation)\b|\b(?:set_config|nextval|setval|currval|lastval)\b",
+    re.IGNORECASE,
+)
+"""what can raise such an error for a row, after others were given out"""
 _MOST_OPEN = 20_000
 _MOST_EARLY = 10_000
 
@@ -66,6 +72,9 @@ class _Open:
     text: int
     """a hash of it"""
     transaction: str
+    number: str
+    sure: bool
+    """an error that says so came before anything was given out"""
     reads: list[tuple[tuple[str, ...], bool]]
     """the names of each of its reads, and whether there may be more"""
 
@@ -78,8 +87,9 @@ class _Log:
     repeats: Repeats = field(default_factory=Repeats)
     open: dict[str, _Open] = field(default_factory=dict)
     """by session, its latest statement"""
-    early: dict[tuple[str, str, int], None] = field(default_factory=dict)
-    """statements known to have failed before they were seen: files come in any order"""
+    early: dict[tuple[str, int, int], None] = field(default_factory=dict)
+    """by session, number and text, errors that were seen before their statement: files come in any
+    order"""
     statements: int = 0
     failed: int = 0
     forged: int = 0
@@ -170,14 +180,27 @@ class _Collector:
         log.paths += inside and "search_path" in lower
         reads = list(_reads(text, entry.detail))
         hashed = hash(text)
-        if not reads or (entry.session, entry.transaction, hashed) in log.early:
+        if not reads:
             return
-        log.open[entry.session] = _Open(entry.when, role, hashed, entry.transaction, reads)
+        # what is run by the protocol is logged when all that can refuse it has let it through
+        sure = (
+            message.startswith("statement: ")
+            and len(reads) == 1
+            and not reads[0][1]
+            and _FAILS_WHILE_IT_RUNS.search(text) is None
+        )
+        if sure and (entry.session, _number(entry.number) + 1, hashed) in log.early:
+            return
+        log.open[entry.session] = _Open(
+            entry.when, role, hashed, entry.transaction, entry.number, sure, reads
+        )
         if len(log.open) > _MOST_OPEN:
             log.settle(next(iter(log.open)))
 
     def _fail(self, log: _Log, entry: Entry) -> None:
-        """An error: of the statement before it, if it is of the same text and transaction."""
+        """An error: of the statement before it, if it follows at once with the same text. Only one
+        that surely came before any row was given out undoes a read: a client can raise any error
+        for the last row."""
         message = entry.messages[0]
         if entry.state == "42501" or message.startswith("permission denied for"):
             log.readings.refuse(entry.when, entry.user or NOBODY)
@@ -185,22 +208,25 @@ class _Collector:
             nothing = entry.state.startswith(_BEFORE_IT_RAN)
         else:
             nothing = _BEFORE_IT_RAN_WORDS.match(message) is not None
-        hashed = hash(entry.statement)
+        nothing = nothing and not entry.context
+        hashed, number = hash(entry.statement), _number(entry.number)
         before = log.open.get(entry.session)
         its = (
             before is not None
             and (not entry.statement or before.text == hashed)
             and before.transaction == entry.transaction
+            and (not number or number == _number(before.number) + 1)
         )
         if its and before is not None:
-            if nothing and len(before.reads) == 1:
+            if nothing and before.sure:
                 del log.open[entry.session]
-            else:  # some of several may have run to their end
+            else:
                 log.failed += bool(self._asked.place(entry.when))
-        elif nothing and entry.transaction and entry.statement:
-            log.early[entry.session, entry.transaction, hashed] = None
+        elif nothing and number and entry.statement:
+            log.early[entry.session, number, hashed] = None
             if len(log.early) > _MOST_EARLY:
                 del log.early[next(iter(log.early))]
+        log.settle(entry.session)
 
     # --- how far it goes
 
@@ -273,6 +299,11 @@ def _identity(entry: Entry) -> tuple[int, bool]:
     if entry.number and not entry.pid_only:
         return hash((entry.session, entry.number, entry.severity)), True
     return hash((entry.when, entry.session, entry.user, entry.messages)), False
+
+
+def _number(text: str) -> int:
+    """Of a line within its session, 0 where it is not told."""
+    return int(text) if text.isdecimal() else 0
 
 
 def _reads(text: str, detail: str) -> Iterator[tuple[tuple[str, ...], bool]]:

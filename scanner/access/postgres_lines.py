@@ -86,6 +86,8 @@ class Entry:
     detail: str = ""
     statement: str = ""
     """what raised it"""
+    context: bool = False
+    """it came out of a function"""
     transaction: str = ""
     number: str = ""
     """of the line within its session"""
@@ -316,6 +318,7 @@ def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
         state=row[12],
         detail=row[14],
         statement=row[19],
+        context=bool(row[18]),
         transaction=row[9],
         number=row[6],
     )
@@ -345,6 +348,7 @@ def _json(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
         state=texts.get("state_code", ""),
         detail=texts.get("detail", ""),
         statement=texts.get("statement", ""),
+        context="context" in found,
         transaction=texts.get("vxid", ""),
         number=str(found.get("line_num", "")),
     )
@@ -382,9 +386,10 @@ class _Plain:
             if before is None:
                 return
             rest = text[found.end() :]
-            if severity in ("CONTEXT", "STATEMENT"):
-                said = rest if severity == "STATEMENT" else ""
-                yield replace(before, raised=True, statement=said)
+            if severity == "STATEMENT":  # the last of them
+                yield replace(before, raised=True, statement=rest)
+            elif severity == "CONTEXT":
+                self._held[backend] = replace(before, raised=True, context=True)
             else:
                 detail = rest if severity == "DETAIL" else before.detail
                 self._held[backend] = replace(before, detail=detail)

@@ -38,6 +38,17 @@ _LINE = re.compile(
 )
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 _ASKS = re.compile(r"\s*\(*\s*(?:SELECT|WITH|TABLE|CALL|EXECUTE|HANDLER|SHOW)\b", re.IGNORECASE)
+_BEFORE_IT_RAN = _DENIED | {1046, 1049, 1051, 1052, 1054, 1055, 1064, 1066, 1109, 1146, 1176, 1305}
+"""refused, or names and grammar that do not fit"""
+_CALL = re.compile(r"([\w$]+)`?\s*\(")
+_NO_ROUTINES = (
+    " in values and or not exists any all some on using from where select as when then else case"
+    " over with union count sum min max avg coalesce ifnull if concat concat_ws lower upper length"
+    " char_length substr substring left right trim round floor ceil now date cast convert"
+    " group_concat distinct limit join "
+)
+_CUT_OFF = 900
+"""characters of a text from which on the plugin may have cut it (server_audit_query_log_limit)"""
 _TAIL = re.compile(
     r".*,\d{1,20},0,(?:FAILED_CONNECT|CONNECT|DISCONNECT|CHANGEUSER),[^,]*,[^,]*,\d+", re.DOTALL
 )
@@ -76,7 +87,7 @@ class _Collector:
         self._open: dict[str, _Statement] = {}
         self._ids = tally.Seen()
         self._extent = Extent(asked)
-        self._forged = 0
+        self._forged = self._failed = 0
         self._switches: list[tuple[datetime, str]] = []
 
     def file(self, source: Source) -> None:
@@ -153,18 +164,22 @@ class _Collector:
             open_ = self._open.get(connection)
             if open_ is not None and open_.query == query:
                 del self._open[connection]
-                self._settle(open_, outcome, found["user"])
+                self._settle(open_, outcome, found["user"], found["text"])
             elif outcome in _DENIED and _ASKS.match(found["text"]):
                 self._refuse(found["current"], found["user"], when)
 
-    def _settle(self, statement: _Statement, outcome: int | None, user: str) -> None:
-        """Counts a statement that has ended; ``outcome`` None: how, is not told."""
+    def _settle(
+        self, statement: _Statement, outcome: int | None, user: str, text: str = ""
+    ) -> None:
+        """Counts a statement that has ended; ``outcome`` None: how, is not told. One that failed
+        counts, unless it surely did before it gave anything: a routine can raise any error when
+        the rows are out."""
         if outcome in _DENIED:
             for database in dict.fromkeys(database for database, _ in statement.tables):
                 self._refuse(database, user, statement.when)
+        if outcome in _BEFORE_IT_RAN and len(text) < _CUT_OFF and not _may_raise(text):
             return
-        if outcome:
-            return  # it failed, and gave nothing
+        self._failed += bool(outcome) and bool(self._asked.place(statement.when))
         for name in dict.fromkeys(base for base, _ in statement.tables):
             uri = self._databases.one(name)
             if uri is None:
@@ -212,6 +227,11 @@ class _Collector:
                 f"{self._forged:,} lines stand inside the user name of a connection: forged, not"
                 " counted"
             )
+        if self._failed:
+            yield (
+                f"{self._failed:,} statements failed while they ran and may have given something:"
+                " they count as reads"
+            )
         if self._unsettled[uri]:
             yield (
                 f"the outcome of {self._unsettled[uri]:,} statements is not told: they count as"
@@ -225,6 +245,14 @@ class _Collector:
             )
         if self._ids.full:
             yield "more lines than repetitions can be told apart among"
+
+
+def _may_raise(text: str) -> bool:
+    """Whether a statement runs what can raise an error of its own choice."""
+    asks = _ASKS.match(text)
+    if asks is None or asks[0].split()[-1].lower().lstrip("(") in ("call", "execute"):
+        return True
+    return any(f" {name.lower()} " not in _NO_ROUTINES for name in _CALL.findall(text))
 
 
 def _zone(settings: Mapping[str, Any], faults: list[str]) -> tuple[ZoneInfo, str]:

@@ -102,17 +102,66 @@ def test_errors_undo_what_had_not_begun(form: Form) -> None:
 
 
 @pytest.mark.parametrize("form", [as_csv, as_json])
-def test_errors_of_one_transaction_are_found_in_any_order(form: Form) -> None:
+def test_errors_are_found_in_any_order_of_the_files(form: Form) -> None:
     text = "select * from cards"
     entries = [
-        says(text, transaction="3/1", number=1, minute=1),
-        says(text, transaction="3/2", number=2, minute=1),
-        fails(text, "permission denied for table cards", "42501", transaction="3/2", number=3),
+        says(text, number=1, minute=1),
+        says(text, number=2, minute=1),
+        fails(text, "permission denied for table cards", "42501", number=3),
     ]
     first, second, third = (form(each) for each in entries)
     for files in ((first, second, third), (third, second, first), (third, first, second)):
         (alice,) = one(*files, *files).reads
         assert (alice.reads, alice.denied) == (1, 1)
+
+
+DENIED = ("permission denied for table secret", "42501")
+
+
+@every_form
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select pan, case when id = 50 then deny() end from cards",
+        "select pan, case when id = 50 then (pan || 'x')::regclass end from cards",
+        "select pan, case when id = 50 then nextval('s') end from cards",
+        "select pan from cards; select * from secret",
+    ],
+)
+def test_an_error_for_the_last_row_undoes_no_read(form: Form, text: str) -> None:
+    """A client can raise any error it likes when it has all it wants."""
+    (alice,) = one(form(says(text, minute=1), fails(text, *DENIED, minute=1))).reads
+    assert alice.card_reads == 1 and alice.denied == 1
+
+
+@every_form
+def test_an_error_out_of_a_function_undoes_no_read(form: Form) -> None:
+    text = "select * from cards"  # a view of somebody's may call it
+    failed = fails(text, *DENIED, context="PL/pgSQL function deny() line 1 at RAISE", minute=1)
+    (alice,) = one(form(says(text, minute=1), failed)).reads
+    assert (alice.reads, alice.denied) == (1, 1)
+
+
+@every_form
+def test_what_runs_by_the_protocol_was_let_through(form: Form) -> None:
+    """A later message of the same text that is refused is another one."""
+    run = Said("execute <unnamed>: select * from cards", minute=1)
+    (alice,) = one(form(run, fails("select * from cards", *DENIED, minute=1))).reads
+    assert (alice.reads, alice.denied) == (1, 1)
+
+
+@every_form
+def test_an_error_of_something_else_ends_the_statement(form: Form) -> None:
+    """In a transaction that another error has broken off, any text fails, the read one too."""
+    text, aborted = "select * from cards", "current transaction is aborted, commands ignored"
+    result = one(
+        form(
+            says(text, number=1, minute=1),
+            fails("select 1 +", "syntax error at end of input", "42601", number=2, minute=1),
+            fails(text, aborted, "25P02", number=3, minute=1),
+        )
+    )
+    assert result.reads[0].reads == 1
 
 
 @every_form

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,15 +103,34 @@ def test_who_sent_the_query_is_the_reader() -> None:
     assert set(by_user(one(statement("cards", user="bob", definer="root")))) == {"bob"}
 
 
-def test_denied_and_failed_statements_are_no_reads() -> None:
+def test_statements_that_were_refused_are_no_reads() -> None:
     result = one(
         statement(outcome=1142),
         statement("cards", outcome=1143),
-        statement("cards", outcome=1317),
+        statement("cards", outcome=1054),
         statement(outcome=1142, text="create table x(i int)"),
     )
     assert (by_user(result)["alice"].reads, by_user(result)["alice"].denied) == (0, 2)
     assert Access(evidence=(result.evidence,), did_read=result.reads).answer == "cannot-tell"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (1242, "select pan, (select 1 union select 2) from cards"),
+        (1317, "select * from cards"),
+        (1142, "select pan, deny(id) from cards"),
+        (1142, "CALL give_and_deny()"),
+        (1054, "(select `deny` (id), pan from cards)"),
+        (1142, "select * from cards where x in (" + "1, " * 400),
+    ],
+)
+def test_an_error_for_the_last_row_undoes_no_read(outcome: int, text: str) -> None:
+    """A routine can raise any error when the rows are out."""
+    result = one(statement("cards", outcome=outcome, text=text))
+    (alice,) = result.reads
+    assert (alice.reads, alice.denied) == (1, outcome == 1142)
+    assert "1 statements failed while they ran" in result.evidence.detail
 
 
 def test_an_outcome_that_is_not_told_counts_and_is_said() -> None:
