@@ -18,7 +18,16 @@ from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import Repeats, lines
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
-from scanner.access.mysql_records import Clock, Connections, Notes, Sent, general, slow
+from scanner.access.mysql_records import (
+    BEFORE_IT_RAN,
+    DENIED,
+    Clock,
+    Connections,
+    Notes,
+    Sent,
+    general,
+    slow,
+)
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
@@ -37,7 +46,6 @@ _BLIND = {
         " nor what a routine reads, and in a plain file a statement can look like an entry"
     ),
 }
-_DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 _SETTINGS = ("general_log", "sql_log_off", "slow_query_log", "long_query_time", "log_output")
 
 
@@ -64,7 +72,7 @@ class _Collector:
         self._repeats = Repeats()
         self._extent = Extent(asked)
         self._switches: list[tuple[datetime, str]] = []
-        self._nobody = 0
+        self._nobody = self._failed = 0
 
     def file(self, source: Source) -> None:
         here: dict[int, int] = {}
@@ -90,13 +98,13 @@ class _Collector:
         lower = sent.text.lower()
         if inside and lower.lstrip().startswith("set") and any(n in lower for n in _SETTINGS):
             self._switches = sorted([*self._switches, (sent.when, who)])[:1_000]
-        if sent.error in _DENIED:
+        found = statements.reads(sent.text, "mysql")
+        if sent.error in DENIED:
             for uri in self._databases.of(sent.database) if sent.database else ():
                 self._logs[uri, sent.table].refuse(sent.when, who)
-            return
-        if sent.error:
-            return
-        found = statements.reads(sent.text, "mysql")
+        if sent.error in BEFORE_IT_RAN and not any(read.hidden for read in found):
+            return  # any other may have given rows before it failed
+        self._failed += bool(sent.error) and bool(found) and inside
         for read in found:
             if not read.executes and not read.prepares:  # what is executed is an entry of its own
                 self._read(sent, who, read, sent.rows if len(found) == 1 else None)
@@ -147,6 +155,11 @@ class _Collector:
 
     def _doubts(self, log: Readings) -> Iterator[str]:
         yield from log.doubts()
+        if self._failed:
+            yield (
+                f"{self._failed:,} statements failed while they ran and may have given something:"
+                " they count as reads"
+            )
         if self._nobody:
             yield (
                 f"{self._nobody:,} statements are of connections whose beginning is not in the"

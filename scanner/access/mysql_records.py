@@ -39,6 +39,9 @@ _SLOW_NUMBERS = re.compile(
 )
 _STAMP = re.compile(r"SET (?:last_insert_id=\d+,|insert_id=\d+,)*timestamp=(\d{6,11})(?:\.\d+)?;")
 _MOST_CONNECTIONS = 200_000
+DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
+BEFORE_IT_RAN = DENIED | {1046, 1049, 1051, 1052, 1054, 1055, 1064, 1066, 1109, 1146, 1176, 1305}
+"""numbers of errors: refused, or names and grammar that do not fit. A routine can raise each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
+from scanner.access.mysql_records import BEFORE_IT_RAN, DENIED
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
@@ -36,10 +37,7 @@ _LINE = re.compile(
     r"|(?P<other>[A-Z_]+),.*)",
     re.DOTALL,
 )
-_DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 _ASKS = re.compile(r"\s*\(*\s*(?:SELECT|WITH|TABLE|CALL|EXECUTE|HANDLER|SHOW)\b", re.IGNORECASE)
-_BEFORE_IT_RAN = _DENIED | {1046, 1049, 1051, 1052, 1054, 1055, 1064, 1066, 1109, 1146, 1176, 1305}
-"""refused, or names and grammar that do not fit"""
 _CALL = re.compile(r"([\w$]+)`?\s*\(")
 _NO_ROUTINES = (
     " in values and or not exists any all some on using from where select as when then else case"
@@ -165,7 +163,7 @@ class _Collector:
             if open_ is not None and open_.query == query:
                 del self._open[connection]
                 self._settle(open_, outcome, found["user"], found["text"])
-            elif outcome in _DENIED and _ASKS.match(found["text"]):
+            elif outcome in DENIED and _ASKS.match(found["text"]):
                 self._refuse(found["current"], found["user"], when)
 
     def _settle(
@@ -174,10 +172,10 @@ class _Collector:
         """Counts a statement that has ended; ``outcome`` None: how, is not told. One that failed
         counts, unless it surely did before it gave anything: a routine can raise any error when
         the rows are out."""
-        if outcome in _DENIED:
+        if outcome in DENIED:
             for database in dict.fromkeys(database for database, _ in statement.tables):
                 self._refuse(database, user, statement.when)
-        if outcome in _BEFORE_IT_RAN and len(text) < _CUT_OFF and not _may_raise(text):
+        if outcome in BEFORE_IT_RAN and len(text) < _CUT_OFF and not _may_raise(text):
             return
         self._failed += bool(outcome) and bool(self._asked.place(statement.when))
         for name in dict.fromkeys(base for base, _ in statement.tables):

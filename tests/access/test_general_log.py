@@ -173,6 +173,20 @@ def test_the_slow_log() -> None:
     assert result.evidence.unparsed == 0 and PAN not in repr(result)
 
 
+@pytest.mark.parametrize(
+    ("error", "text", "reads"),
+    [
+        (1142, "select * from cards", 0),
+        (1142, "select pan, deny(id) from cards", 1),
+        (1242, "select pan, (select 1 union select 2) from cards", 1),
+    ],
+)
+def test_an_error_for_the_last_row_undoes_no_read(error: int, text: str, reads: int) -> None:
+    failed = SLOW_MYSQL.replace("Errno: 0", f"Errno: {error}").replace("select * from cards", text)
+    (ann,) = one("slow-log", failed).reads
+    assert ann.reads == reads
+
+
 def test_switching_it_off_is_told() -> None:
     off = MYSQL + "2026-03-01T00:11:00Z\t    6 Query\tSET GLOBAL general_log = OFF\n"
     said = one("general-log", off, off + MYSQL).evidence.detail
