@@ -26,6 +26,7 @@ from scanner.access.mysql_records import (
     Notes,
     Sent,
     general,
+    may_raise,
     slow,
 )
 from scanner.access.readings import Extent, Readings, told
@@ -99,10 +100,10 @@ class _Collector:
         if inside and lower.lstrip().startswith("set") and any(n in lower for n in _SETTINGS):
             self._switches = sorted([*self._switches, (sent.when, who)])[:1_000]
         found = statements.reads(sent.text, "mysql")
-        if sent.error in DENIED:
-            for uri in self._databases.of(sent.database) if sent.database else ():
-                self._logs[uri, sent.table].refuse(sent.when, who)
-        if sent.error in BEFORE_IT_RAN and not any(read.hidden for read in found):
+        uri = self._databases.one(sent.database) if sent.database else None
+        if sent.error in DENIED and uri is not None:
+            self._logs[uri, sent.table].refuse(sent.when, who)
+        if sent.error in BEFORE_IT_RAN and not may_raise(sent.text):
             return  # any other may have given rows before it failed
         self._failed += bool(sent.error) and bool(found) and inside
         for read in found:
@@ -133,7 +134,8 @@ class _Collector:
     def result(self, uri: str) -> EvidenceResult:
         # a server that writes both says the same in each
         plain, table = self._logs[uri, False], self._logs[uri, True]
-        log, twin = (table, plain) if _all(table) >= _all(plain) else (plain, table)
+        both = (plain, table)
+        twin, log = sorted(both, key=lambda each: (_all(each), len(each.people)))
         state = self._extent.state(
             _all(log),
             self._databases.doubt(uri),

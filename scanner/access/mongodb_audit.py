@@ -103,6 +103,10 @@ class _Collector:
         database, _, collection = _text(record.param.get("ns")).partition(".")
         reading = command in _READS or command in _HIDDEN
         uri = self._databases.one(database) if database and reading else None
+        front = ""
+        if uri is None and database and reading:
+            # a store of all databases of a server, whose units begin with that of the database
+            uri, front = self._databases.one(""), f"{database}."
         if uri is None:
             return
         log = self._logs[uri]
@@ -116,7 +120,7 @@ class _Collector:
             arguments = record.param.get("args")
             names += sorted(set(_others(arguments)))
             hidden = not isinstance(arguments, dict) or "pipeline" not in arguments
-        log.read(when, who, names, hidden=hidden)
+        log.read(when, who, [front + name for name in names], hidden=hidden)
 
     # --- how far it goes
 

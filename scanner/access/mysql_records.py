@@ -44,6 +44,24 @@ BEFORE_IT_RAN = DENIED | {1046, 1049, 1051, 1052, 1054, 1055, 1064, 1066, 1109, 
 """numbers of errors: refused, or names and grammar that do not fit. A routine can raise each."""
 
 
+ASKS = re.compile(r"\s*\(*\s*(?:SELECT|WITH|TABLE|CALL|EXECUTE|HANDLER|SHOW)\b", re.IGNORECASE)
+_CALL = re.compile(r"([\w$]+)`?\s*\(")
+_NO_ROUTINES = (
+    " in values and or not exists any all some on using from where select as when then else case"
+    " over with union count sum min max avg coalesce ifnull if concat concat_ws lower upper length"
+    " char_length substr substring left right trim round floor ceil now date cast convert"
+    " group_concat distinct limit join "
+)
+
+
+def may_raise(text: str) -> bool:
+    """Whether a statement runs what can raise an error of its own choice."""
+    asks = ASKS.match(text)
+    if asks is None or asks[0].split()[-1].lower().lstrip("(") in ("call", "execute"):
+        return True
+    return any(f" {name.lower()} " not in _NO_ROUTINES for name in _CALL.findall(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One statement. What the log does not tell is None; ``database`` is the one at hand then."""

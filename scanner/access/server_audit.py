@@ -21,7 +21,7 @@ from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
-from scanner.access.mysql_records import BEFORE_IT_RAN, DENIED
+from scanner.access.mysql_records import ASKS, BEFORE_IT_RAN, DENIED, may_raise
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
@@ -36,14 +36,6 @@ _LINE = re.compile(
     r"|QUERY\w*,(?P<current>[^,]*),'(?P<text>.*)',(?P<outcome>\d+)"
     r"|(?P<other>[A-Z_]+),.*)",
     re.DOTALL,
-)
-_ASKS = re.compile(r"\s*\(*\s*(?:SELECT|WITH|TABLE|CALL|EXECUTE|HANDLER|SHOW)\b", re.IGNORECASE)
-_CALL = re.compile(r"([\w$]+)`?\s*\(")
-_NO_ROUTINES = (
-    " in values and or not exists any all some on using from where select as when then else case"
-    " over with union count sum min max avg coalesce ifnull if concat concat_ws lower upper length"
-    " char_length substr substring left right trim round floor ceil now date cast convert"
-    " group_concat distinct limit join "
 )
 _CUT_OFF = 900
 """characters of a text from which on the plugin may have cut it (server_audit_query_log_limit)"""
@@ -163,7 +155,7 @@ class _Collector:
             if open_ is not None and open_.query == query:
                 del self._open[connection]
                 self._settle(open_, outcome, found["user"], found["text"])
-            elif outcome in DENIED and _ASKS.match(found["text"]):
+            elif outcome in DENIED and ASKS.match(found["text"]):
                 self._refuse(found["current"], found["user"], when)
 
     def _settle(
@@ -175,7 +167,7 @@ class _Collector:
         if outcome in DENIED:
             for database in dict.fromkeys(database for database, _ in statement.tables):
                 self._refuse(database, user, statement.when)
-        if outcome in BEFORE_IT_RAN and len(text) < _CUT_OFF and not _may_raise(text):
+        if outcome in BEFORE_IT_RAN and len(text) < _CUT_OFF and not may_raise(text):
             return
         self._failed += bool(outcome) and bool(self._asked.place(statement.when))
         for name in dict.fromkeys(base for base, _ in statement.tables):
@@ -243,14 +235,6 @@ class _Collector:
             )
         if self._ids.full:
             yield "more lines than repetitions can be told apart among"
-
-
-def _may_raise(text: str) -> bool:
-    """Whether a statement runs what can raise an error of its own choice."""
-    asks = _ASKS.match(text)
-    if asks is None or asks[0].split()[-1].lower().lstrip("(") in ("call", "execute"):
-        return True
-    return any(f" {name.lower()} " not in _NO_ROUTINES for name in _CALL.findall(text))
 
 
 def _zone(settings: Mapping[str, Any], faults: list[str]) -> tuple[ZoneInfo, str]:

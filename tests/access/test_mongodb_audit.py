@@ -85,6 +85,18 @@ def test_reads_are_told_from_the_rest() -> None:
     assert PAN not in repr(result)
 
 
+def test_a_store_of_all_databases() -> None:
+    found = EVIDENCE.collect(
+        {"uri": "folder"},
+        opener({"a": json.dumps(check()).encode()}),
+        [Store("mongodb://db", "mongodb")],
+        (START, END),
+        str,
+        {"mongodb://db": known(3, ["shop.cards"])},
+    )
+    assert found["mongodb://db"].reads[0].card_reads == 1
+
+
 def test_an_aggregation_reads_what_its_stages_name() -> None:
     stages = [
         {"$match": {"pan": PAN}},
