@@ -11,34 +11,20 @@ What it cannot tell is said with every answer: the tables under a view, what a f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from scanner import statements
 from scanner.access import gaps, unitnames
-from scanner.access.answer import Question
 from scanner.access.lines import Repeats
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, zone_of
-from scanner.access.postgres_lines import (
-    FAILURES,
-    STATEMENTS,
-    Clock,
-    Entry,
-    Form,
-    LogNotes,
-    ServerSaid,
-    entries,
-    log_damage,
-)
-from scanner.access.postgres_prefix import given_prefix
-from scanner.access.readings import Extent, Readings, told
-from scanner.contracts import EvidenceResult, Source
-from scanner.model import Store
+from scanner.access.logfiles import LogFiles
+from scanner.access.postgres_lines import FAILURES, STATEMENTS, Entry
+from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
+from scanner.access.readings import Readings
+from scanner.contracts import EvidenceResult
 
 SOURCE = "log-statement"
-NOBODY = "a role the log does not name"
 _BLIND = (
     "a statement names neither the tables under a view nor what a function reads, and tells no"
     " rows; roles and databases may have a log_statement of their own"
@@ -97,6 +83,10 @@ class _Log:
     paths: int = 0
     switches: list[tuple[datetime, str]] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        return self.statements
+
     def settle(self, session: str) -> None:
         statement = self.open.pop(session, None)
         if statement is not None:
@@ -104,43 +94,20 @@ class _Log:
                 self.readings.read(statement.when, statement.role, names, hidden=hidden)
 
 
-class _Collector:
-    def __init__(
-        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
-    ) -> None:
-        self._asked = asked
-        self._faults: list[str] = []
-        self.notes = LogNotes()
-        self._clock = Clock(zone_of(settings, self._faults), self.notes)
-        self._prefix = given_prefix(settings, self._faults)
-        self._databases = Databases(stores, settings, "postgresql://")
-        self.uris = self._databases.uris
-        self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.uris()}
-        self._server = ServerSaid()
-        self._extent = Extent(asked)
-        self._written: set[tuple[bytes, bytes]] = set()
+class _Collector(PostgresLogs[_Log]):
+    source, wanted, records = SOURCE, STATEMENTS, "statements"
 
-    def file(self, source: Source) -> None:
-        notes, before = self.notes, self.notes.records
-        found = entries(source, self._prefix, self._clock, notes, self._written, STATEMENTS)
-        here: dict[int, int] = {}
-        try:
-            for entry in found:
-                notes.records += 1
-                self._take(entry, here)
-        finally:
-            notes.files += notes.records > before
-            notes.other += notes.records == before
+    def new_log(self, readings: Readings) -> _Log:
+        return _Log(readings)
 
     def end(self) -> None:
-        for when in self._clock.hours(self._written):
-            self._extent.saw(when, counts=False)
+        super().end()
         for logs in self._logs.values():
             for log in logs.values():
                 for session in list(log.open):
                     log.settle(session)
 
-    def _take(self, entry: Entry, here: dict[int, int]) -> None:
+    def take(self, entry: Entry, here: dict[int, int]) -> None:
         if self._server.take(entry, "log_", "shared_preload_libraries"):
             return
         failed = entry.severity in FAILURES
@@ -159,12 +126,6 @@ class _Collector:
             log.ambiguous += entry.ambiguous and inside
             for message in filter(None, entry.messages):
                 self._state(log, entry, message, inside)
-
-    def _log(self, uri: str, form: Form) -> _Log:
-        logs = self._logs[uri]
-        if form not in logs:
-            logs[form] = _Log(Readings(self._asked, uri))
-        return logs[form]
 
     def _state(self, log: _Log, entry: Entry, message: str, inside: bool) -> None:
         """A statement that is about to run."""
@@ -231,10 +192,7 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        logs = self._logs[uri]
-        # a server that writes several forms says the same in each
-        form = max(Form, key=lambda form: logs[form].statements if form in logs else -1)
-        log = self._log(uri, form)
+        form, log = self._fullest(uri)
         state = self._extent.state(
             log.readings.reads + log.readings.hidden,
             self._databases.doubt(uri),
@@ -242,16 +200,7 @@ class _Collector:
             nothing="a read of this database: either nobody read it or log_statement is not all",
             blind=_BLIND,
         )
-        return told(
-            SOURCE,
-            log.readings,
-            state,
-            [*self._faults, *log_damage(self.notes, self._asked.seal_name), *self._doubts(log)],
-            list(self._about(form, log, logs)),
-            unparsed=self.notes.unparsed + self.notes.too_long,
-            things="tables and views",
-            silent=(self._extent, "log entry of any kind"),
-        )
+        return self._told(uri, form, state, self._doubts(log))
 
     def _doubts(self, log: _Log) -> Iterator[str]:
         yield from log.readings.doubts()
@@ -281,17 +230,8 @@ class _Collector:
                 f"{len(log.switches):,} statements speak of log_statement itself, the first at"
                 f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
             )
-        yield from self._server.sentences(self._asked.window, self._asked.seal_name)
         if log.repeats.full:
             yield "more entries than repetitions can be told apart among"
-
-    def _about(self, form: Form, log: _Log, logs: Mapping[Form, _Log]) -> Iterator[str]:
-        if log.statements:
-            files = f"{self.notes.files:,} files ({form.value})"
-            yield f"{log.statements:,} statements of it in {files}"
-        for other, twin in logs.items():
-            if other is not form and twin.statements:
-                yield f"{twin.statements:,} more as {other.value}, taken to be the same ones"
 
 
 def _identity(entry: Entry) -> tuple[int, bool]:
@@ -326,11 +266,4 @@ def _reads(text: str, detail: str) -> Iterator[tuple[tuple[str, ...], bool]]:
                 yield names, each.hidden
 
 
-EVIDENCE = LogFiles(
-    SOURCE,
-    {
-        **DATABASE_OPTIONS,
-        "prefix": str,  # log_line_prefix of the server, for plain logs
-    },
-    _Collector,
-)
+EVIDENCE = LogFiles(SOURCE, OPTIONS, _Collector)

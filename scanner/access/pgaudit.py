@@ -19,25 +19,15 @@ from typing import Any
 
 from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, zone_of
-from scanner.access.postgres_lines import (
-    Clock,
-    Entry,
-    Form,
-    LogNotes,
-    ServerSaid,
-    entries,
-    log_damage,
-    split_csv,
-)
-from scanner.access.postgres_prefix import given_prefix
-from scanner.access.readings import Extent, Readings, told
-from scanner.contracts import EvidenceResult, Source
+from scanner.access.logfiles import LogFiles
+from scanner.access.postgres_lines import AUDITS, Entry, split_csv
+from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
+from scanner.access.readings import Readings
+from scanner.contracts import EvidenceResult
 from scanner.known import name_hash
 from scanner.model import Store
 
 SOURCE = "pgaudit"
-NOBODY = "a role the log does not name"
 _64_BITS = (1 << 64) - 1
 _SYSTEM = ("pg_catalog.", "information_schema.", "pg_toast.")
 _WHOLE = frozenset({"COPY", "DECLARE CURSOR"})
@@ -129,43 +119,27 @@ class _Log:
     def new(self, *what: object) -> bool:
         return self.ids.first_time(hash(what) & _64_BITS)
 
+    @property
+    def size(self) -> int:
+        return self.audits
+
     def knows(self, *what: object) -> bool:
         return (hash(what) & _64_BITS) in self.ids
 
 
-class _Collector:
+class _Collector(PostgresLogs[_Log]):
+    source, wanted, records = SOURCE, AUDITS, "audits"
+
     def __init__(
         self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
     ) -> None:
-        self._asked = asked
-        self._faults: list[str] = []
-        self.notes = LogNotes()
-        self._clock = Clock(zone_of(settings, self._faults), self.notes)
-        self._prefix = given_prefix(settings, self._faults)
-        self._databases = Databases(stores, settings, "postgresql://")
-        self.uris = self._databases.uris
-        self._logs: dict[str, dict[Form, _Log]] = {uri: {} for uri in self.uris()}
-        self._server = ServerSaid()
+        super().__init__(stores, asked, settings)
         self._ages: dict[str, tuple[int, Audit, datetime]] = {}
-        self._extent = Extent(asked)
-        self._written: set[tuple[bytes, bytes]] = set()
-        self._elsewhere = 0
 
-    def file(self, source: Source) -> None:
-        notes, before = self.notes, self.notes.records
-        try:
-            for entry in entries(source, self._prefix, self._clock, notes, self._written):
-                notes.records += 1
-                self._take(entry)
-        finally:
-            notes.files += notes.records > before
-            notes.other += notes.records == before
+    def new_log(self, readings: Readings) -> _Log:
+        return _Log(readings)
 
-    def end(self) -> None:
-        for when in self._clock.hours(self._written):
-            self._extent.saw(when, counts=False)
-
-    def _take(self, entry: Entry) -> None:
+    def take(self, entry: Entry, here: dict[int, int]) -> None:
         if self._server.take(entry, "pgaudit.", "log_", "shared_preload_libraries"):
             return
         inside = self._extent.saw(entry.when)
@@ -173,7 +147,6 @@ class _Collector:
             return
         place = self._databases.one(entry.database)
         if place is None:
-            self._elsewhere += not self._databases.of(entry.database)
             return
         log = self._log(place, entry.form)
         if not log.new("entry", entry.when, entry.session, entry.messages, entry.user):
@@ -189,12 +162,6 @@ class _Collector:
                 self._audit(place, log, entry, role, message, inside)
         elif any(each.startswith("permission denied") for each in entry.messages):
             log.readings.refuse(entry.when, role)
-
-    def _log(self, uri: str, form: Form) -> _Log:
-        logs = self._logs[uri]
-        if form not in logs:
-            logs[form] = _Log(Readings(self._asked, uri))
-        return logs[form]
 
     def _audit(
         self, uri: str, log: _Log, entry: Entry, role: str, message: str, inside: bool
@@ -269,10 +236,7 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        logs = self._logs[uri]
-        # a server that writes several forms says the same in each
-        form = max(Form, key=lambda form: logs[form].audits if form in logs else -1)
-        log = self._log(uri, form)
+        form, log = self._fullest(uri)
         for (role, whole), unnamed in log.unnamed.items():
             if unnamed.count and (whole or not log.by_object):
                 person = log.readings.people.get(role, "")
@@ -286,16 +250,7 @@ class _Collector:
             nothing="of this database: either nobody touched it or it is not audited",
             blind=_BLIND,
         )
-        return told(
-            SOURCE,
-            log.readings,
-            state,
-            [*self._faults, *log_damage(self.notes, self._asked.seal_name), *self._doubts(log)],
-            list(self._about(form, log, logs)),
-            unparsed=self.notes.unparsed + self.notes.too_long,
-            things="tables and views",
-            silent=(self._extent, "log entry of any kind"),
-        )
+        return self._told(uri, form, state, self._doubts(log))
 
     def _doubts(self, log: _Log) -> Iterator[str]:
         if log.forged:
@@ -331,23 +286,8 @@ class _Collector:
                 f"{len(log.switches):,} statements speak of pgaudit's own settings, the first at"
                 f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
             )
-        yield from self._server.sentences(self._asked.window, self._asked.seal_name)
         if log.ids.full:
             yield "more entries than repetitions can be told apart among"
 
-    def _about(self, form: Form, log: _Log, logs: Mapping[Form, _Log]) -> Iterator[str]:
-        if log.audits:
-            yield f"{log.audits:,} audits of it in {self.notes.files:,} files ({form.value})"
-        for other, twin in logs.items():
-            if other is not form and twin.audits:
-                yield f"{twin.audits:,} more as {other.value}, taken to be the same ones"
 
-
-EVIDENCE = LogFiles(
-    SOURCE,
-    {
-        **DATABASE_OPTIONS,
-        "prefix": str,  # log_line_prefix of the server, for plain logs
-    },
-    _Collector,
-)
+EVIDENCE = LogFiles(SOURCE, OPTIONS, _Collector)
