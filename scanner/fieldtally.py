@@ -18,6 +18,7 @@ import msgspec
 from detectors.base import Match
 from detectors.keys import key_before
 from detectors.looks import OTHER, look
+from detectors.splithash import SplitHash
 from scanner.contracts import Buffer, Chunk, Rows
 from scanner.kinds import Kind, short
 from scanner.seal import Sealer
@@ -66,11 +67,13 @@ class FieldTally(msgspec.Struct):
 
 
 class ColumnLook(msgspec.Struct):
-    """Of ``sampled`` values (NULL and empty left out), how many look like what (``looks``)."""
+    """Of ``sampled`` values (NULL and empty left out), how many look like what (``looks``).
+    ``undone`` says how a hash among them was undone, "" when none was."""
 
     field: FieldName
     sampled: int
     looks: dict[str, int]
+    undone: str = ""
 
 
 class TableRows(msgspec.Struct):
@@ -122,6 +125,7 @@ class FieldCollector:
         self._dense: set[str] = set()
         self._chunks: dict[_Table, int] = {}
         self._looks: dict[FieldName, ColumnLook] = {}
+        self._splits: dict[_Table, SplitHash] = {}
 
     def chunk(self, chunk: Chunk, found: Sequence[Found], dense: Collection[str]) -> None:
         """``found`` are all matches of the window, in order for each detector. Of ``dense``
@@ -243,6 +247,23 @@ class FieldCollector:
                 kind, detail = look(value)
                 text = f"{kind}:{detail}" if detail else kind
                 seen.looks[text] = seen.looks.get(text, 0) + 1
+            self._prove(table, rows, cells)
+
+    def _prove(self, table: _Table, rows: Rows, cells: list[bytes]) -> None:
+        """Whether a hash of the row is undone by first and last digits in two other columns."""
+        split = self._splits.get(table)
+        if split is None:
+            split = self._splits[table] = SplitHash(rows.columns)
+        if not split:
+            return
+        proof = split.prove(cells)
+        if proof is not None:
+            with_, and_ = (
+                self._name(table, rows.columns[place], column=True).name
+                for place in (proof.first, proof.last)
+            )
+            seen = self._column(table, rows.columns[proof.hashed])
+            seen.undone = f"{proof.algorithm} with {with_} and {and_}"
 
     def _column(self, table: _Table, column: str) -> ColumnLook:
         name = self._name(table, column, column=True)
@@ -318,6 +339,7 @@ def add_fields(parts: Iterable[Fields]) -> Fields:
         for seen in part.looks:
             mine = looks.setdefault(seen.field, ColumnLook(seen.field, 0, {}))
             mine.sampled += seen.sampled
+            mine.undone = max(mine.undone, seen.undone)
             for text, count in seen.looks.items():
                 mine.looks[text] = mine.looks.get(text, 0) + count
         for table in part.tables:
@@ -337,7 +359,7 @@ def add_fields(parts: Iterable[Fields]) -> Fields:
 
 
 def _in_order(seen: ColumnLook) -> ColumnLook:
-    return ColumnLook(seen.field, seen.sampled, dict(sorted(seen.looks.items())))
+    return ColumnLook(seen.field, seen.sampled, dict(sorted(seen.looks.items())), seen.undone)
 
 
 def _added(one: FieldTally, other: FieldTally) -> FieldTally:

@@ -199,10 +199,10 @@ def _verdict(
     more, numbers, least = _correlation(field, look, table)
     cited.update(dict.fromkeys(numbers))
     severity = min(severity, least, key=lambda each: each.rank)
-    if look is not None:
+    if look is not None and not field.undone:
         said.append(_look_sentence(look))
     if look is not None and not (contents and contents[0].confirmed):
-        kind = _LOOK_KINDS[look.kind]
+        kind = "unkeyed-hashes" if field.undone else _LOOK_KINDS[look.kind]
     else:
         first = contents[0]
         kind = kind_of(first.entity, State(first.state), first.confirmed)
@@ -298,6 +298,9 @@ def _correlation(
 ) -> tuple[list[str], tuple[str, ...], Severity]:
     """Hashes and truncations of one table give each other away (3.5.1)."""
     name = field.field.name
+    if field.undone:
+        words = f"unkeyed hashes of PANs: undone on a row of them, {field.undone}"
+        return [words], ("3.5.1.1", "3.5.1"), Severity.HIGH
     proved = any(part.entity == "PAN_HASH" and part.confirmed for part in field.parts)
     others = [each for each in table.truncated if each != name]
     if proved and others:

@@ -18,7 +18,7 @@ from scanner.errors import Reason
 from scanner.kinds import Kind
 from scanner.model import Location, Outcome, Status, Unit
 from scanner.tally import MAX_PLACES, SliceResult, Tally, distinct, short
-from scanner.unitprofile import UnitProfile, UnitRecords, profile
+from scanner.unitprofile import UnitField, UnitProfile, UnitRecords, profile
 
 PAN_ENTITY = "CREDIT_CARD"
 READABLE = (State.CLEAR, State.ENCODED)
@@ -83,6 +83,7 @@ def settle(
     findings += [_one_for_the_rest(key, more, listed, limit) for key, more in rest.items()]
     about = profile(total.columns, total.company, lambda kind, score: judge(kind, score)[0], floor)
     findings += [_together(*each) for each in combined.combinations(about.records)]
+    findings += [_undone(each) for each in about.fields if each.undone]
     return Settled(findings, distinct(b"".join(pans)) if pans else b"", about)
 
 
@@ -117,6 +118,27 @@ def _one_for_the_rest(
         state=state,
         locations=(),
         why=(f"beyond the first {limit:,} values of this unit", *rest.why),
+    )
+
+
+def _undone(field: UnitField) -> UnitFinding:
+    """One finding for a column of hashes that two others give away, proved on a row of it."""
+    name = field.field
+    return UnitFinding(
+        detector="truncated",
+        entity="PAN_HASH",
+        brands=(),
+        masked=None,
+        fingerprint=None,
+        distinct=1,
+        count=1,
+        confidence=0.999,
+        state=State.HASHED,
+        locations=(Location(member=name.member, sheet=name.sheet, field=name.name),),
+        why=(
+            f"an unkeyed hash of the whole PAN, undone on one row: {field.undone}",
+            "a lower bound: the other rows were not run through",
+        ),
     )
 
 

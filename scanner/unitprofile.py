@@ -51,6 +51,8 @@ class UnitField(msgspec.Struct, frozen=True):
     detail: str = ""
     look_share: float = 0.0
     sampled: int = 0
+    undone: str = ""
+    """how a hash of the column was undone by two others: ``sha256 with bin and last4``"""
 
 
 class UnitRecords(msgspec.Struct, frozen=True):
@@ -81,7 +83,7 @@ def profile(fields: Fields, company: Iterable[Company], judge: Judge, floor: flo
     names = sorted({*parts, *looks}, key=lambda n: (n.member or "", n.sheet or "", n.name))
     made = []
     for name in names:
-        own, look = parts.get(name, []), looks.get(name, ("", "", 0.0, 0))
+        own, look = parts.get(name, []), looks.get(name, ("", "", 0.0, 0, ""))
         if own or name.column:
             made.append(UnitField(name, rows.get((name.member, name.sheet)), own, *look))
     return UnitProfile(made, fields.further.count, _records(company, judge), fields.dense)
@@ -126,10 +128,10 @@ def _of_cards(parts: Iterable[FieldPart]) -> bool:
 
 def _look(
     seen: ColumnLook, tables: set[tuple[str | None, str | None]]
-) -> tuple[str, str, float, int] | None:
+) -> tuple[str, str, float, int, str] | None:
     """What a column looks like, if it is one that matters: its name speaks of cards, or it holds
     hashes, tokens or ciphertext in a table of cards."""
-    if seen.sampled < _FEWEST:
+    if seen.sampled < _FEWEST and not seen.undone:
         return None
     named = speaks_of_cards(seen.field.name)
     kinds: dict[str, int] = defaultdict(int)
@@ -144,11 +146,13 @@ def _look(
         # one random number in ten has a good check digit
         if not named or good > 0.35 * count:
             return None
-        return TOKEN, f"{good} of {count} with a good check digit", share, seen.sampled
-    if not named and not (_table(seen.field) in tables and kind in (HASH, CIPHERTEXT, TOKEN)):
+        return TOKEN, f"{good} of {count} with a good check digit", share, seen.sampled, ""
+    if not (named or seen.undone) and not (
+        _table(seen.field) in tables and kind in (HASH, CIPHERTEXT, TOKEN)
+    ):
         return None
     details = sorted({t.partition(":")[2] for t in seen.looks if t.startswith(f"{kind}:")} - {""})
-    return kind, "" if kind == TOKEN else " or ".join(details), share, seen.sampled
+    return kind, "" if kind == TOKEN else " or ".join(details), share, seen.sampled, seen.undone
 
 
 # --- records ------------------------------------------------------------------------------------

@@ -176,3 +176,31 @@ def test_slices_and_workers_give_the_same_verdicts(
         told.append((run["stores"][0]["fields"], run["stores"][0]["beside_cards"]))
     assert told[0] == told[1]
     assert told[0][0][0]["sentence"] == "clear PANs, 12 distinct in 12 of 6,000 rows (0.2 %)"
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_hash_is_undone_by_first_and_last_digits_in_two_other_columns(
+    cardtrail: Cardtrail, planted: Planted, tmp_path: Path, keyed: bool
+) -> None:
+    store = planted.allow(tmp_path / "store")
+    store.mkdir()
+    salt = b"secret" if keyed else b""
+    with (store / "vault.csv").open("w") as file:
+        file.write("id,bin,last4,pan_ref\n")
+        for number in range(20):
+            pan = planted.pan()
+            digest = hashlib.sha256(salt + pan.encode()).hexdigest()
+            file.write(f"{number},{pan[:6]},{pan[-4:]},{digest}\n")
+    result = cardtrail("scan", store, "-f", "json")
+    run = json.loads(result.out)
+    told, found = fields(run), [f for f in run["findings"] if f["entity"] == "PAN_HASH"]
+    if keyed:
+        assert found == [] and told["pan_ref"]["kind"] == "hashes"
+        assert "cannot be seen" in told["pan_ref"]["sentence"]
+        assert "bin, last4" in told["pan_ref"]["sentence"]
+        return
+    assert result.code == 1 and run["stores"][0]["verdict"] == "unprotected"
+    assert told["pan_ref"]["kind"] == "unkeyed-hashes" and told["pan_ref"]["severity"] == "high"
+    assert told["pan_ref"]["requirements"] == ["3.5.1.1", "3.5.1"]
+    assert "sha256 with bin and last4" in told["pan_ref"]["sentence"]
+    assert found[0]["location"]["field"] == "pan_ref" and found[0]["severity"] == "high"
