@@ -31,9 +31,10 @@ def all_detectors(profiles: frozenset[str] | None = None) -> tuple[Detector, ...
     a ``DETECTOR``, and what other packages offer as entry points. Raises ``ValueError`` when two
     have one name."""
     import importlib
-    import importlib.metadata
     import pkgutil
     from importlib.util import find_spec
+
+    from detectors.offered import offered
 
     found: list[Detector] = []
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
@@ -45,7 +46,7 @@ def all_detectors(profiles: frozenset[str] | None = None) -> tuple[Detector, ...
         source = get_source(module.name) if get_source else None
         if source is None or ("\nDETECTOR = " in source and _is_for(source, profiles)):
             found.append(importlib.import_module(module.name).DETECTOR)
-    found += [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    found += offered(ENTRY_POINTS)
     names = [detector.name for detector in found]
     for name in names:
         if names.count(name) > 1:

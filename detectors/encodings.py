@@ -105,7 +105,8 @@ def _compiled_signs(native: Native, data: Bytes) -> Signs:
     mainframe = False
     script: list[int] = []
     quads, pieces = native.signs(data, PIECE)
-    for number, (nuls, high, digits) in enumerate(np.frombuffer(pieces, np.int64).reshape(-1, 3)):
+    rows = np.frombuffer(pieces, np.int64).reshape(-1, 3)
+    for number, (nuls, high, digits) in enumerate(rows.tolist()):
         begin = number * PIECE
         if nuls >= SHORTEST - 1:
             wide.append((begin, min(begin + PIECE, len(data))))

@@ -47,16 +47,16 @@ class Counter:
             inside = (position >= lo) & (position < hi)
             field, luhn = field[inside], luhn[inside]
         fields, which = np.unique(field, return_inverse=True)
-        self.add_counts(fields, np.bincount(which), np.bincount(which, weights=luhn))
+        seen, valid = np.bincount(which), np.bincount(which, weights=luhn).astype(np.int64)
+        rows = zip(seen.tolist(), valid.tolist(), strict=True)
+        self.add_counts(dict(zip(fields.tolist(), rows, strict=True)))
 
-    def add_counts(
-        self, field: Places, seen: Places, luhn: Places | npt.NDArray[np.float64]
-    ) -> None:
-        """Distinct fields, each with how many numbers were seen and satisfy Luhn."""
-        for name, total, good in zip(field.tolist(), seen.tolist(), luhn.tolist(), strict=True):
+    def add_counts(self, fields: Mapping[int, tuple[int, int]]) -> None:
+        """By field, how many numbers were seen and satisfy Luhn."""
+        for name, (seen, valid) in fields.items():
             counts = self._counts.setdefault(name, [0, 0])
-            counts[0] += total
-            counts[1] += int(good)
+            counts[0] += seen
+            counts[1] += valid
         if len(self._counts) > _HELD:
             self._spill()
 
@@ -276,13 +276,6 @@ def is_ids(seen: int, valid: int) -> bool:
     """Whether a field holds ids beyond doubt: enough seen, Luhn share like chance."""
     share = 0.1 * seen
     return seen >= _ENOUGH and valid <= share + 3.5 * math.sqrt(0.9 * share) + 1
-
-
-def are_ids(seen: Places, valid: Places) -> Flags:
-    """``is_ids`` over arrays."""
-    share = 0.1 * seen
-    flags: Flags = (seen >= _ENOUGH) & (valid <= share + 3.5 * np.sqrt(0.9 * share) + 1)
-    return flags
 
 
 _ENOUGH = 96

@@ -32,6 +32,7 @@ _SIGN, _FIELD, _SEEN, _VALID, _ZEROS, _INSIDE, _INSIDE_VALID = range(7)
 """columns of the entries, one for each signature and field: what was seen under it in all, and
 inside the part that counts"""
 _Table = npt.NDArray[np.int64]
+_Entry = list[int]
 
 
 class Sweep:
@@ -78,18 +79,17 @@ class Sweep:
             yield from scientific(data, at - 2, size, window)
         if not self._entries:
             return
-        entries = _table(self._entries, 7)
+        entries = _table(self._entries, 7).tolist()
         fields = _by_field(entries)
-        self._counter.add_counts(fields[:, _FIELD], fields[:, _INSIDE], fields[:, _INSIDE_VALID])
+        self._counter.add_counts({name: (row[_INSIDE], row[_INSIDE_VALID]) for name, row in fields})
         if not self._taken:
             return
-        taken = _table(self._taken, 4)
-        taken = taken[_not_ids(taken, entries)]
+        taken = _wanted(_table(self._taken, 4), entries)
         if len(taken):
             taken = taken[_unlike_ids(taken, entries, fields, self._counter)]
         for start, length, flags, entry in taken.tolist():
             found = candidate(data, start, start + length, "emv" if flags & _CHIP else "plain")
-            found.field = int(entries[entry, _FIELD])
+            found.field = entries[entry][_FIELD]
             found.luhn = bool(flags & _GOOD)
             if flags & _ZERO and not flags & (_GOOD | _STRIPE):
                 if found.digits.endswith("0000"):
@@ -99,40 +99,41 @@ class Sweep:
             yield found
 
 
-def _by_field(entries: _Table) -> _Table:
+def _by_field(entries: list[_Entry]) -> list[tuple[int, _Entry]]:
     """The entries added up by field."""
-    if len(entries) == 1:
-        return entries
-    names, which = np.unique(entries[:, _FIELD], return_inverse=True)
-    fields = np.zeros((len(names), entries.shape[1]), np.int64)
-    np.add.at(fields, which, entries)
-    fields[:, _FIELD] = names
-    return fields
+    fields: dict[int, _Entry] = {}
+    for entry in entries:
+        before = fields.get(entry[_FIELD])
+        fields[entry[_FIELD]] = (
+            entry if before is None else [a + b for a, b in zip(before, entry, strict=True)]
+        )
+    return list(fields.items())
 
 
-def _not_ids(taken: _Table, entries: _Table) -> Flags:
-    """As ``onepiece.not_ids``: numbers that do not stand under what is, in this buffer, full of
-    ids."""
-    seen, flags = entries[:, _SEEN], taken[:, _FLAGS]
-    ids = fieldcount.are_ids(seen, entries[:, _VALID])
-    lost = (2 * entries[:, _ZEROS] > seen)[taken[:, _ENTRY]]
-    lost &= flags & (_ZERO | _GOOD) == _ZERO
-    keep: Flags = ~ids[taken[:, _ENTRY]] | lost
-    return keep
+def _wanted(taken: _Table, entries: list[_Entry]) -> _Table:
+    """As ``onepiece.not_ids``: numbers that do not stand under what is, in this buffer, full of ids.
+    Of those that do, where most end in 0, also the ones that lost their last digit."""
+    ids = [fieldcount.is_ids(entry[_SEEN], entry[_VALID]) for entry in entries]
+    lost = [2 * entry[_ZEROS] > entry[_SEEN] for entry in entries]
+    if all(ids) and not any(lost):
+        return taken[:0]
+    which = taken[:, _ENTRY]
+    zeros = taken[:, _FLAGS] & (_ZERO | _GOOD) == _ZERO
+    return taken[~np.array(ids)[which] | (np.array(lost)[which] & zeros)]
 
 
 def _unlike_ids(
-    taken: _Table, entries: _Table, fields: _Table, counter: fieldcount.Counter
+    taken: _Table,
+    entries: list[_Entry],
+    fields: list[tuple[int, _Entry]],
+    counter: fieldcount.Counter,
 ) -> Flags:
     """As ``Counter.unlike_ids``; stripes stay."""
-    mine = entries[taken[:, _ENTRY], _FIELD]
+    mine = np.array([entry[_FIELD] for entry in entries])[taken[:, _ENTRY]]
     keep: Flags = taken[:, _FLAGS] & _STRIPE != 0
     wanted = set(mine.tolist())
-    for row in fields.tolist():
-        name = row[_FIELD]
-        if name not in wanted:
-            continue
-        if not counter.still_ids(name, row[_SEEN], row[_VALID], row[_ZEROS]):
+    for name, row in fields:
+        if name in wanted and not counter.still_ids(name, row[_SEEN], row[_VALID], row[_ZEROS]):
             keep |= mine == name
     return keep
 

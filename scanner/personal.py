@@ -18,14 +18,15 @@ def region_list(text: str) -> list[str]:
 def check(settings: Settings, file: str) -> None:
     """Raises ``ConfigError`` for regions and patterns that cannot be, ``UsageError`` when the model
     for names is not installed."""
-    from detectors import pii_nlp
-
     if settings.regions:
         _check_regions(settings.regions, file)
     for i, table in enumerate(settings.pattern):
         _check_pattern(table, file, f"pattern[{i}] ({table.entity})")
-    if names(settings) and pii_nlp.model() is None:
-        raise UsageError(pii_nlp.EXTRA)
+    if names(settings):
+        from detectors import pii_nlp
+
+        if pii_nlp.model() is None:
+            raise UsageError(pii_nlp.EXTRA)
 
 
 def names(settings: Settings) -> bool:

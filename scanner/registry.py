@@ -11,10 +11,10 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.abc import InspectLoader
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Generic, TypeVar
 
+from detectors.offered import offered
 from scanner.contracts import EvidenceKind, Reader, Report, StoreKind
 
 T = TypeVar("T")
@@ -62,8 +62,7 @@ class Found(Mapping[str, T], Generic[T]):
         parent = importlib.import_module(self._package)
         for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda info: info.name):
             yield from self._in_module(info.name)
-        for point in sorted(entry_points(group=self._group), key=lambda point: point.name):
-            yield point.load()
+        yield from offered(self._group)
 
     def _namesake(self, key: str) -> tuple[T, ...]:
         return self._in_module(key) if key.isidentifier() else ()
