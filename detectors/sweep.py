@@ -111,8 +111,8 @@ def _by_field(entries: list[_Entry]) -> list[tuple[int, _Entry]]:
 
 
 def _wanted(taken: _Table, entries: list[_Entry]) -> _Table:
-    """As ``onepiece.not_ids``: numbers that do not stand under what is, in this buffer, full of ids.
-    Of those that do, where most end in 0, also the ones that lost their last digit."""
+    """As ``onepiece.not_ids``: numbers not under what is, in this buffer, full of ids; and of those
+    that are, where most end in 0, the ones that lost their last digit."""
     ids = [fieldcount.is_ids(entry[_SEEN], entry[_VALID]) for entry in entries]
     lost = [2 * entry[_ZEROS] > entry[_SEEN] for entry in entries]
     if all(ids) and not any(lost):
