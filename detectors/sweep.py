@@ -119,7 +119,8 @@ def _wanted(taken: _Table, entries: list[_Entry]) -> _Table:
         return taken[:0]
     which = taken[:, _ENTRY]
     zeros = taken[:, _FLAGS] & (_ZERO | _GOOD) == _ZERO
-    return taken[~np.array(ids)[which] | (np.array(lost)[which] & zeros)]
+    rows: _Table = taken[~np.array(ids)[which] | (np.array(lost)[which] & zeros)]
+    return rows
 
 
 def _unlike_ids(
