@@ -5,14 +5,17 @@ Every kind of evidence ends here, so that a flag means the same whatever the sou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scanner.access import identity, rules
-from scanner.access.tally import Day, People, Person
+from scanner.access.tally import Day, Exactly, People, Person
+from scanner.batch import Who
 from scanner.contracts import SealName
+from scanner.factview import DayTotals, Totals, View
 from scanner.known import Known
 from scanner.model import Flag, Reads
 from scanner.text import seal_around_accounts
@@ -67,6 +70,119 @@ class Answer:
 
 
 _Key = tuple[str, str]
+_MOST_PRINCIPALS, _MOST_SESSIONS, _MOST_OF_ONE = 2_000, 1_000, 50
+
+
+def told(view: View, asked: Question, store: str, *, things: str = "objects") -> Answer:
+    """``answer`` out of the fact store: the readers of one store, most reads first."""
+    known = asked.known.get(store, Known())
+    asked.since = view.since()
+    names, entries = _entries(view.ranked(store))
+    totals = view.totals(store, entries, known.cards or ())
+    muted = _Muted(asked)
+    alarms = _told_alarms(view, asked, store, known.units, {n: names[e] for n, e in entries.items()})
+    people = [(names[entry], _person(found, names[entry])) for entry, found in totals.items()]
+    reads = []
+    for who, person in people:
+        key = (who.principal, who.session)
+        flags = [*_by_nature(person, things), *alarms.get(key, ())]
+        reads.append(_reads(*key, person, muted.rest(*key, flags), asked, known))
+    reads.sort(key=lambda each: (-(each.reads or 0), each.principal))
+    everybody = [person for _, person in people]
+    remarks = (*_card_remark(everybody, known, things), *muted.remarks(), *asked.faults)
+    return Answer(tuple(reads), remarks)
+
+
+def _entries(ranked: Sequence[tuple[int, Who]]) -> tuple[list[Who], dict[int, int]]:
+    """What the answer lists, and for each principal's number its place in that. Past a limit the
+    sessions of a role share one, and principals do."""
+    names: dict[tuple[str, str], int] = {}
+    entries: dict[int, int] = {}
+    listed: list[Who] = []
+    sessions: Counter[str] = Counter()
+    for number, who in ranked:
+        key = (who.principal, who.session)
+        if key not in names:
+            if who.principal not in sessions and len(sessions) >= _MOST_PRINCIPALS:
+                key = (People.OTHERS, "")
+            elif who.session and (
+                sessions.total() >= _MOST_SESSIONS or sessions[who.principal] >= _MOST_OF_ONE
+            ):
+                key = (who.principal, "other sessions")
+            if key[0] == who.principal:
+                sessions[who.principal] += bool(who.session)
+        if key not in names:
+            names[key] = len(listed)
+            listed.append(replace(who, principal=key[0], session=key[1]))
+        entries[number] = names[key]
+    return listed, entries
+
+
+def _person(found: Totals, who: Who) -> Person:
+    person = Person(
+        **{name: getattr(found, name) for name in _SAME},
+        card_reads=min(found.card_reads, found.reads),
+        uncounted=found.asked,
+        anonymous=who.anonymous,
+        foreign=who.foreign or None,
+    )
+    person.objects = Exactly(found.objects)
+    return person
+
+
+_SAME = (
+    *("reads", "bytes", "told_bytes", "rows", "told_rows", "denied", "nameless"),
+    *("first", "last"),
+)
+
+
+def _told_alarms(
+    view: View, asked: Question, store: str, units: int | None, entries: Mapping[int, Who]
+) -> dict[_Key, list[Flag]]:
+    """As ``_alarms``: flags by the entry that did most of it."""
+    numbers: dict[_Key, list[int]] = {}
+    for number, who in view.people(store).items():
+        own = who.session if identity.sessions_are_people(who.principal) else ""
+        numbers.setdefault((who.principal, own), []).append(number)
+    actors = dict(enumerate(numbers.values()))
+    acting = {number: actor for actor, people in actors.items() for number in people}
+    first = asked.window[0].toordinal()
+    days = view.days(store, acting, first - asked.limits.reach)
+    since = (asked.since or asked.window[0]).toordinal()
+    flags: dict[_Key, list[Flag]] = {}
+    for actor, totals in days.items():
+        people = [number for number in actors[actor] if number in entries]
+        worst: dict[str, list[rules.Alarm]] = {}
+        acts = {number: _day(each) for number, each in totals.items()}
+        for alarm in rules.alarms(acts, since, first, units, asked.limits):
+            worst.setdefault(alarm.rule, []).append(alarm)
+        for rule, raised in worst.items():
+            top = max(raised, key=lambda alarm: (alarm.volume, alarm.day))
+            doer = people[0] if len(people) == 1 else view.busiest(store, people, top.day.toordinal())
+            if doer is not None:
+                who = entries[doer]
+                said = Flag(rule, _in_all(top, raised, len(people)))
+                flags.setdefault((who.principal, who.session), []).append(said)
+    return flags
+
+
+def _day(found: DayTotals) -> Day:
+    return Day(
+        reads=found.reads,
+        rows=found.rows,
+        denied=found.denied,
+        lists=found.lists,
+        hours=found.hours,
+        first=_moment(found.first),
+        last=_moment(found.last),
+        refused=_moment(found.refused),
+        listed=_moment(found.listed),
+        different=found.objects,
+    )
+
+
+def _moment(second: int) -> datetime | None:
+    return None if second < 0 else datetime.fromtimestamp(second, UTC)
 
 
 def answer(people: People, asked: Question, store: str, *, things: str = "objects") -> Answer:

@@ -73,6 +73,25 @@ class Distinct:
         return round((self._size - 1) * (1 << 64) / kept[-1])
 
 
+class Exactly:
+    """A number of different things that was counted elsewhere, in the place of a ``Distinct``."""
+
+    __slots__ = ("_count",)
+    exact = True
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def add(self, hashed: int) -> None:
+        raise TypeError("counted already")
+
+    def add_all(self, hashes: Iterable[int]) -> None:
+        raise TypeError("counted already")
+
+    def count(self) -> int:
+        return self._count
+
+
 class Seen:
     """The ids of events counted so far, at 16 to 32 bytes each, up to ``limit`` (128 MiB).
 
@@ -223,9 +242,13 @@ class Day:
     """the first of each"""
     more: list[Sketch] = field(default_factory=list)
     """objects of other sessions, which are added when asked for"""
+    different: int | None = None
+    """how many different objects, where that is known"""
 
     def distinct(self) -> int:
         """About how many different objects."""
+        if self.different is not None:
+            return self.different
         for each in self.more:
             self.objects.merge(each)
         self.more = []
@@ -270,7 +293,7 @@ class Person:
     card_reads: int = 0
     """reads of what is known to hold card data"""
     denied: int = 0
-    objects: Distinct = field(default_factory=Distinct)
+    objects: Distinct | Exactly = field(default_factory=Distinct)
     nameless: int = 0
     """reads without an object name"""
     uncounted: int = 0

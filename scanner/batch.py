@@ -1,0 +1,109 @@
+"""Facts of reads on their way from a worker to the fact store: sealed, and plain columns.
+
+A row is one thing somebody did: read this, was refused, listed. A file of evidence comes with what
+it says of the record itself (marks, notes), so that it need never be read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class Verb(IntEnum):
+    """What a row says. ``ALSO`` is one more thing that a read already counted has read; ``ASKED``
+    may have been a read: the source does not tell."""
+
+    READ = 0
+    COPY = 1
+    ALSO = 2
+    DENIED = 3
+    LIST = 4
+    ASKED = 5
+
+
+READS = (Verb.READ, Verb.COPY)
+"""count as reads"""
+TOUCHES = (*READS, Verb.ALSO)
+"""name what was read"""
+
+COLUMNS = {
+    "store": "u2",
+    "verb": "u1",
+    "who": "u4",
+    "object": "u8",  # ``known.name_hash`` of the sealed name, 0: not told
+    "hour": "i4",  # since 1970, UTC
+    "second": "u2",  # in the hour
+    "event": "u8",  # the same event has the same number, and counts once
+    "sent": "i8",  # bytes, -1: not told
+    "rows": "i8",  # -1: not told
+}
+"""Columns of a batch with their numpy types; ``store`` and ``who`` are places in its lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A principal, sealed. ``foreign`` is the account of the caller where that is not the
+    store's."""
+
+    principal: str
+    session: str = ""
+    anonymous: bool = False
+    foreign: str = ""
+
+
+@dataclass(slots=True)
+class Mark:
+    """How often something was seen in one hour; ``first`` and ``last`` in seconds since 1970."""
+
+    count: int = 0
+    first: int = 0
+    last: int = 0
+
+    def add(self, second: int, count: int = 1) -> None:
+        if not self.count or second < self.first:
+            self.first = second
+        if not self.count or second > self.last:
+            self.last = second
+        self.count += count
+
+
+@dataclass(slots=True)
+class FileFacts:
+    """What one file of evidence says of the record. ``name`` and ``texts`` are sealed.
+
+    ``version`` is the store's word for the content, ``digest`` its hash, None when not known;
+    ``head`` the hash of its beginning: a file that has grown keeps that.
+    """
+
+    name: str
+    version: str | None
+    digest: str | None = None
+    head: str | None = None
+    notes: dict[str, int] = field(default_factory=dict)
+    """counts of the file as a whole"""
+    marks: dict[tuple[str, str, int], Mark] = field(default_factory=dict)
+    """by name, store uri (empty: none in particular) and hour"""
+    texts: list[tuple[str, str, int, str]] = field(default_factory=list)
+    """name, store uri, second, what is said"""
+    samples: list[str] = field(default_factory=list)
+    """the shape of records that could not be understood"""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Whole files of one source of evidence. ``stores``: all that the files were read for."""
+
+    source: str
+    kind: str
+    stores: list[str]
+    files: list[FileFacts] = field(default_factory=list)
+    people: list[Who] = field(default_factory=list)
+    objects: dict[int, str] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
+    """numpy arrays of one length, see ``COLUMNS``; empty without rows"""
+
+    @property
+    def rows(self) -> int:
+        return len(self.columns["event"]) if self.columns else 0

@@ -1,0 +1,425 @@
+# ruff: noqa: S608 - the statements are made of names and numbers of ours only
+"""The fact store: who read what, in a DuckDB file beside the ledger.
+
+A source of evidence adds whole files, each batch in one transaction: a kill at any moment leaves a
+file believed or not, never half. A file that is known (same version, or same content under
+another name) adds nothing; an event counts once, in whichever file it comes, however late.
+
+Facts are sums by hour, principal and object. Those of before ``KEPT_DAYS`` are rolled up into days
+without objects, which stay: they are the history that rules compare with. One writer, the main
+process; workers read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scanner.batch import TOUCHES, Batch, FileFacts, Who
+from scanner.errors import LedgerError, LedgerWriteError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_VERSION = 1
+KEPT_DAYS = 400
+_PATIENCE = 5.0
+"""seconds to wait for a worker of a killed scan that still has the file open"""
+_TABLES = """
+CREATE TABLE about (version INTEGER);
+CREATE TABLE source (id USMALLINT, key VARCHAR, kind VARCHAR);
+CREATE TABLE store (id USMALLINT, uri VARCHAR);
+CREATE TABLE file (source USMALLINT, name VARCHAR, version VARCHAR, content UINTEGER);
+CREATE TABLE content (
+  id UINTEGER, source USMALLINT, digest VARCHAR, head VARCHAR, stores VARCHAR[],
+  low INTEGER, high INTEGER
+);
+CREATE TABLE note (content UINTEGER, name VARCHAR, count BIGINT);
+CREATE TABLE sample (content UINTEGER, shape VARCHAR);
+CREATE TABLE mark (
+  content UINTEGER, store USMALLINT, name VARCHAR, hour INTEGER, count BIGINT, first BIGINT,
+  last BIGINT
+);
+CREATE TABLE saying (
+  content UINTEGER, store USMALLINT, name VARCHAR, second BIGINT, text VARCHAR
+);
+CREATE TABLE who (
+  id UINTEGER, principal VARCHAR, session VARCHAR, anonymous BOOLEAN, foreign_account VARCHAR
+);
+CREATE TABLE object (id UBIGINT, name VARCHAR);
+CREATE TABLE fact (
+  source USMALLINT, store USMALLINT, verb UTINYINT, who UINTEGER, object UBIGINT, hour INTEGER,
+  count UINTEGER, sent BIGINT, told UINTEGER, rows BIGINT, told_rows UINTEGER,
+  first USMALLINT, last USMALLINT
+);
+CREATE TABLE day (
+  source USMALLINT, store USMALLINT, verb UTINYINT, who UINTEGER, day INTEGER, hours UINTEGER,
+  count UBIGINT, sent BIGINT, told UBIGINT, rows BIGINT, told_rows UBIGINT, objects UBIGINT,
+  first BIGINT, last BIGINT
+);
+CREATE TABLE seen (source USMALLINT, store USMALLINT, hour INTEGER, events BLOB)
+"""
+
+
+class Facts:
+    """An open fact store. Without a path it lives in memory."""
+
+    def __init__(self, path: Path | None, *, write: bool) -> None:
+        """Raises ``LedgerError`` when another process writes to it, or it is another file."""
+        self.path = path
+        self.db = _connect(path, write)
+        try:
+            self._set_up(write)
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _set_up(self, write: bool) -> None:
+        found = self.db.execute(
+            "SELECT count(*) FROM information_schema.tables WHERE table_name = 'about'"
+        ).fetchone()
+        if write and found == (0,):
+            with self.transaction():
+                for statement in _TABLES.split(";"):
+                    self.db.execute(statement)
+                self.db.execute("INSERT INTO about VALUES (?)", [_VERSION])
+        version = self.db.execute("SELECT max(version) FROM about").fetchone()
+        if version != (_VERSION,):
+            raise LedgerError(
+                f"facts {self.path}: expected version {_VERSION}, found {version and version[0]};"
+                " another version of cardtrail wrote it: use that one, or move the file away"
+            )
+
+    def close(self) -> None:
+        self.db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        import duckdb
+
+        self.db.execute("BEGIN")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(duckdb.Error):
+                self.db.execute("ROLLBACK")
+            if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+                raise LedgerWriteError(
+                    f"facts {self.path}: they could not be written ({type(error).__name__}); what"
+                    " was recorded is kept: mend that, then go on with cardtrail scan --resume"
+                ) from None
+            raise
+
+    # --- files
+
+    def files(self, source: str) -> dict[str, tuple[str | None, frozenset[str]]]:
+        """By sealed name: the version, and the stores it was read for."""
+        rows = self.db.execute(
+            "SELECT name, version, stores FROM file JOIN content ON content = content.id"
+            " WHERE file.source = (SELECT id FROM source WHERE key = ?)",
+            [source],
+        ).fetchall()
+        return {name: (version, frozenset(stores)) for name, version, stores in rows}
+
+    # --- adding
+
+    def add(self, batch: Batch) -> None:
+        """All files of a batch or, when anything fails, none. Adding it again changes nothing."""
+        with self.transaction():
+            source = self._number("source", "key", batch.source, batch.kind)
+            stores = [self._number("store", "uri", uri) for uri in batch.stores]
+            numbers = dict(zip(batch.stores, stores, strict=True))
+            self._add_files(source, batch, numbers)
+            if batch.rows:
+                self._add_rows(source, stores, batch)
+
+    def _number(self, table: str, column: str, value: str, *more: object) -> int:
+        found = self.db.execute(f"SELECT id FROM {table} WHERE {column} = ?", [value]).fetchone()
+        if found is None:
+            marks = ", ?" * (1 + len(more))
+            found = self.db.execute(
+                f"INSERT INTO {table} SELECT coalesce(max(id), 0) + 1{marks} FROM {table}"
+                " RETURNING id",
+                [value, *more],
+            ).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def _add_files(self, source: int, batch: Batch, numbers: Mapping[str, int]) -> None:
+        """A content is known once, whatever its files are called. A file that has grown replaces
+        what it was; one read again for more stores keeps what it said of the others."""
+        row = self.db.execute("SELECT coalesce(max(id), 0) FROM content").fetchone()
+        number = row[0] if row else 0
+        fresh = {
+            "place": range(len(batch.files)),
+            "name": [file.name for file in batch.files],
+            "version": [file.version for file in batch.files],
+            "digest": [file.digest for file in batch.files],
+            "head": [file.head for file in batch.files],
+        }
+        self._fill("CREATE OR REPLACE TEMP TABLE fresh AS SELECT *", fresh)
+        known, grown = self._contents(source)
+        new: dict[int, FileFacts] = {}
+        stores: dict[int, list[str]] = {}
+        contents: list[int] = []
+        for place, file in enumerate(batch.files):
+            old, old_stores = known.get(file.digest or "", (0, frozenset[str]()))
+            if old and old_stores >= set(batch.stores):
+                contents.append(old)
+                continue
+            number += 1
+            new[number], stores[number] = file, sorted({*batch.stores, *old_stores})
+            contents.append(number)
+            if file.digest:
+                known[file.digest] = number, frozenset(stores[number])
+            if old:
+                self._keep_marks(old, number, old_stores - set(batch.stores))
+            for gone in {old, grown.get(place, 0)} - {0}:
+                self._forget(gone)
+        self._add_contents(source, new, stores)
+        self._add_marks(new, numbers)
+        self.db.execute(
+            "DELETE FROM file WHERE source = ? AND name IN (SELECT name FROM fresh)", [source]
+        )
+        self._fill(
+            f"INSERT INTO file SELECT {source}, name, version, content",
+            {"name": fresh["name"], "version": fresh["version"], "content": contents},
+        )
+        self.db.execute("DROP TABLE fresh")
+
+    def _contents(
+        self, source: int
+    ) -> tuple[dict[str, tuple[int, frozenset[str]]], dict[int, int]]:
+        """Of the fresh files: contents that are known, by digest; and by place what the file of
+        that name was when it was shorter."""
+        same = self.db.execute(
+            "SELECT DISTINCT digest, c.id, c.stores FROM content c JOIN fresh USING (digest)"
+            " WHERE source = ?",
+            [source],
+        ).fetchall()
+        grown = self.db.execute(
+            """SELECT place, c.id
+            FROM fresh JOIN file f ON f.name = fresh.name AND f.source = ?
+              JOIN content c ON c.id = f.content
+            WHERE c.digest IS DISTINCT FROM fresh.digest
+              AND (c.head = fresh.head OR fresh.head IS NULL)
+              AND (SELECT count(*) FROM file g WHERE g.content = c.id) = 1""",
+            [source],
+        ).fetchall()
+        known = {digest: (number, frozenset(stores)) for digest, number, stores in same}
+        return known, dict(grown)
+
+    def _keep_marks(self, old: int, new: int, stores: frozenset[str]) -> None:
+        for table in ("mark", "saying"):
+            self.db.execute(
+                f"UPDATE {table} SET content = ? WHERE content = ? AND store IN"
+                " (SELECT id FROM store WHERE list_contains(?, uri))",
+                [new, old, sorted(stores)],
+            )
+        self.db.execute("UPDATE file SET content = ? WHERE content = ?", [new, old])
+
+    def _forget(self, content: int) -> None:
+        for table in ("note", "sample", "mark", "saying"):
+            self.db.execute(f"DELETE FROM {table} WHERE content = ?", [content])
+        self.db.execute("DELETE FROM content WHERE id = ?", [content])
+
+    def _add_contents(
+        self, source: int, files: Mapping[int, FileFacts], stores: Mapping[int, Sequence[str]]
+    ) -> None:
+        if not files:
+            return
+        hours = [[hour for _, _, hour in file.marks] for file in files.values()]
+        self._fill(
+            f"INSERT INTO content SELECT id, {source}, digest, head,"
+            " string_split(stores, chr(10)), nullif(low, -1), nullif(high, -1)",
+            {
+                "id": list(files),
+                "digest": [file.digest for file in files.values()],
+                "head": [file.head for file in files.values()],
+                "stores": ["\n".join(stores[number]) for number in files],
+                "low": [min(each, default=-1) for each in hours],
+                "high": [max(each, default=-1) for each in hours],
+            },
+        )
+
+    def _add_marks(self, files: Mapping[int, FileFacts], numbers: Mapping[str, int]) -> None:
+        notes = [(n, name, c) for n, file in files.items() for name, c in file.notes.items() if c]
+        self._insert("note", ("content", "name", "count"), notes)
+        samples = [(n, shape) for n, file in files.items() for shape in file.samples]
+        self._insert("sample", ("content", "shape"), samples)
+        marks = [
+            (n, numbers.get(uri, 0), name, hour, mark.count, mark.first, mark.last)
+            for n, file in files.items()
+            for (name, uri, hour), mark in file.marks.items()
+        ]
+        names = ("content", "store", "name", "hour", "count", "first", "last")
+        self._insert("mark", names, marks)
+        said = [
+            (n, numbers.get(uri, 0), name, second, text)
+            for n, file in files.items()
+            for name, uri, second, text in file.texts
+        ]
+        self._insert("saying", ("content", "store", "name", "second", "text"), said)
+
+    def _insert(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+            self._fill(f"INSERT INTO {table} SELECT {', '.join(names)}", columns)
+
+    def _fill(self, statement: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """``statement`` over ``columns`` of numbers or texts: row by row would take a millisecond
+        each."""
+        import numpy as np
+
+        columns_given = {
+            name: np.array(list(values), "i8")
+            if len(values) and isinstance(values[0], int)
+            else np.array([_storable(value) for value in values], object)
+            for name, values in columns.items()
+        }
+        self.db.execute(f"{statement} FROM columns_given")
+
+    def _add_rows(self, source: int, stores: Sequence[int], batch: Batch) -> None:
+        import numpy as np
+
+        columns = batch.columns
+        columns["store"] = np.array(stores, "u2")[columns["store"]]
+        people = self._people(batch.people)
+        columns["who"] = np.array(people, "u4")[columns["who"]]
+        new = self._new_events(source, columns)
+        columns = {name: column[new] for name, column in columns.items()}
+        self.db.execute(
+            f"""INSERT INTO fact
+            SELECT {source}, store, verb, who, nullif(object, 0), hour, count(*),
+              coalesce(sum(sent) FILTER (sent >= 0), 0), count(*) FILTER (sent >= 0),
+              coalesce(sum(rows) FILTER (rows >= 0), 0), count(*) FILTER (rows >= 0),
+              min(second), max(second)
+            FROM columns GROUP BY store, verb, who, object, hour ORDER BY hour, store, who, object"""
+        )
+        names = {
+            "id": np.fromiter(batch.objects, "u8", len(batch.objects)),
+            "name": np.array([_storable(name) for name in batch.objects.values()], object),
+        }
+        if batch.objects:
+            self.db.execute(
+                "INSERT INTO object SELECT id, name FROM names ANTI JOIN object USING (id)"
+            )
+        del names
+
+    def _people(self, people: Sequence[Who]) -> list[int]:
+        known = {
+            Who(*about): number
+            for number, *about in self.db.execute(
+                "SELECT id, principal, session, anonymous, foreign_account FROM who"
+            ).fetchall()
+        }
+        new = [who for who in dict.fromkeys(people) if who not in known]
+        for number, who in enumerate(new, len(known) + 1):
+            known[who] = number
+        self._insert(
+            "who",
+            ("id", "principal", "session", "anonymous", "foreign_account"),
+            [(known[w], w.principal, w.session, int(w.anonymous), w.foreign) for w in new],
+        )
+        return [known[who] for who in people]
+
+    def _new_events(self, source: int, columns: dict[str, Any]) -> Any:
+        """Which rows are of events not counted before, as places; notes them as counted."""
+        import numpy as np
+
+        kept = []
+        for store in np.unique(columns["store"]).tolist():
+            mine = np.flatnonzero(columns["store"] == store)
+            _, first = np.unique(columns["event"][mine], return_index=True)
+            mine = mine[np.sort(first)]
+            hours = np.unique(columns["hour"][mine])
+            known = self._events(source, store, hours)
+            if len(known):
+                mine = mine[~np.isin(columns["event"][mine], known)]
+            self._note_events(source, store, columns["hour"][mine], columns["event"][mine])
+            kept.append(mine)
+        return np.concatenate(kept)
+
+    def _events(self, source: int, store: int, hours: Any) -> Any:
+        import numpy as np
+
+        wanted = {"hour": hours}
+        blobs = self.db.execute(
+            "SELECT events FROM seen WHERE source = ? AND store = ?"
+            " AND hour IN (SELECT hour FROM wanted)",
+            [source, store],
+        ).fetchall()
+        del wanted
+        return np.frombuffer(b"".join(blob for (blob,) in blobs), "u8")
+
+    def _note_events(self, source: int, store: int, hours: Any, events: Any) -> None:
+        import numpy as np
+
+        if not len(events):
+            return
+        order = np.argsort(hours, kind="stable")
+        hours, events = hours[order], events[order]
+        starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
+        parts = np.split(events, starts[1:])
+        self._fill(
+            f"INSERT INTO seen SELECT {source}, {store}, hour, events",
+            {"hour": hours[starts].tolist(), "events": [part.tobytes() for part in parts]},
+        )
+
+    # --- keeping
+
+    def roll_up(self, today: int) -> None:
+        """Facts of before ``KEPT_DAYS`` become days; ``today`` in days since 1970."""
+        last = today - KEPT_DAYS
+        touches = ", ".join(str(int(verb)) for verb in TOUCHES)
+        with self.transaction():
+            self.db.execute(
+                f"""INSERT INTO day
+                SELECT source, store, verb, who, hour // 24, bit_or(1::UINTEGER << (hour % 24)),
+                  sum(count), sum(sent), sum(told), sum(rows), sum(told_rows),
+                  count(DISTINCT object) FILTER (verb IN ({touches})),
+                  min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
+                FROM fact WHERE hour < {last * 24} GROUP BY ALL"""
+            )
+            for table in ("fact", "seen"):
+                self.db.execute(f"DELETE FROM {table} WHERE hour < {last * 24}")
+
+
+def path_beside(ledger: Path) -> Path:
+    return ledger.with_name(f"{ledger.name}.facts")
+
+
+def _connect(path: Path | None, write: bool) -> DuckDBPyConnection:
+    import duckdb
+
+    config: dict[str, Any] = {
+        "threads": 1 if path is None else min(4, len(os.sched_getaffinity(0))),
+        "memory_limit": "400MB",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return duckdb.connect(str(path or ":memory:"), read_only=not write, config=config)
+        except duckdb.IOException as error:
+            if "lock" in str(error).lower() and time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+            if "lock" in str(error).lower():
+                said = "another cardtrail is using it; wait for that scan to end"
+            elif "valid DuckDB" in str(error):
+                said = "expected the facts of a Cardtrail ledger, found another file"
+            else:
+                said = "it cannot be opened; name a place you can write to with --ledger"
+            raise LedgerError(f"facts {path}: {said}") from None
+
+
+def _storable(value: Any) -> Any:
+    """Texts of file names need not be Unicode."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -1,0 +1,335 @@
+# ruff: noqa: S608 - the statements are made of names and numbers of ours only
+"""What the fact store says of one source of evidence in a window: the record, and the readers.
+
+Times are UTC; an hour counts as in the window as far as what it saw lies there. Nothing in here
+is a raw value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from scanner.batch import READS, TOUCHES, Verb, Who
+from scanner.facts import Facts
+
+_READS = ", ".join(str(int(verb)) for verb in READS)
+_TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
+_DENIED, _LIST, _ASKED = int(Verb.DENIED), int(Verb.LIST), int(Verb.ASKED)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+
+
+@dataclass(slots=True)
+class Seen:
+    """How often something was marked, and from when to when."""
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """One entry of the answer in one store and window. ``told_bytes`` and ``told_rows`` are the
+    reads that came with a number, ``nameless`` those without an object, ``asked`` what may have
+    been reads."""
+
+    reads: int
+    bytes: int
+    told_bytes: int
+    rows: int
+    told_rows: int
+    card_reads: int
+    denied: int
+    asked: int
+    objects: int
+    nameless: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(slots=True)
+class DayTotals:
+    """One actor on one day; times in seconds since 1970, -1: none."""
+
+    reads: int = 0
+    rows: int = 0
+    denied: int = 0
+    lists: int = 0
+    objects: int = 0
+    hours: dict[int, int] = field(default_factory=dict)
+    first: int = -1
+    last: int = -1
+    refused: int = -1
+    listed: int = -1
+
+
+class View:
+    """``listed`` are the sealed names of the files that are there now: a file without a time in it
+    counts only while it is there."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        source: str,
+        window: tuple[datetime, datetime],
+        listed: frozenset[str] = frozenset(),
+    ) -> None:
+        self._db, self.window = facts.db, window
+        found = self._db.execute("SELECT id FROM source WHERE key = ?", [source]).fetchone()
+        self._source = int(found[0]) if found else 0
+        self._stores = dict(self._db.execute("SELECT uri, id FROM store").fetchall())
+        self._from, self._to = (int(moment.timestamp()) for moment in window)
+        self._contents = self._counting(listed)
+        self._marks = self._all_marks()
+
+    def _counting(self, listed: frozenset[str]) -> list[int]:
+        rows = self._db.execute(
+            "SELECT content.id, low, high, list(file.name) FROM content"
+            " LEFT JOIN file ON file.content = content.id WHERE content.source = ?"
+            " GROUP BY content.id, low, high",
+            [self._source],
+        ).fetchall()
+        return [
+            number
+            for number, low, high, names in rows
+            if any(name in listed for name in names)
+            or (low is not None and low * 3600 <= self._to and high * 3600 + 3599 >= self._from)
+        ]
+
+    # --- the record
+
+    def _all_marks(self) -> dict[tuple[str, int], list[tuple[int, int, int, int]]]:
+        """By name and store: hour, count, first and last second."""
+        marks: dict[tuple[str, int], list[tuple[int, int, int, int]]] = {}
+        for name, store, *rest in self._db.execute(
+            "SELECT mark.name, store, hour, sum(count), min(first), max(last)"
+            " FROM mark JOIN content ON content = content.id WHERE content.source = ?"
+            " GROUP BY ALL ORDER BY ALL",
+            [self._source],
+        ).fetchall():
+            marks.setdefault((name, store), []).append((rest[0], rest[1], rest[2], rest[3]))
+        return marks
+
+    def _of(self, name: str, store: str) -> list[tuple[int, int, int, int]]:
+        return self._marks.get((name, self._stores.get(store, 0) if store else 0), [])
+
+    def marked(self, name: str, store: str = "") -> Seen:
+        """In the window."""
+        return _sum(m for m in self._of(name, store) if m[2] <= self._to and m[3] >= self._from)
+
+    def outside(self, name: str, store: str = "") -> Seen:
+        return _sum(m for m in self._of(name, store) if m[2] > self._to or m[3] < self._from)
+
+    def hours(self, names: Sequence[str], store: str = "") -> set[int]:
+        """The hours since 1970 in which any of ``names`` was marked."""
+        return {mark[0] for name in names for mark in self._of(name, store)}
+
+    def note(self, name: str) -> int:
+        """Of the files that reach into the window or are there now."""
+        found = self._db.execute(
+            "SELECT coalesce(sum(count), 0)::BIGINT FROM note"
+            " WHERE name = ? AND list_contains(?::UINTEGER[], content)",
+            [name, self._contents],
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def files(self) -> int:
+        """How many of them have a time in them."""
+        found = self._db.execute(
+            "SELECT count(*) FROM content"
+            " WHERE low IS NOT NULL AND list_contains(?::UINTEGER[], id)",
+            [self._contents],
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def samples(self) -> list[str]:
+        """A few shapes of records that were not understood."""
+        return [
+            shape
+            for (shape,) in self._db.execute(
+                "SELECT DISTINCT shape FROM sample"
+                " WHERE list_contains(?::UINTEGER[], content) ORDER BY shape LIMIT 3",
+                [self._contents],
+            ).fetchall()
+        ]
+
+    def said(self, name: str, store: str = "") -> list[tuple[datetime, str]]:
+        """Sentences of the window, each once, in order."""
+        rows = self._db.execute(
+            "SELECT DISTINCT second, text FROM saying JOIN content ON content = content.id"
+            " WHERE content.source = ? AND name = ? AND store = ? AND second BETWEEN ? AND ?"
+            " ORDER BY second, text",
+            [
+                *(self._source, name, self._stores.get(store, 0) if store else 0),
+                *(self._from, self._to),
+            ],
+        ).fetchall()
+        return [(datetime.fromtimestamp(second, UTC), text) for second, text in rows]
+
+    # --- the readers
+
+    def since(self) -> datetime | None:
+        """The first moment anything is known of."""
+        firsts = [mark[2] for marks in self._marks.values() for mark in marks]
+        found = self._db.execute(
+            "SELECT min(first) FROM day WHERE source = ?", [self._source]
+        ).fetchone()
+        if found and found[0] is not None:
+            firsts.append(found[0])
+        return datetime.fromtimestamp(min(firsts), UTC) if firsts else None
+
+    def ranked(self, store: str) -> list[tuple[int, Who]]:
+        """Who did anything in the window but list, by number, most reads first."""
+        rows = self._db.execute(
+            f"""SELECT who.id, principal, session, anonymous, foreign_account
+            FROM fact JOIN who ON fact.who = who.id
+            WHERE source = ? AND store = ? AND verb <> {_LIST} AND {self._inside()}
+            GROUP BY ALL
+            ORDER BY sum(count) FILTER (verb IN ({_READS})) DESC NULLS LAST, principal, session""",
+            [self._source, self._stores.get(store, 0)],
+        ).fetchall()
+        return [(number, Who(p, s, bool(a), f)) for number, p, s, a, f in rows]
+
+    def totals(
+        self, store: str, entries: Mapping[int, int], cards: Iterable[int] = ()
+    ) -> dict[int, Totals]:
+        """By entry; ``entries`` says of each principal's number which is its. ``cards`` are the
+        numbers of the objects that hold card data."""
+        import numpy as np
+
+        card_objects = {"object": np.fromiter(cards, "u8")}
+        entry_of = {"who": np.fromiter(entries, "u4"), "entry": np.fromiter(entries.values(), "i8")}
+        rows = self._db.execute(
+            f"""SELECT entry,
+              coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(sent) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(told) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(told_rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb IN ({_TOUCHES})
+                AND object IN (SELECT object FROM card_objects)), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb = {_ASKED}), 0)::BIGINT,
+              count(DISTINCT object) FILTER (verb IN ({_TOUCHES})),
+              coalesce(sum(count) FILTER (verb IN ({_READS}) AND object IS NULL), 0)::BIGINT,
+              min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
+            FROM fact JOIN entry_of USING (who)
+            WHERE source = ? AND store = ? AND verb <> {_LIST} AND {self._inside()}
+            GROUP BY entry""",
+            [self._source, self._stores.get(store, 0)],
+        ).fetchall()
+        del card_objects, entry_of
+        return {
+            entry: Totals(
+                *numbers, datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
+            )
+            for entry, *numbers, first, last in rows
+        }
+
+    def busiest(self, store: str, people: Iterable[int], day: int) -> int | None:
+        """Of ``people`` the one who read most on a day (``date.toordinal``)."""
+        start = (day - EPOCH) * 24
+        found = self._db.execute(
+            f"""SELECT who FROM fact
+            WHERE source = ? AND store = ? AND verb IN ({_READS}) AND hour BETWEEN ? AND ?
+              AND list_contains(?::UINTEGER[], who)
+            GROUP BY who ORDER BY greatest(sum(rows), sum(count)) DESC, who LIMIT 1""",
+            [self._source, self._stores.get(store, 0), start, start + 23, list(people)],
+        ).fetchone()
+        return int(found[0]) if found else None
+
+    def _inside(self) -> str:
+        return (
+            f"hour BETWEEN {self._from // 3600} AND {self._to // 3600}"
+            f" AND hour * 3600::BIGINT + last >= {self._from}"
+            f" AND hour * 3600::BIGINT + first <= {self._to}"
+        )
+
+    def people(self, store: str) -> dict[int, Who]:
+        """Everybody that was ever seen in a store, by number."""
+        rows = self._db.execute(
+            """SELECT id, principal, session, anonymous, foreign_account FROM who
+            WHERE id IN (SELECT who FROM fact WHERE source = $1 AND store = $2
+              UNION SELECT who FROM day WHERE source = $1 AND store = $2)""",
+            [self._source, self._stores.get(store, 0)],
+        ).fetchall()
+        return {number: Who(p, s, bool(a), f) for number, p, s, a, f in rows}
+
+    def days(
+        self, store: str, actors: Mapping[int, int], since: int
+    ) -> dict[int, dict[int, DayTotals]]:
+        """By actor and day (``date.toordinal``), from day ``since`` to the end of the window.
+        ``actors`` says of each principal's number whose acts its are."""
+        import numpy as np
+
+        acting = {
+            "who": np.fromiter(actors, "u4"),
+            "actor": np.fromiter(actors.values(), "i8"),
+        }
+        start = (since - EPOCH) * 24
+        where = f"source = {self._source} AND store = {self._stores.get(store, 0)}"
+        found: dict[int, dict[int, DayTotals]] = {}
+        columns = self._db.execute(
+            f"""SELECT actor, hour, sum(count) FILTER (verb IN ({_READS})) AS reads
+            FROM fact JOIN acting USING (who)
+            WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, hour
+            HAVING reads > 0"""
+        ).fetchnumpy()
+        for actor, hour, reads in zip(*(c.tolist() for c in columns.values()), strict=True):
+            day = found.setdefault(actor, {}).setdefault(hour // 24 + EPOCH, DayTotals())
+            day.hours[hour % 24] = int(reads)
+        for actor, number, *numbers in self._day_rows(where, start):
+            day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
+            (day.reads, day.rows, day.denied, day.lists, day.objects) = numbers[:5]
+            (day.first, day.last, day.refused, day.listed) = numbers[5:]
+        for actor, number, hours, *numbers in self._rolled(where, start // 24):
+            day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
+            day.hours.update({hour: 1 for hour in range(24) if hours >> hour & 1})
+            (day.reads, day.rows, day.denied, day.lists, day.objects) = numbers[:5]
+            (day.first, day.last) = numbers[5:]
+        del acting
+        return found
+
+    def _day_rows(self, where: str, start: int) -> list[Any]:
+        return self._db.execute(
+            f"""SELECT actor, hour // 24 AS day,
+              coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb = {_LIST}), 0)::BIGINT,
+              count(DISTINCT object) FILTER (verb IN ({_TOUCHES})),
+              coalesce(min(hour * 3600::BIGINT + first) FILTER (verb IN ({_READS})), -1),
+              coalesce(max(hour * 3600::BIGINT + last) FILTER (verb IN ({_READS})), -1),
+              coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_DENIED}), -1),
+              coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_LIST}), -1)
+            FROM fact JOIN acting USING (who)
+            WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, day"""
+        ).fetchall()
+
+    def _rolled(self, where: str, start: int) -> list[Any]:
+        return self._db.execute(
+            f"""SELECT actor, day, coalesce(bit_or(hours) FILTER (verb IN ({_READS})), 0),
+              coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
+              coalesce(sum(count) FILTER (verb = {_LIST}), 0)::BIGINT,
+              coalesce(max(objects) FILTER (verb IN ({_TOUCHES})), 0)::BIGINT,
+              coalesce(min(first) FILTER (verb IN ({_READS})), -1),
+              coalesce(max(last) FILTER (verb IN ({_READS})), -1)
+            FROM day JOIN acting USING (who) WHERE {where} AND day >= {start} GROUP BY actor, day"""
+        ).fetchall()
+
+
+def _sum(marks: Iterable[tuple[int, int, int, int]]) -> Seen:
+    seen, first, last = Seen(), -1, -1
+    for _, count, low, high in marks:
+        seen.count += count
+        first = low if first < 0 else min(first, low)
+        last = max(last, high)
+    if seen.count:
+        seen.first = datetime.fromtimestamp(first, UTC)
+        seen.last = datetime.fromtimestamp(last, UTC)
+    return seen
