@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias
 
+from scanner.batch import Batch
 from scanner.known import Known
 from scanner.model import (
     Access,
@@ -97,6 +99,8 @@ class Source:
     name: str = field(repr=False)
     size: int | None = None
     seekable: bool = True
+    version: str | None = None
+    """as ``Unit.version``, of files of evidence"""
     sibling: Callable[[str], Source | None] = field(default=lambda suffix: None, repr=False)
     check: Callable[[], Problem | None] = field(default=lambda: None, repr=False)
     data_ranges: Callable[[int, int], Iterator[tuple[int, int]]] = field(
@@ -246,8 +250,34 @@ class EvidenceResult:
     reads: tuple[Reads, ...] = ()
 
 
+class Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class FactsAt:
+    """Where the facts of earlier runs lie (to read), and what this collection adds to them.
+
+    ``path`` None: nowhere. ``done`` are sealed names of files that this run has read already.
+    ``batches`` and ``more`` are the answer: facts to add, and whether files are left that were not
+    read yet, so that the collection is to be asked again when these are added.
+    """
+
+    path: Path | None = None
+    done: frozenset[str] = frozenset()
+    batches: list[Batch] = field(default_factory=list)
+    more: bool = False
+    opened: list[Closeable] = field(default_factory=list)
+
+    def close(self) -> None:
+        """The collection has ended: whoever adds to the facts finds them closed."""
+        for each in self.opened:
+            each.close()
+
+
 class EvidenceKind(Protocol):
-    """One kind of record of who read what."""
+    """One kind of record of who read what. One that keeps facts says so with ``keeps_facts``, and
+    its ``collect`` takes ``facts``, a ``FactsAt``, as well (see docs/evidence-kinds.md)."""
 
     kind: str
     options: Mapping[str, type]

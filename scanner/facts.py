@@ -15,9 +15,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scanner.batch import TOUCHES, Batch, FileFacts, Who
 from scanner.errors import LedgerError, LedgerWriteError
@@ -65,34 +65,54 @@ CREATE TABLE seen (source USMALLINT, store USMALLINT, hour INTEGER, events BLOB)
 """
 
 
-class Facts:
-    """An open fact store. Without a path it lives in memory."""
+_SHARED = ("source", "store", "file", "content", "note", "sample", "mark", "saying", "who")
+"""tables that an overlay copies, as they are small or change"""
+_LARGE = ("object", "fact", "day", "seen")
+"""and those it looks through, read under the name ``all_...``"""
 
-    def __init__(self, path: Path | None, *, write: bool) -> None:
+
+class Facts:
+    """An open fact store. Without a path it lives in memory; an ``overlay`` reads the file and
+    keeps what is added in memory: what a worker answers from."""
+
+    def __init__(
+        self, path: Path | None, *, overlay: bool = False, read_only: bool = False
+    ) -> None:
         """Raises ``LedgerError`` when another process writes to it, or it is another file."""
         self.path = path
-        self.db = _connect(path, write)
+        below = path if overlay and path is not None and path.exists() else None
+        self.db = _connect(None if overlay else path, read_only)
         try:
-            self._set_up(write)
+            if below is not None:
+                _attach(self.db, below)
+            self._set_up(below is not None, read_only)
         except BaseException:
             self.db.close()
             raise
 
-    def _set_up(self, write: bool) -> None:
-        found = self.db.execute(
-            "SELECT count(*) FROM information_schema.tables WHERE table_name = 'about'"
-        ).fetchone()
-        if write and found == (0,):
+    def _set_up(self, overlay: bool, read_only: bool) -> None:
+        db = self.db
+        found = db.execute(
+            "SELECT count(*) FROM information_schema.tables"
+            " WHERE table_name = 'about' AND table_catalog = current_database()"
+        ).fetchall()
+        if not read_only and found == [(0,)]:
             with self.transaction():
                 for statement in _TABLES.split(";"):
-                    self.db.execute(statement)
-                self.db.execute("INSERT INTO about VALUES (?)", [_VERSION])
-        version = self.db.execute("SELECT max(version) FROM about").fetchone()
-        if version != (_VERSION,):
+                    db.execute(statement)
+                db.execute("INSERT INTO about VALUES (?)", [_VERSION])
+        below = "below." if overlay else ""
+        version = db.execute(f"SELECT max(version) FROM {below}about").fetchall()
+        if version != [(_VERSION,)]:
             raise LedgerError(
-                f"facts {self.path}: expected version {_VERSION}, found {version and version[0]};"
+                f"facts {self.path}: expected version {_VERSION}, found {version[0][0]};"
                 " another version of cardtrail wrote it: use that one, or move the file away"
             )
+        for table in _SHARED if overlay else ():
+            db.execute(f"INSERT INTO {table} SELECT * FROM below.{table}")
+        for table in _LARGE:
+            also = f" UNION ALL SELECT * FROM below.{table}" if overlay else ""
+            db.execute(f"CREATE TEMP VIEW all_{table} AS SELECT * FROM {table}{also}")
 
     def close(self) -> None:
         self.db.close()
@@ -134,27 +154,26 @@ class Facts:
             source = self._number("source", "key", batch.source, batch.kind)
             stores = [self._number("store", "uri", uri) for uri in batch.stores]
             numbers = dict(zip(batch.stores, stores, strict=True))
-            self._add_files(source, batch, numbers)
+            if batch.files:
+                self._add_files(source, batch, numbers)
             if batch.rows:
                 self._add_rows(source, stores, batch)
 
     def _number(self, table: str, column: str, value: str, *more: object) -> int:
-        found = self.db.execute(f"SELECT id FROM {table} WHERE {column} = ?", [value]).fetchone()
-        if found is None:
+        found = self.db.execute(f"SELECT id FROM {table} WHERE {column} = ?", [value]).fetchall()
+        if not found:
             marks = ", ?" * (1 + len(more))
             found = self.db.execute(
                 f"INSERT INTO {table} SELECT coalesce(max(id), 0) + 1{marks} FROM {table}"
                 " RETURNING id",
                 [value, *more],
-            ).fetchone()
-        assert found is not None
-        return int(found[0])
+            ).fetchall()
+        return int(found[0][0])
 
     def _add_files(self, source: int, batch: Batch, numbers: Mapping[str, int]) -> None:
         """A content is known once, whatever its files are called. A file that has grown replaces
         what it was; one read again for more stores keeps what it said of the others."""
-        row = self.db.execute("SELECT coalesce(max(id), 0) FROM content").fetchone()
-        number = row[0] if row else 0
+        number = self.db.execute("SELECT coalesce(max(id), 0) FROM content").fetchall()[0][0]
         fresh = {
             "place": range(len(batch.files)),
             "name": [file.name for file in batch.files],
@@ -276,13 +295,14 @@ class Facts:
         each."""
         import numpy as np
 
-        columns_given = {
+        table = {
             name: np.array(list(values), "i8")
             if len(values) and isinstance(values[0], int)
             else np.array([_storable(value) for value in values], object)
             for name, values in columns.items()
         }
-        self.db.execute(f"{statement} FROM columns_given")
+        put(self.db, "given", table)
+        self.db.execute(f"{statement} FROM given")
 
     def _add_rows(self, source: int, stores: Sequence[int], batch: Batch) -> None:
         import numpy as np
@@ -293,23 +313,25 @@ class Facts:
         columns["who"] = np.array(people, "u4")[columns["who"]]
         new = self._new_events(source, columns)
         columns = {name: column[new] for name, column in columns.items()}
+        put(self.db, "given", columns)
         self.db.execute(
             f"""INSERT INTO fact
             SELECT {source}, store, verb, who, nullif(object, 0), hour, count(*),
               coalesce(sum(sent) FILTER (sent >= 0), 0), count(*) FILTER (sent >= 0),
               coalesce(sum(rows) FILTER (rows >= 0), 0), count(*) FILTER (rows >= 0),
               min(second), max(second)
-            FROM columns GROUP BY store, verb, who, object, hour ORDER BY hour, store, who, object"""
+            FROM given GROUP BY store, verb, who, object, hour
+            ORDER BY hour, store, who, object"""
         )
         names = {
             "id": np.fromiter(batch.objects, "u8", len(batch.objects)),
             "name": np.array([_storable(name) for name in batch.objects.values()], object),
         }
         if batch.objects:
+            put(self.db, "given", names)
             self.db.execute(
-                "INSERT INTO object SELECT id, name FROM names ANTI JOIN object USING (id)"
+                "INSERT INTO object SELECT id, name FROM given ANTI JOIN all_object USING (id)"
             )
-        del names
 
     def _people(self, people: Sequence[Who]) -> list[int]:
         known = {
@@ -319,8 +341,7 @@ class Facts:
             ).fetchall()
         }
         new = [who for who in dict.fromkeys(people) if who not in known]
-        for number, who in enumerate(new, len(known) + 1):
-            known[who] = number
+        known.update({who: number for number, who in enumerate(new, len(known) + 1)})
         self._insert(
             "who",
             ("id", "principal", "session", "anonymous", "foreign_account"),
@@ -348,13 +369,12 @@ class Facts:
     def _events(self, source: int, store: int, hours: Any) -> Any:
         import numpy as np
 
-        wanted = {"hour": hours}
+        put(self.db, "wanted", {"hour": hours})
         blobs = self.db.execute(
-            "SELECT events FROM seen WHERE source = ? AND store = ?"
+            "SELECT events FROM all_seen WHERE source = ? AND store = ?"
             " AND hour IN (SELECT hour FROM wanted)",
             [source, store],
         ).fetchall()
-        del wanted
         return np.frombuffer(b"".join(blob for (blob,) in blobs), "u8")
 
     def _note_events(self, source: int, store: int, hours: Any, events: Any) -> None:
@@ -390,28 +410,53 @@ class Facts:
                 self.db.execute(f"DELETE FROM {table} WHERE hour < {last * 24}")
 
 
+def put(db: DuckDBPyConnection, name: str, columns: Mapping[str, Any]) -> None:
+    """Makes a temporary table of numpy arrays."""
+    db.register("given_columns", dict(columns))
+    db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_columns")
+    db.unregister("given_columns")
+
+
 def path_beside(ledger: Path) -> Path:
     return ledger.with_name(f"{ledger.name}.facts")
 
 
-def _connect(path: Path | None, write: bool) -> DuckDBPyConnection:
+def _connect(path: Path | None, read_only: bool) -> DuckDBPyConnection:
     import duckdb
 
     config: dict[str, Any] = {
-        "threads": 1 if path is None else min(4, len(os.sched_getaffinity(0))),
+        "threads": len(os.sched_getaffinity(0)) if path else 1,
         "memory_limit": "400MB",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
+    return _patiently(
+        path, lambda: duckdb.connect(str(path or ":memory:"), read_only=read_only, config=config)
+    )
+
+
+def _attach(db: DuckDBPyConnection, path: Path) -> None:
+    quoted = str(path).replace("'", "''")
+    _patiently(path, lambda: db.execute(f"ATTACH '{quoted}' AS below (READ_ONLY)"))
+
+
+T = TypeVar("T")
+
+
+def _patiently(path: Path | None, open_it: Callable[[], T]) -> T:
+    """Waits for a worker of a killed scan to end. Raises ``LedgerError``."""
+    import duckdb
+
     until = time.monotonic() + _PATIENCE
     while True:
         try:
-            return duckdb.connect(str(path or ":memory:"), read_only=not write, config=config)
-        except duckdb.IOException as error:
-            if "lock" in str(error).lower() and time.monotonic() < until:
+            return open_it()
+        except duckdb.Error as error:
+            locked = "lock" in str(error).lower()
+            if locked and time.monotonic() < until:
                 time.sleep(0.1)
                 continue
-            if "lock" in str(error).lower():
+            if locked:
                 said = "another cardtrail is using it; wait for that scan to end"
             elif "valid DuckDB" in str(error):
                 said = "expected the facts of a Cardtrail ledger, found another file"

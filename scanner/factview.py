@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scanner.batch import READS, TOUCHES, Verb, Who
-from scanner.facts import Facts
+from scanner.facts import Facts, put
 
 _READS = ", ".join(str(int(verb)) for verb in READS)
 _TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
@@ -78,8 +78,8 @@ class View:
         listed: frozenset[str] = frozenset(),
     ) -> None:
         self._db, self.window = facts.db, window
-        found = self._db.execute("SELECT id FROM source WHERE key = ?", [source]).fetchone()
-        self._source = int(found[0]) if found else 0
+        found = self._db.execute("SELECT id FROM source WHERE key = ?", [source]).fetchall()
+        self._source = int(found[0][0]) if found else 0
         self._stores = dict(self._db.execute("SELECT uri, id FROM store").fetchall())
         self._from, self._to = (int(moment.timestamp()) for moment in window)
         self._contents = self._counting(listed)
@@ -133,8 +133,8 @@ class View:
             "SELECT coalesce(sum(count), 0)::BIGINT FROM note"
             " WHERE name = ? AND list_contains(?::UINTEGER[], content)",
             [name, self._contents],
-        ).fetchone()
-        return int(found[0]) if found else 0
+        ).fetchall()
+        return int(found[0][0])
 
     def files(self) -> int:
         """How many of them have a time in them."""
@@ -142,8 +142,8 @@ class View:
             "SELECT count(*) FROM content"
             " WHERE low IS NOT NULL AND list_contains(?::UINTEGER[], id)",
             [self._contents],
-        ).fetchone()
-        return int(found[0]) if found else 0
+        ).fetchall()
+        return int(found[0][0])
 
     def samples(self) -> list[str]:
         """A few shapes of records that were not understood."""
@@ -174,18 +174,19 @@ class View:
     def since(self) -> datetime | None:
         """The first moment anything is known of."""
         firsts = [mark[2] for marks in self._marks.values() for mark in marks]
-        found = self._db.execute(
-            "SELECT min(first) FROM day WHERE source = ?", [self._source]
-        ).fetchone()
-        if found and found[0] is not None:
-            firsts.append(found[0])
+        for statement in (
+            "SELECT min(first) FROM all_day WHERE source = ?",
+            "SELECT min(hour)::BIGINT * 3600 FROM all_fact WHERE source = ?",
+        ):
+            found = self._db.execute(statement, [self._source]).fetchall()
+            firsts += [first for (first,) in found if first is not None]
         return datetime.fromtimestamp(min(firsts), UTC) if firsts else None
 
     def ranked(self, store: str) -> list[tuple[int, Who]]:
         """Who did anything in the window but list, by number, most reads first."""
         rows = self._db.execute(
             f"""SELECT who.id, principal, session, anonymous, foreign_account
-            FROM fact JOIN who ON fact.who = who.id
+            FROM all_fact AS fact JOIN who ON fact.who = who.id
             WHERE source = ? AND store = ? AND verb <> {_LIST} AND {self._inside()}
             GROUP BY ALL
             ORDER BY sum(count) FILTER (verb IN ({_READS})) DESC NULLS LAST, principal, session""",
@@ -200,8 +201,9 @@ class View:
         numbers of the objects that hold card data."""
         import numpy as np
 
-        card_objects = {"object": np.fromiter(cards, "u8")}
+        put(self._db, "card_objects", {"object": np.fromiter(cards, "u8")})
         entry_of = {"who": np.fromiter(entries, "u4"), "entry": np.fromiter(entries.values(), "i8")}
+        put(self._db, "entry_of", entry_of)
         rows = self._db.execute(
             f"""SELECT entry,
               coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
@@ -216,30 +218,44 @@ class View:
               count(DISTINCT object) FILTER (verb IN ({_TOUCHES})),
               coalesce(sum(count) FILTER (verb IN ({_READS}) AND object IS NULL), 0)::BIGINT,
               min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
-            FROM fact JOIN entry_of USING (who)
+            FROM all_fact AS fact JOIN entry_of USING (who)
             WHERE source = ? AND store = ? AND verb <> {_LIST} AND {self._inside()}
             GROUP BY entry""",
             [self._source, self._stores.get(store, 0)],
         ).fetchall()
-        del card_objects, entry_of
-        return {
-            entry: Totals(
-                *numbers, datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
-            )
-            for entry, *numbers, first, last in rows
-        }
+        found: dict[int, Totals] = {}
+        for entry, *about in rows:
+            about[-2:] = [datetime.fromtimestamp(second, UTC) for second in about[-2:]]
+            found[entry] = Totals(*about)
+        return found
+
+    def of_verb(self, store: str, verb: Verb) -> int:
+        """Rows of one verb in the window."""
+        return self._count(store, f"verb = {int(verb)}")
+
+    def nameless(self, store: str) -> int:
+        """Reads of the window that do not name what they read."""
+        return self._count(store, f"verb IN ({_READS}) AND object IS NULL")
+
+    def _count(self, store: str, which: str) -> int:
+        found = self._db.execute(
+            "SELECT coalesce(sum(count), 0)::BIGINT FROM all_fact"
+            f" WHERE source = ? AND store = ? AND {which} AND {self._inside()}",
+            [self._source, self._stores.get(store, 0)],
+        ).fetchall()
+        return int(found[0][0])
 
     def busiest(self, store: str, people: Iterable[int], day: int) -> int | None:
         """Of ``people`` the one who read most on a day (``date.toordinal``)."""
         start = (day - EPOCH) * 24
         found = self._db.execute(
-            f"""SELECT who FROM fact
+            f"""SELECT who FROM all_fact
             WHERE source = ? AND store = ? AND verb IN ({_READS}) AND hour BETWEEN ? AND ?
               AND list_contains(?::UINTEGER[], who)
             GROUP BY who ORDER BY greatest(sum(rows), sum(count)) DESC, who LIMIT 1""",
             [self._source, self._stores.get(store, 0), start, start + 23, list(people)],
-        ).fetchone()
-        return int(found[0]) if found else None
+        ).fetchall()
+        return int(found[0][0]) if found else None
 
     def _inside(self) -> str:
         return (
@@ -252,8 +268,8 @@ class View:
         """Everybody that was ever seen in a store, by number."""
         rows = self._db.execute(
             """SELECT id, principal, session, anonymous, foreign_account FROM who
-            WHERE id IN (SELECT who FROM fact WHERE source = $1 AND store = $2
-              UNION SELECT who FROM day WHERE source = $1 AND store = $2)""",
+            WHERE id IN (SELECT who FROM all_fact WHERE source = $1 AND store = $2
+              UNION SELECT who FROM all_day WHERE source = $1 AND store = $2)""",
             [self._source, self._stores.get(store, 0)],
         ).fetchall()
         return {number: Who(p, s, bool(a), f) for number, p, s, a, f in rows}
@@ -269,12 +285,13 @@ class View:
             "who": np.fromiter(actors, "u4"),
             "actor": np.fromiter(actors.values(), "i8"),
         }
+        put(self._db, "acting", acting)
         start = (since - EPOCH) * 24
         where = f"source = {self._source} AND store = {self._stores.get(store, 0)}"
         found: dict[int, dict[int, DayTotals]] = {}
         columns = self._db.execute(
             f"""SELECT actor, hour, sum(count) FILTER (verb IN ({_READS})) AS reads
-            FROM fact JOIN acting USING (who)
+            FROM all_fact AS fact JOIN acting USING (who)
             WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, hour
             HAVING reads > 0"""
         ).fetchnumpy()
@@ -290,7 +307,6 @@ class View:
             day.hours.update({hour: 1 for hour in range(24) if hours >> hour & 1})
             (day.reads, day.rows, day.denied, day.lists, day.objects) = numbers[:5]
             (day.first, day.last) = numbers[5:]
-        del acting
         return found
 
     def _day_rows(self, where: str, start: int) -> list[Any]:
@@ -305,7 +321,7 @@ class View:
               coalesce(max(hour * 3600::BIGINT + last) FILTER (verb IN ({_READS})), -1),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_DENIED}), -1),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_LIST}), -1)
-            FROM fact JOIN acting USING (who)
+            FROM all_fact AS fact JOIN acting USING (who)
             WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, day"""
         ).fetchall()
 
@@ -319,16 +335,17 @@ class View:
               coalesce(max(objects) FILTER (verb IN ({_TOUCHES})), 0)::BIGINT,
               coalesce(min(first) FILTER (verb IN ({_READS})), -1),
               coalesce(max(last) FILTER (verb IN ({_READS})), -1)
-            FROM day JOIN acting USING (who) WHERE {where} AND day >= {start} GROUP BY actor, day"""
+            FROM all_day AS day JOIN acting USING (who)
+            WHERE {where} AND day >= {start} GROUP BY actor, day"""
         ).fetchall()
 
 
 def _sum(marks: Iterable[tuple[int, int, int, int]]) -> Seen:
-    seen, first, last = Seen(), -1, -1
+    seen, first, last = Seen(), 0, 0
     for _, count, low, high in marks:
+        first = min(first, low) if seen.count else low
+        last = max(last, high) if seen.count else high
         seen.count += count
-        first = low if first < 0 else min(first, low)
-        last = max(last, high)
     if seen.count:
         seen.first = datetime.fromtimestamp(first, UTC)
         seen.last = datetime.fromtimestamp(last, UTC)

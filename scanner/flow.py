@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -64,6 +65,8 @@ class Job:
     """some of it may be in the ledger already"""
     window: tuple[datetime, datetime]
     """the time that evidence of reads is asked for"""
+    facts: Path | None = None
+    """the fact store; without it facts of reads are not kept"""
 
 
 @dataclass(slots=True)

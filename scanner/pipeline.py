@@ -12,7 +12,9 @@ Listing, scanning and recording overlap (scanner.flow). Nothing here prints.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from typing import cast
 
 from detectors.base import State
 from scanner import counting
@@ -20,6 +22,7 @@ from scanner.audits import Audited
 from scanner.contracts import EvidenceResult, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
+from scanner.facts import Facts
 from scanner.flow import Flow, Job, Listener
 from scanner.joining import join
 from scanner.known import Known, known
@@ -52,7 +55,7 @@ def scan(
     except Stopped:
         flow.keep()
         raise
-    _gather_evidence(job, executor, ledger)
+    _gather_evidence(job, executor, ledger, stopping)
 
 
 def _units(flow: Flow, place: int, store: Store) -> Iterator[Unit]:
@@ -88,24 +91,45 @@ def _listed(flow: Flow, place: int, store: Store, opened: OpenStore) -> Iterator
             yield item
 
 
-def _gather_evidence(job: Job, executor: Executor, ledger: Ledger) -> None:
+def _gather_evidence(
+    job: Job, executor: Executor, ledger: Ledger, stopping: Callable[[], ExitCode | None]
+) -> None:
     """Who did read it, for each store, from all sources together."""
     found: dict[str, list[EvidenceResult]] = {}
     seen = {
         row.about.store.uri: replace(_known(job, ledger, row.place), blind=row.about.blind)
         for row in ledger.stores(job.run)
     }
-    for task in (replace(each, known=seen) for each in job.evidence):
-        try:
-            results = executor.submit(task).result()
-        except TaskLost as lost:
-            results = {store.uri: _evidence_lost(task, lost) for store in task.stores}
-        for uri, result in results.items():
+    for each in job.evidence:
+        task = replace(each, known=seen, facts=job.facts)
+        for uri, result in _collected(task, executor, stopping).items():
             found.setdefault(uri, []).append(result)
     for row in ledger.stores(job.run):
         uri = row.about.store.uri
         found.setdefault(uri, []).extend(counting.counted(job, ledger, uri, seen[uri]))
         ledger.put_access(job.run, row.place, _join(row.about.access, job, found, row.about.store))
+
+
+def _collected(
+    task: EvidenceTask, executor: Executor, stopping: Callable[[], ExitCode | None]
+) -> Mapping[str, EvidenceResult]:
+    """One source of evidence, read in steps: what each gives is added to the fact store, whole."""
+    while True:
+        try:
+            done = executor.submit(task).result()
+        except TaskLost as lost:
+            return {store.uri: _evidence_lost(task, lost) for store in task.stores}
+        if task.facts is not None and done.batches:
+            with closing(Facts(task.facts)) as facts:
+                for batch in done.batches:
+                    facts.add(batch)
+        if not done.more:
+            return cast(Mapping[str, EvidenceResult], done.results)
+        code = stopping()
+        if code is not None:
+            raise Stopped(code)
+        names = {file.name for batch in done.batches for file in batch.files}
+        task = replace(task, done=task.done | names)
 
 
 def _known(job: Job, ledger: Ledger, place: int) -> Known:

@@ -15,6 +15,7 @@ from scanner import __version__, compose, counting, key, personal, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import Reason, Unreadable, UsageError
+from scanner.facts import path_beside
 from scanner.flow import Job, Listener
 from scanner.ledger import Ledger, RunAbout, RunRow, now
 from scanner.model import Run, Store, Unit
@@ -116,6 +117,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
         quick=settings.quick,
         resumed=session.resumed,
         window=compose.window(settings, row.started),
+        facts=path_beside(ledger.path),
     )
     scratch.sweep()
     _count_ahead(job, settings, listener)

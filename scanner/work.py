@@ -10,15 +10,17 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from detectors.base import Counting, Detector, Fallible, Scan, State
+from scanner.batch import Batch
 from scanner.company import CompanyCollector
 from scanner.contracts import (
     Chunk,
     EvidenceKind,
     EvidenceResult,
+    FactsAt,
     Limits,
     OpenStore,
     Reader,
@@ -26,7 +28,7 @@ from scanner.contracts import (
     Source,
     StoreKind,
 )
-from scanner.errors import ExitCode, Reason, Stopped, Unreadable
+from scanner.errors import ExitCode, LedgerError, Reason, Stopped, Unreadable
 from scanner.fieldtally import FieldCollector, Found
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
@@ -68,6 +70,20 @@ class EvidenceTask:
     window: tuple[datetime, datetime]
     known: Mapping[str, Known] = field(default_factory=dict)
     """by store uri, what the scan found"""
+    facts: Path | None = None
+    """the fact store, to read"""
+    done: frozenset[str] = frozenset()
+    """files that this run has added to it"""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceDone:
+    """What a collection of evidence gives: results by store uri, facts to add, and whether it is to
+    be asked again after that."""
+
+    results: Mapping[str, EvidenceResult]
+    batches: tuple[Batch, ...] = ()
+    more: bool = False
 
 
 class Worker:
@@ -87,7 +103,7 @@ class Worker:
         self._stores: dict[str, OpenStore] = {}
 
     def run(self, task: Sequence[ScanTask] | EvidenceTask) -> Any:
-        """A ``SliceResult`` for each slice, results by store uri for evidence."""
+        """A ``SliceResult`` for each slice, an ``EvidenceDone`` for evidence."""
         if isinstance(task, EvidenceTask):
             return self._evidence(task)
         return [self._slice(each) for each in task]
@@ -205,25 +221,33 @@ class Worker:
 
     # --- evidence of reads
 
-    def _evidence(self, task: EvidenceTask) -> Mapping[str, EvidenceResult]:
+    def _evidence(self, task: EvidenceTask) -> EvidenceDone:
         kind = self._plugins.evidence[task.kind]
+        at = FactsAt(task.facts, task.done)
+        more = {"facts": at} if getattr(kind, "keeps_facts", False) else {}
         try:
-            return kind.collect(
+            results = kind.collect(
                 task.settings,
                 self._files,
                 task.stores,
                 task.window,
                 self._sealer.name,
                 task.known,
+                **more,
             )
+            return EvidenceDone(results, tuple(at.batches), at.more)
         except Unreadable as error:
             why = f"{error.reason}: {error.detail}" if error.detail else str(error.reason)
+        except LedgerError as error:
+            why = str(error)
         except Exception as error:  # noqa: BLE001 - evidence that breaks us is unknown, not fatal
             why = f"{Reason.INTERNAL}: {_where_it_broke(error)}"
+        finally:
+            at.close()
         unknown = EvidenceResult(
             Evidence(task.kind, Coverage.UNKNOWN, None, None, self._sealer.name(why))
         )
-        return {store.uri: unknown for store in task.stores}
+        return EvidenceDone({store.uri: unknown for store in task.stores})
 
     def _files(self, uri: str) -> Iterator[tuple[str, Source | Problem]]:
         """``contracts.OpenFiles``: walks any store of bytes for files of evidence."""
@@ -240,6 +264,7 @@ class Worker:
                     yield item.name, Problem(error.reason, error.detail)
                     continue
                 if isinstance(source, Source):
+                    source.version = item.version
                     with source.file:
                         yield item.key, source
         finally:

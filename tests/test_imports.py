@@ -56,11 +56,13 @@ HEAVY = {
     "obstore": {"scanner.stores"},
     "psycopg": {"scanner.stores"},
     "pymysql": {"scanner.stores"},
-    "duckdb": {"scanner.duckfile", "scanner.duckrows", "scanner.readers.duckdb"},
+    "duckdb": {"scanner.duckfile", "scanner.duckrows", "scanner.readers.duckdb"}
+    | {"scanner.facts", "scanner.factview"},
     "jinja2": {"reports"},
     "numpy": {
         *("detectors", "scanner.windows", "scanner.tally", "scanner.readers", "scanner.access"),
         *("scanner.fieldtally", "scanner.sketch"),
+        *("scanner.facts", "scanner.factview"),
     },
     "isal": {"scanner.readers", "scanner.access"},
     "pebble": {"scanner.engine"},

@@ -33,7 +33,7 @@ from scanner.model import (
 from scanner.pipeline import LISTING, scan
 from scanner.progress import Quiet
 from scanner.tally import SliceResult
-from scanner.work import EvidenceTask, ScanTask
+from scanner.work import EvidenceDone, EvidenceTask, ScanTask
 
 STORE = Store("fake://s", "fake")
 ABOUT = RunAbout("0", "card", "d", "k", (), (STORE.uri,), {}, False)
@@ -82,7 +82,7 @@ def make(parts_seen: str = "") -> Callable[[Any], Any]:
     def run(tasks: Any) -> Any:
         if isinstance(tasks, EvidenceTask):
             evidence = Evidence(tasks.kind, Coverage.COMPLETE, None, None, "whole")
-            return {STORE.uri: EvidenceResult(evidence, (Reads("someone", 3),))}
+            return EvidenceDone({STORE.uri: EvidenceResult(evidence, (Reads("someone", 3),))})
         return [one(task) for task in tasks]
 
     def one(task: ScanTask) -> SliceResult:

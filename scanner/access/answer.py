@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scanner.access import identity, rules
+from scanner.access.book import Book, Rows
 from scanner.access.tally import Day, Exactly, People, Person
-from scanner.batch import Who
+from scanner.batch import Verb, Who
 from scanner.contracts import SealName
 from scanner.factview import DayTotals, Totals, View
 from scanner.known import Known
@@ -31,6 +32,8 @@ class Question:
     mutes: tuple[rules.Mute, ...] = ()
     faults: tuple[str, ...] = ()
     known: Mapping[str, Known] = field(default_factory=dict)
+    book: Book | None = None
+    """where facts are written, and read again; without one they are counted in memory"""
     since: datetime | None = None
     """the first record of any kind within reach: before it nothing is known of anybody"""
 
@@ -39,6 +42,10 @@ class Question:
 
     def __post_init__(self) -> None:
         self._reach = self.window[0] - timedelta(days=self.limits.reach)
+
+    def people(self, uri: str) -> People:
+        """To write down what principals do in a store."""
+        return People() if self.book is None else _Written(self.book, uri)
 
     def place(self, when: datetime) -> bool | None:
         """True in the window, False in the time before it that is history, None elsewhere. Notes
@@ -55,10 +62,61 @@ def question(
     window: tuple[datetime, datetime],
     seal_name: SealName,
     known: Mapping[str, Known] | None,
+    book: Book | None = None,
 ) -> Question:
     mutes, faults = rules.mutes(settings)
     start, end = (moment.astimezone(UTC) for moment in window)
-    return Question((start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {})
+    return Question(
+        (start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {}, book
+    )
+
+
+class _Written(People):
+    """People whose acts go into a book."""
+
+    def __init__(self, book: Book, store: str) -> None:
+        super().__init__(pen=self._new)
+        self._book, self._store, self._rows = book, store, Rows()
+
+    def _new(self, principal: str, session: str) -> _Pen:
+        return _Pen(self._book, self._rows, self._book.who(self._store, principal, session))
+
+    def end(self) -> None:
+        for principal, session, person in self:
+            number = self._book.who(self._store, principal, session)
+            self._book.describe(number, anonymous=person.anonymous, foreign=person.foreign)
+        self._book.take(self._store, self._rows)
+        self._rows = Rows()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """See ``tally.Pen``."""
+
+    book: Book
+    rows: Rows
+    who: int
+
+    def read(
+        self, when: datetime, obj: int | str | None, sent: int | None, rows: int | None
+    ) -> None:
+        self.rows.add(Verb.READ, self.who, when, self._named(obj), sent, rows)
+
+    def also(self, when: datetime, obj: int | str) -> None:
+        self.rows.add(Verb.ALSO, self.who, when, self._named(obj))
+
+    def refuse(self, when: datetime) -> None:
+        self.rows.add(Verb.DENIED, self.who, when)
+
+    def list(self, when: datetime) -> None:
+        self.rows.add(Verb.LIST, self.who, when)
+
+    def ask(self, when: datetime, count: int) -> None:
+        for _ in range(count):
+            self.rows.add(Verb.ASKED, self.who, when)
+
+    def _named(self, obj: int | str | None) -> int:
+        return self.book.named(obj) if isinstance(obj, str) else obj or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +138,9 @@ def told(view: View, asked: Question, store: str, *, things: str = "objects") ->
     names, entries = _entries(view.ranked(store))
     totals = view.totals(store, entries, known.cards or ())
     muted = _Muted(asked)
-    alarms = _told_alarms(view, asked, store, known.units, {n: names[e] for n, e in entries.items()})
+    alarms = _told_alarms(
+        view, asked, store, known.units, {n: names[e] for n, e in entries.items()}
+    )
     people = [(names[entry], _person(found, names[entry])) for entry, found in totals.items()]
     reads = []
     for who, person in people:
@@ -114,7 +174,12 @@ def _entries(ranked: Sequence[tuple[int, Who]]) -> tuple[list[Who], dict[int, in
         if key not in names:
             names[key] = len(listed)
             listed.append(replace(who, principal=key[0], session=key[1]))
-        entries[number] = names[key]
+        entries[number] = place = names[key]
+        listed[place] = replace(
+            listed[place],
+            anonymous=listed[place].anonymous or who.anonymous,
+            foreign=listed[place].foreign or who.foreign,
+        )
     return listed, entries
 
 
@@ -158,7 +223,9 @@ def _told_alarms(
             worst.setdefault(alarm.rule, []).append(alarm)
         for rule, raised in worst.items():
             top = max(raised, key=lambda alarm: (alarm.volume, alarm.day))
-            doer = people[0] if len(people) == 1 else view.busiest(store, people, top.day.toordinal())
+            doer = (
+                people[0] if len(people) == 1 else view.busiest(store, people, top.day.toordinal())
+            )
             if doer is not None:
                 who = entries[doer]
                 said = Flag(rule, _in_all(top, raised, len(people)))
@@ -187,6 +254,10 @@ def _moment(second: int) -> datetime | None:
 
 def answer(people: People, asked: Question, store: str, *, things: str = "objects") -> Answer:
     """The readers of one store, most reads first. ``things`` is what the source reads."""
+    if isinstance(people, _Written):
+        people.end()
+        assert asked.book is not None
+        return told(asked.book.view(asked.window), asked, store, things=things)
     known = asked.known.get(store, Known())
     muted = _Muted(asked)
     shown = [(key, person) for *key, person in people if person.showed]

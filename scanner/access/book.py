@@ -1,14 +1,16 @@
 """Where a kind of evidence writes down what it read: new files only, sealed, in columns.
 
     book.each(open_files, uri, read_file)       # read_file(source), for files that are new
-      who = book.who("arn:aws:iam::1:role/etl")
+      who = book.who("s3://pay", "arn:aws:iam::1:role/etl")
       book.read("s3://pay", who, when, "cards.csv", event="eventID", sent=100)
       book.mark("record", when)                 # what tells how far the record goes
       book.note("unparsed")                     # counts of the file as a whole
     view = book.view(window)                    # sums over all files, these and earlier ones
 
-Names are sealed here, so a kind hands them over as they are. After a good deal was read the book ends the files early; the caller has
-it added to the fact store and asks again, until there is nothing new.
+Names are sealed here, so a kind hands them over as they are. After a good deal was read the book
+ends the files early and says that there is ``more``.
+
+A kind that reads all its files every time only writes rows: those that are known add nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import compress
 from typing import Any, BinaryIO, cast
 
 from scanner.batch import COLUMNS, Batch, FileFacts, Mark, Verb, Who
-from scanner.contracts import OpenFiles, SealName, Source
+from scanner.contracts import FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Reason, Unreadable
 from scanner.facts import Facts
 from scanner.factview import View
@@ -33,8 +36,8 @@ from scanner.text import seal_around_accounts
 
 ROWS, SECONDS = 400_000, 60.0
 """a batch ends after the file in which one of these is reached"""
-_MOST = 6_000_000
-"""rows of one file: about 350 MB"""
+_MOST = 3_000_000
+"""rows of one file: about 150 MB"""
 _HEAD = 1_024
 _SAMPLES, _SHAPE = 3, 160
 _REMEMBERED = 500_000
@@ -43,23 +46,46 @@ _EVENT = 36
 
 
 @dataclass(slots=True)
-class _Rows:
+class Rows:
     """Columns under way; ``events`` are texts until the end of a file."""
 
     store: array[int] = field(default_factory=lambda: array("H"))
     verb: array[int] = field(default_factory=lambda: array("B"))
     who: array[int] = field(default_factory=lambda: array("L"))
     object: array[int] = field(default_factory=lambda: array("Q"))
-    hour: array[int] = field(default_factory=lambda: array("l"))
-    second: array[int] = field(default_factory=lambda: array("H"))
+    moment: array[int] = field(default_factory=lambda: array("q"))
+    """seconds since 1970"""
     sent: array[int] = field(default_factory=lambda: array("q"))
     rows: array[int] = field(default_factory=lambda: array("q"))
     event: list[str] = field(default_factory=list)
 
+    def add(
+        self,
+        verb: Verb,
+        who: int,
+        when: datetime,
+        named: int = 0,
+        sent: int | None = None,
+        rows: int | None = None,
+        event: str = "",
+        store: int = 0,
+    ) -> None:
+        """``named``: see ``Book.named``."""
+        self.store.append(store)
+        self.verb.append(verb)
+        self.who.append(who)
+        self.object.append(named)
+        self.moment.append(int(when.timestamp()))
+        self.sent.append(-1 if sent is None else min(max(sent, 0), 1 << 56))
+        self.rows.append(-1 if rows is None else min(max(rows, 0), 1 << 56))
+        self.event.append(event)
+
+    def __len__(self) -> int:
+        return len(self.event)
+
 
 class Book:
-    """One source of evidence. ``facts`` is open to read, or in memory. ``done`` are sealed names of
-    files that were read in this run already: what changes meanwhile waits for the next run."""
+    """One source of evidence, for ``stores`` (their uris)."""
 
     def __init__(
         self,
@@ -67,22 +93,21 @@ class Book:
         settings: Mapping[str, Any],
         stores: Sequence[str],
         seal_name: SealName,
-        facts: Facts | None = None,
-        done: frozenset[str] = frozenset(),
+        at: FactsAt | None = None,
     ) -> None:
         self.batch = Batch(_key(kind, settings), kind, list(stores))
         self.unreadable = 0
         self.broke_off = ""
         """why the listing of the files did not come to its end"""
-        self._memory = facts is None
-        self._facts = facts or Facts(None, write=True)
-        self._done = done
+        self._at = at or FactsAt()
+        self._facts = Facts(self._at.path, overlay=True)
+        self._at.opened.append(self._facts)
         self._seal = seal_name
         self._stores = {uri: place for place, uri in enumerate(stores)}
-        self._people: dict[tuple[str, str, bool, str], int] = {}
+        self._people: dict[tuple[str, str, str], int] = {}
         self._names: dict[str, int] = {}
         self._file = FileFacts("", None)
-        self._rows = _Rows()
+        self._rows = Rows()
         self._finished: list[dict[str, Any]] = []
         self._held = 0
         self._listed: set[str] = set()
@@ -104,20 +129,19 @@ class Book:
                     continue
                 version, stores = known.get(sealed, (None, frozenset()))
                 same = version is not None and version == source.version and stores >= wanted
-                if same or sealed in self._done:
+                if same or sealed in self._at.done:
                     continue
-                self._take(source, sealed, read)
                 if self._held >= ROWS or time.monotonic() - began > SECONDS:
+                    self._at.more = True
                     break
+                self._take(source, sealed, read)
         except Unreadable as error:
             self.broke_off = str(error.reason)
-        if self._memory:
-            self._facts.add(self.flush())
 
     def _take(self, source: Source, sealed: str, read: Callable[[Source], None]) -> None:
         watched = _Watched(source.file)
         source.file = cast(BinaryIO, io.BufferedReader(watched, 256 << 10))
-        self._file, self._rows = FileFacts(sealed, source.version), _Rows()
+        self._file, self._rows = FileFacts(sealed, source.version), Rows()
         try:
             read(source)
             self._file.digest, self._file.head = watched.digests()
@@ -125,29 +149,32 @@ class Book:
             self.unreadable += 1
             return
         self._held += len(self._rows.event)
-        self._finish_rows()
+        self._finish_rows(self._rows)
         self.batch.files.append(self._file)
 
     # --- writing
 
-    def who(
-        self, principal: str, session: str = "", *, anonymous: bool = False, foreign: str = ""
-    ) -> int:
-        """The number of a principal, to write rows with."""
-        key = (principal, session, anonymous, foreign)
+    def who(self, store: str, principal: str, session: str = "") -> int:
+        """The number of a principal in a store, to write rows with."""
+        key = (store, principal, session)
         number = self._people.get(key)
         if number is None:
             seal = self._seal
             number = self._people[key] = len(self.batch.people)
             self.batch.people.append(
-                Who(
-                    seal_around_accounts(principal, seal),
-                    seal_around_accounts(session, seal),
-                    anonymous,
-                    seal_around_accounts(foreign, seal),
-                )
+                Who(seal_around_accounts(principal, seal), seal_around_accounts(session, seal))
             )
         return number
+
+    def describe(self, number: int, *, anonymous: bool = False, foreign: str | None = None) -> None:
+        """What turned out of a principal: ``foreign`` is its account where that is not the
+        store's."""
+        if anonymous or foreign:
+            told = self.batch.people[number]
+            sealed = seal_around_accounts(foreign or told.foreign, self._seal)
+            self.batch.people[number] = replace(
+                told, anonymous=anonymous or told.anonymous, foreign=sealed
+            )
 
     def read(
         self,
@@ -156,54 +183,46 @@ class Book:
         when: datetime,
         name: str | None = None,
         *,
-        event: str,
+        event: str = "",
         sent: int | None = None,
         rows: int | None = None,
         verb: Verb = Verb.READ,
     ) -> None:
         """One row; ``name`` is spelt as the store spells its units. ``event`` tells the event from
-        all others: a row of the same event adds nothing, in whichever file."""
+        all others: one of the same adds nothing, in whichever file. Without it, rows that are
+        alike within a file (or all that is written) are as many, and the same ones in another."""
         written = self._rows
         if len(written.event) >= _MOST:
             raise Unreadable(Reason.BUDGET_MEMORY, f"over {_MOST:,} reads in one file; divide it")
-        second = int(when.timestamp())
-        written.store.append(self._stores[store])
-        written.verb.append(verb)
-        written.who.append(who)
-        written.object.append(0 if name is None else self._object(name))
-        written.hour.append(second // 3600)
-        written.second.append(second % 3600)
-        written.sent.append(-1 if sent is None else min(max(sent, 0), 1 << 56))
-        written.rows.append(-1 if rows is None else min(max(rows, 0), 1 << 56))
-        written.event.append(event)
+        written.add(verb, who, when, self.named(name), sent, rows, event, self._stores[store])
 
     def reads(
         self,
         store: str,
         who: int,
-        hour: int,
         names: Sequence[str],
         events: Sequence[str],
-        seconds: Sequence[int],
+        moments: Sequence[int],
         sent: Sequence[int],
-        verb: Verb = Verb.READ,
     ) -> None:
-        """``read`` of many of one caller in one ``hour`` (since 1970); ``seconds`` in the hour,
-        ``sent`` -1 where not told."""
+        """``read`` of many of one caller; ``moments`` in seconds since 1970, ``sent`` -1 where not
+        told."""
         written, size = self._rows, len(names)
-        if len(written.event) + size > _MOST:
+        if len(written) + size > _MOST:
             raise Unreadable(Reason.BUDGET_MEMORY, f"over {_MOST:,} reads in one file; divide it")
         written.store.extend((self._stores[store],) * size)
-        written.verb.extend((verb,) * size)
+        written.verb.extend((Verb.READ,) * size)
         written.who.extend((who,) * size)
         written.object.extend(self._objects(names))
-        written.hour.extend((hour,) * size)
-        written.second.extend(seconds)
+        written.moment.extend(moments)
         written.sent.extend(sent)
         written.rows.extend((-1,) * size)
         written.event.extend(events)
 
-    def _object(self, name: str) -> int:
+    def named(self, name: str | None) -> int:
+        """The number of an object by its name, 0 without one."""
+        if name is None:
+            return 0
         found = self._names.get(name)
         return self._objects((name,))[0] if found is None else found
 
@@ -240,6 +259,20 @@ class Book:
             mark = marks[key] = Mark()
         mark.add(second, count)
 
+    def mark_many(self, names: Sequence[str], moments: Sequence[int], store: str = "") -> None:
+        """``mark`` for each of ``moments``, in seconds since 1970."""
+        import numpy as np
+
+        seconds = np.sort(np.array(moments, "i8"))
+        hours, starts, counts = np.unique(seconds // 3600, return_index=True, return_counts=True)
+        lows, highs = seconds[starts].tolist(), seconds[starts + counts - 1].tolist()
+        for hour, count, low, high in zip(
+            hours.tolist(), counts.tolist(), lows, highs, strict=True
+        ):
+            for name in names:
+                self.mark_hour(name, hour, low, count, store)
+                self.mark_hour(name, hour, high, 0, store)
+
     def note(self, name: str, count: int = 1) -> None:
         """Counts something of the file as a whole."""
         if count:
@@ -259,20 +292,51 @@ class Book:
 
     # --- the end
 
-    def _finish_rows(self) -> None:
+    def _finish_rows(self, rows: Rows) -> None:
         import numpy as np
 
-        rows, self._rows = self._rows, _Rows()
-        if rows.event:
-            columns = {
-                name: np.array(getattr(rows, name)).astype(kind, copy=False)
-                for name, kind in COLUMNS.items()
-                if name != "event"
-            }
-            self._finished.append({**columns, "event": events_hashed(rows.event)})
+        if not rows.event:
+            return
+        columns = {
+            name: np.array(getattr(rows, name)).astype(COLUMNS[name], copy=False)
+            for name in ("store", "verb", "who", "object", "sent", "rows")
+        }
+        moments = np.array(rows.moment)
+        columns["hour"] = (moments // 3600).astype("i4")
+        columns["second"] = (moments % 3600).astype("u2")
+        columns["event"] = events_hashed(rows.event)
+        nameless = np.flatnonzero(columns["event"] == 0)
+        if len(nameless):
+            columns["event"][nameless] = self._told_apart(
+                {name: column[nameless] for name, column in columns.items()}
+            )
+        self._finished.append(columns)
 
-    def flush(self) -> Batch:
-        """What was read, to hand to ``Facts.add``."""
+    def _told_apart(self, columns: Mapping[str, Any]) -> Any:
+        """Numbers of events that have none of their own: what was done to what by whom in which
+        second, and the how manieth of them it is. Read again, they have the same ones."""
+        import numpy as np
+
+        who = np.array([name_hash(f"{w.principal}\0{w.session}") for w in self.batch.people], "u8")
+        second = columns["hour"].astype("u8") * np.uint64(3600) + columns["second"]
+        base = np.zeros(len(second), "u8")
+        for part in (who[columns["who"]], columns["object"], second, columns["verb"].astype("u8")):
+            base = _mixed(base ^ part)
+        order = np.argsort(base, kind="stable")
+        ordered = base[order]
+        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        lengths = np.diff(np.append(starts, len(ordered)))
+        times = np.empty(len(base), "u8")
+        times[order] = (np.arange(len(base)) - np.repeat(starts, lengths)).astype("u8")
+        return _mixed(base ^ _mixed(times + np.uint64(1)))
+
+    def take(self, store: str, rows: Rows) -> None:
+        """Rows of ``store`` that were written elsewhere, all there are."""
+        rows.store = array("H", (self._stores[store],)) * len(rows)
+        self._finish_rows(rows)
+
+    def end(self) -> None:
+        """What was written so far; from here on ``view`` shows it too."""
         import numpy as np
 
         if self._finished:
@@ -281,10 +345,14 @@ class Book:
                 for name in COLUMNS
             }
             self._finished = []
-        return self.batch
+        if self.batch.files or self.batch.rows:
+            self._at.batches.append(self.batch)
+            self._facts.add(replace(self.batch, columns=dict(self.batch.columns)))
+            self.batch = replace(self.batch, files=[], columns={})
 
     def view(self, window: tuple[datetime, datetime]) -> View:
-        """Sums over everything that was added to the fact store."""
+        """Sums over all that is known of the source."""
+        self.end()
         return View(self._facts, self.batch.source, window, frozenset(self._listed))
 
 
@@ -305,29 +373,33 @@ def shape(record: bytes | str) -> str:
 
 
 def events_hashed(events: Sequence[str]) -> Any:
-    """64 bits of each id. UUIDs, which CloudTrail makes itself, are mixed all at once; what a
-    client can choose goes through a real hash, or a collision could hide an event."""
+    """64 bits of each id, 0 for an empty one. UUIDs, which CloudTrail makes itself, are mixed all
+    at once; what a client can choose goes through a real hash, or a collision could hide an
+    event."""
     import numpy as np
 
-    hashed = np.empty(len(events), "u8")
+    hashed = np.zeros(len(events), "u8")
     usual = np.fromiter((len(e) == _EVENT and e.isascii() for e in events), bool, len(events))
-    if usual.all():
-        chosen: Sequence[str] = events
-    else:
-        chosen = [event for event, fits in zip(events, usual, strict=True) if fits]
-        others = [name_hash(e) for e, fits in zip(events, usual, strict=True) if not fits]
-        hashed[~usual] = np.array(others, "u8")
+    for place in np.flatnonzero(~usual).tolist():
+        hashed[place] = name_hash(events[place]) or 1 if events[place] else 0
+    chosen = events if usual.all() else list(compress(events, usual.tolist()))
     if chosen:
         words = np.array(chosen, "S40").view("u8").reshape(-1, 5)
         mixed = np.zeros(len(chosen), "u8")
         for column in range(5):
-            mixed ^= words[:, column]
-            mixed *= np.uint64(0xFF51AFD7ED558CCD)
-            mixed ^= mixed >> np.uint64(32)
-            mixed *= np.uint64(0xC4CEB9FE1A85EC53)
-            mixed ^= mixed >> np.uint64(29)
+            mixed = _mixed(mixed ^ words[:, column])
+        mixed[mixed == 0] = 1
         hashed[usual] = mixed
     return hashed
+
+
+def _mixed(numbers: Any) -> Any:
+    """Each number so that every bit of it changes every bit (the end of splitmix64)."""
+    import numpy as np
+
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 class _Watched(io.RawIOBase):
@@ -374,4 +446,3 @@ class _Watched(io.RawIOBase):
         while self.readinto(bytearray(1 << 18)):
             pass
         return self._hash.hexdigest(), hashlib.blake2b(self._head, digest_size=16).hexdigest()
-

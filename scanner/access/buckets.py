@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from scanner.access import tally
@@ -21,7 +21,7 @@ class Place:
     store: Store
     bucket: str
     prefix: str
-    people: tally.People = field(default_factory=tally.People)
+    people: tally.People
     _cards: dict[int, bool] = field(default_factory=dict)
 
     def holds(self, key: str | None) -> bool:
@@ -56,13 +56,13 @@ class Place:
 class Places:
     """All S3 stores of a collection."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Store], people: Callable[[str], tally.People]) -> None:
         self.all: list[Place] = []
         self._by_bucket: dict[str, list[Place]] = {}
         for store in stores:
             if store.uri.startswith("s3://"):
                 bucket, _, prefix = store.uri.removeprefix("s3://").partition("/")
-                place = Place(store, bucket, prefix.removesuffix("/"))
+                place = Place(store, bucket, prefix.removesuffix("/"), people(store.uri))
                 self.all.append(place)
                 self._by_bucket.setdefault(bucket, []).append(place)
 

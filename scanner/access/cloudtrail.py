@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import repeat
 from typing import Any
 from urllib.parse import unquote
 
-from scanner.access import coverage, identity, rules, tally
-from scanner.access.answer import Question, answer, question
+from scanner.access import coverage, identity, rules
+from scanner.access.answer import Question, question, told
+from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
 from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
 from scanner.access.trail import Trail, from_file, look_up
-from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
-from scanner.errors import Unreadable
+from scanner.batch import Verb
+from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
 from scanner.known import Known
 from scanner.model import Store
 
 COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _LISTINGS = frozenset({"ListObjects", "ListObjectVersions"})
 _METADATA = _LISTINGS | {"HeadObject", "GetObjectAttributes"}
-_64_BITS = (1 << 64) - 1
 _DENIED = frozenset(
     {
         "AccessDenied",
@@ -41,6 +40,7 @@ _DENIED = frozenset(
 
 class CloudTrail:
     kind = "cloudtrail"
+    keeps_facts = True
     options: Mapping[str, type] = {
         **rules.OPTIONS,
         "uri": str,  # file, folder or s3:// prefix with the files of the trail
@@ -58,9 +58,12 @@ class CloudTrail:
         window: tuple[datetime, datetime],
         seal_name: SealName,
         known: Mapping[str, Known] | None = None,
+        facts: FactsAt | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``; answers for every ``s3://`` store."""
-        collector = _Collector(stores, question(settings, window, seal_name, known))
+        book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
+        asked = question(settings, window, seal_name, known, book)
+        collector = _Collector(stores, asked, book)
         if not collector.places.all:
             return {}
         collector.read(open_files, str(settings.get("uri", "")))
@@ -76,100 +79,57 @@ EVIDENCE = CloudTrail()
 
 
 class _Collector:
-    def __init__(self, stores: Sequence[Store], asked: Question) -> None:
-        self.places = Places(stores)
-        self._seen = {place.store.uri: coverage.Seen() for place in self.places.all}
-        self._asked = asked
-        self._ids = tally.Seen()
+    def __init__(self, stores: Sequence[Store], asked: Question, book: Book) -> None:
+        self.places = Places(stores, asked.people)
+        self._asked, self._book = asked, book
         self._callers = identity.Callers()
-        self._knows_cards = any(known.cards for known in asked.known.values())
-        self._notes = Notes()
-        self._files = coverage.Files(asked.window)
         buckets = [place.bucket for place in self.places.all]
-        self._plain = PlainReads(asked, buckets, self._callers, _owner, self._take_groups)
+        self._plain = PlainReads(buckets, self._callers, _owner, self._take_groups)
 
     def read(self, open_files: OpenFiles, uri: str) -> None:
         with garbage_uncollected():
-            self._read(open_files, uri)
-
-    def _read(self, open_files: OpenFiles, uri: str) -> None:
-        try:
-            for _, source in open_files(uri):
-                if not isinstance(source, Source):
-                    self._files.unreadable += 1
-                    continue
-                try:
-                    self._file(source)
-                except Unreadable:
-                    self._files.unreadable += 1
-        except Unreadable as error:
-            self._files.broke_off = str(error.reason)
-        self._plain.flush()
+            self._book.each(open_files, uri, self._file)
 
     def _file(self, source: Source) -> None:
-        for event in self._plain.sift(events(source, self._notes)):
+        notes = Notes()
+        for event in self._plain.sift(events(source, notes)):
             if not self._take(event):
-                self._notes.unparsed += 1
+                notes.unparsed += 1
+                self._book.sample(f"{event.source} {event.name} {event.event_time}")
+        self._plain.flush()
+        for name in Notes.__dataclass_fields__:
+            self._book.note(name, getattr(notes, name))
 
-    def _take_groups(self, groups: list[Group], hours: list[datetime]) -> None:
-        """Counts plain reads, those of them that did not come before."""
-        within = [group for group in groups if group.inside is not None]
-        new = self._ids.first_times([each for group in within for each in group.ids])
-        old = not all(new)
-        place = 0
+    def _take_groups(self, groups: list[Group]) -> None:
+        """Writes down plain reads."""
+        book, touched = self._book, dict[str, list[int]]()
         for group in groups:
-            ends = group.ends()
-            if group.inside:
-                self._files.saw_many(ends, len(group))
-            else:
-                self._files.outside.add(ends[0], len(group))
-                self._files.outside.add(ends[1], 0)
-            if group.inside is None:
-                continue
-            start, place = place, place + len(group)
-            if old and not all(new[start:place]):
-                group = group.chosen(new[start:place])
-            self._count_group(group)
-        self._files.saw_hours(hours)
-
-    def _count_group(self, group: Group) -> None:
-        who, inside = group.who, bool(group.inside)
-        for place in self.places.of(group.bucket):
-            mine = group
-            if place.prefix:
-                mine = group.chosen([place.holds(key) for key in group.keys])
-            if not mine.keys:
-                continue
-            first, last = mine.ends()
-            hashes = tally.hashes64(mine.keys)
-            cards = 0
-            if self._knows_cards:
-                cards = sum(map(place.has_cards, mine.keys, hashes, repeat(self._asked)))
-            told = [sent for sent in mine.sent if sent is not None]
-            person = place.people.get(who.principal, who.session)
-            person.read_often(
-                *(first, last, inside, mine.hours(), hashes),
-                *(sum(map(int, told)), len(told), cards),
-            )
-            if inside:
-                seen = self._seen[place.store.uri]
-                seen.event(first, True)
-                seen.event(last, True)
-                _look_at(person, who, group.owner)
+            who = group.who
+            for place in self.places.of(group.bucket):
+                uri, mine = place.store.uri, group
+                if place.prefix:
+                    mine = group.of([place.holds(key) for key in group.keys])
+                if not mine.keys:
+                    continue
+                names = [place.name(key) for key in mine.keys] if place.prefix else mine.keys
+                number = book.who(uri, who.principal, who.session)
+                book.reads(uri, number, names, mine.ids, mine.moments, mine.sent)
+                touched.setdefault(uri, []).extend(mine.moments)
+                self._look_at(number, who, group.owner)
+        book.mark_many((coverage.DATA,), [at for group in groups for at in group.moments])
+        for uri, moments in touched.items():
+            book.mark_many((coverage.TOUCHED, coverage.READING), moments, uri)
 
     def _take(self, event: Event) -> bool:
         """Counts an event. False when it lacks what every record has."""
         when = _time(event.event_time)
         if when is None:
             return False
-        inside, data = self._asked.place(when), is_data(event)
-        if inside:
-            self._files.saw(when, data)
-        else:
-            self._files.outside.add(when)
-        if event.source != "s3.amazonaws.com" or inside is None or not data:
-            if inside and event.source == "cloudtrail.amazonaws.com":
-                self._files.control(event, when)
+        data = is_data(event)
+        self._book.mark(coverage.DATA if data else coverage.MANAGEMENT, when)
+        if event.source != "s3.amazonaws.com" or not data:
+            if event.source == "cloudtrail.amazonaws.com":
+                coverage.note_switch(self._book, event, when)
             return True
         found = object_of(event)
         if found is None:
@@ -182,10 +142,9 @@ class _Collector:
         who = self._callers.of(event.identity)
         if not isinstance(event_id, str) or who is None:
             return not any(place.holds(key) for place in touched)
-        if self._ids.first_time(hash(event_id) & _64_BITS):
-            for place in touched:
-                if not place.prefix or place.holds(key):
-                    self._count(place, key, event, who, when, inside)
+        for place in touched:
+            if not place.prefix or place.holds(key):
+                self._count(place, key, event, who, when, event_id)
         return True
 
     def _count(
@@ -195,14 +154,14 @@ class _Collector:
         event: Event,
         who: identity.Caller,
         when: datetime,
-        inside: bool,
+        event_id: str,
     ) -> None:
-        name = event.name
+        book, uri, name = self._book, place.store.uri, event.name
         copy = name in COPIES
         read = copy or name in READS
-        seen = self._seen[place.store.uri]
-        if inside:
-            seen.event(when, read or name in _METADATA)
+        book.mark(coverage.TOUCHED, when, uri)
+        if read or name in _METADATA:
+            book.mark(coverage.READING, when, uri)
         denied = False
         if event.error:
             denied = isinstance(event.error, str) and event.error in _DENIED
@@ -210,35 +169,41 @@ class _Collector:
                 return
         elif not read and name not in _LISTINGS:
             return
-        person = place.people.get(who.principal, who.session)
+        number = book.who(uri, who.principal, who.session)
         if denied:
-            person.refuse(when, inside)
+            book.read(uri, number, when, event=event_id, verb=Verb.DENIED)
         elif not read:
-            person.list(when)
+            book.read(uri, number, when, event=event_id, verb=Verb.LIST)
             return
-        elif key is None:
-            person.read(when, inside, None, None if copy else _bytes(event))
         else:
-            hashed = tally.hash64(key)
-            card = self._knows_cards and place.has_cards(key, hashed, self._asked)
+            named = None if key is None else place.name(key)
             # what a copy sends back is its own answer, not the object
-            person.read(when, inside, hashed, None if copy else _bytes(event), None, card)
-        if inside:
-            if read and not denied:
-                seen.copies += copy
-                seen.nameless += key is None and bool(place.prefix)
-            _look_at(person, who, _owner(event, place.bucket))
+            sent = None if copy else _bytes(event)
+            verb = Verb.COPY if copy else Verb.READ
+            book.read(uri, number, when, named, event=event_id, sent=sent, verb=verb)
+        self._look_at(number, who, _owner(event, place.bucket))
+
+    def _look_at(self, number: int, who: identity.Caller, owner: tuple[Any, bool]) -> None:
+        """Notes callers from nowhere and from other accounts than the bucket's."""
+        account = owner[0]
+        foreign = who.account is not None and not who.service and isinstance(account, str)
+        self._book.describe(
+            number,
+            anonymous=who.anonymous,
+            foreign=who.account if foreign and account != who.account else None,
+        )
 
     def result(self, place: Place, trail: Trail | None) -> EvidenceResult:
-        found = answer(place.people, self._asked, place.store.uri)
+        book, uri = self._book, place.store.uri
+        view = book.view(self._asked.window)
+        found = told(view, self._asked, uri)
         evidence = coverage.judge(
-            self._files,
-            self._notes,
-            self._seen[place.store.uri],
+            coverage.Files.of(view, book.unreadable, book.broke_off),
+            Notes(**{name: view.note(name) for name in Notes.__dataclass_fields__}),
+            coverage.Seen.of(view, uri, place.prefix),
             place.bucket,
             place.prefix,
             trail,
-            repeated=self._ids.full,
             region=place.store.options.get("region"),
             seal_name=self._asked.seal_name,
             more=found.remarks,
@@ -306,18 +271,6 @@ def _owner(event: Event, bucket: str) -> tuple[Any, bool]:
         ):
             return resource.account, True
     return event.recipient, False
-
-
-def _look_at(person: tally.Person, who: identity.Caller, owner: tuple[Any, bool]) -> None:
-    """Notes callers from nowhere and from other accounts than the bucket's."""
-    if who.anonymous:
-        person.anonymous = True
-    if person.judged or who.account is None or who.service:
-        return
-    account, told = owner
-    person.judged = told and not person.mixed  # neither its account nor the bucket's will change
-    if isinstance(account, str) and account != who.account:
-        person.foreign = who.account
 
 
 def _time(value: Any) -> datetime | None:

@@ -15,11 +15,14 @@ from datetime import datetime
 from typing import Any
 
 from scanner.access import identity
+from scanner.access.book import Book
 from scanner.access.cloudtrail_files import Event, Notes, identity_of
 from scanner.access.gaps import Hours, clock, silence
 from scanner.access.selectors import BadSelectors, Recorded, recorded
 from scanner.access.trail import Trail
+from scanner.batch import Verb
 from scanner.contracts import SealName
+from scanner.factview import View
 from scanner.model import Coverage, Evidence
 from scanner.text import seal_around_accounts
 
@@ -34,7 +37,6 @@ _SWITCHES = frozenset(
         "PutEventSelectors",
     }
 )
-_MOST_SWITCHES = 1_000
 
 
 @dataclass(slots=True)
@@ -49,10 +51,20 @@ class Seen:
     """reads without an object name, counted although they may be outside the store's prefix"""
     copies: int = 0
 
-    def event(self, when: datetime, reading: bool) -> None:
-        self.first = when if self.first is None else min(self.first, when)
-        self.last = when if self.last is None else max(self.last, when)
-        self.reading = self.reading or reading
+    @classmethod
+    def of(cls, view: View, uri: str, prefix: str) -> Seen:
+        touched = view.marked(TOUCHED, uri)
+        return cls(
+            touched.first,
+            touched.last,
+            view.marked(READING, uri).count > 0,
+            view.nameless(uri) if prefix else 0,
+            view.of_verb(uri, Verb.COPY),
+        )
+
+
+DATA, MANAGEMENT, TOUCHED, READING, SWITCH = "data", "management", "touched", "reading", "switch"
+"""marks of a book: records of each sort; events of a store, and those that read"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -101,38 +113,19 @@ class Files:
     def __post_init__(self) -> None:
         self._hours = Hours(self.window)
 
-    def saw(self, when: datetime, data: bool, records: int = 1) -> None:
-        if data:
-            self.data += records
-        else:
-            self.management += records
-        self._hours.saw(when)
-
-    def saw_many(self, ends: tuple[datetime, datetime], records: int) -> None:
-        """``saw`` for many data events at once, but for ``saw_hours``."""
-        self.data += records
-        self._hours.saw(ends[0])
-        self._hours.saw(ends[1])
-
-    def saw_hours(self, hours: list[datetime]) -> None:
-        """Hours that some of the records were of; each by its start."""
-        self._hours.add(hours)
-
-    def control(self, event: Event, when: datetime) -> None:
-        """An event of CloudTrail itself; one that failed changed nothing."""
-        if event.name not in _SWITCHES or event.error or len(self.switches) >= _MOST_SWITCHES:
-            return
-        parameters = event.parameters
-        name = (parameters.name or parameters.trail or "") if parameters else ""
-        who = identity.caller(identity_of(event.identity))
-        self.switches.add(
-            Switch(
-                when,
-                str(event.name),
-                name if isinstance(name, str) else "",
-                who.principal if who else "an unknown caller",
-            )
-        )
+    @classmethod
+    def of(cls, view: View, unreadable: int, broke_off: str) -> Files:
+        data, management = view.marked(DATA), view.marked(MANAGEMENT)
+        made = cls(view.window, unreadable, broke_off, data.count, management.count)
+        ends = (data.first, data.last, management.first, management.last)
+        made._hours = Hours.known(view.window, view.hours((DATA, MANAGEMENT)), *ends)
+        for outside in (view.outside(DATA), view.outside(MANAGEMENT)):
+            if outside.first and outside.last:
+                made.outside.add(outside.first, outside.count)
+                made.outside.add(outside.last, 0)
+        for when, said in view.said(SWITCH):
+            made.switches.add(Switch(when, *said.split("\n")))
+        return made
 
     @property
     def first(self) -> datetime | None:
@@ -146,6 +139,21 @@ class Files:
         return self._hours.silent()
 
 
+def note_switch(book: Book, event: Event, when: datetime) -> None:
+    """Keeps an event of CloudTrail itself; one that failed changed nothing."""
+    if event.name not in _SWITCHES or event.error:
+        return
+    parameters = event.parameters
+    name = (parameters.name or parameters.trail or "") if parameters else ""
+    who = identity.caller(identity_of(event.identity))
+    said = (
+        str(event.name),
+        name if isinstance(name, str) else "",
+        who.principal if who else "an unknown caller",
+    )
+    book.say(SWITCH, when, "\n".join(each.replace("\n", " ") for each in said))
+
+
 def judge(
     files: Files,
     notes: Notes,
@@ -154,14 +162,13 @@ def judge(
     prefix: str,
     trail: Trail | None,
     *,
-    repeated: bool,
     region: Any,
     seal_name: SealName,
     more: Sequence[str] = (),
 ) -> Evidence:
     """The evidence of one store; ``more`` are remarks to add."""
     told, causes = _selectors(trail, bucket, prefix, region)
-    causes += _damage(files, notes, seen, repeated)
+    causes += _damage(files, notes, seen)
     remarks = [*_remarks(files, notes, seen), *more]
     if not files.data + files.management:
         state = Coverage.NONE
@@ -232,7 +239,7 @@ def _without_selectors(seen: Seen, trail: Trail | None) -> tuple[Coverage, str]:
     return Coverage.PARTIAL, lead
 
 
-def _damage(files: Files, notes: Notes, seen: Seen, repeated: bool) -> list[str]:
+def _damage(files: Files, notes: Notes, seen: Seen) -> list[str]:
     causes = []
     if files.broke_off:
         causes.append(f"the files could not all be listed ({files.broke_off})")
@@ -254,8 +261,6 @@ def _damage(files: Files, notes: Notes, seen: Seen, repeated: bool) -> list[str]
         causes.append(
             f"{seen.nameless:,} reads do not name the object and may be outside the prefix"
         )
-    if repeated:
-        causes.append("more events than repetitions can be told apart among")
     return causes
 
 

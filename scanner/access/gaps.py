@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 _HOUR = timedelta(hours=1)
 _SHOWN = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal() * 24
 
 
 class Hours:
@@ -18,6 +19,18 @@ class Hours:
         self._hour = self._next = datetime.min.replace(tzinfo=UTC)  # of the last one seen
         self.first: datetime | None = None
         self.last: datetime | None = None
+
+    @classmethod
+    def known(
+        cls, window: tuple[datetime, datetime], hours: Iterable[int], *ends: datetime | None
+    ) -> Hours:
+        """``hours`` since 1970 that records are known of, and when the first and last were."""
+        made = cls(window)
+        made._seen = {hour + _EPOCH for hour in hours}
+        for end in filter(None, ends):
+            made.first = end if made.first is None else min(made.first, end)
+            made.last = end if made.last is None else max(made.last, end)
+        return made
 
     def saw(self, when: datetime) -> None:
         """``when`` lies in the window."""

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 from scanner.access import rules
 from scanner.access.answer import Question, question
+from scanner.access.book import Book
 from scanner.access.lines import LineNotes
-from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
+from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Store
@@ -68,6 +69,7 @@ class LogFiles:
     kind: str
     options: Mapping[str, type]
     begin: Begin
+    keeps_facts = True
 
     def collect(
         self,
@@ -77,9 +79,12 @@ class LogFiles:
         window: tuple[datetime, datetime],
         seal_name: SealName,
         known: Mapping[str, Known] | None = None,
+        facts: FactsAt | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``."""
-        collector = self.begin(stores, question(settings, window, seal_name, known), settings)
+        book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
+        asked = question(settings, window, seal_name, known, book)
+        collector = self.begin(stores, asked, settings)
         if isinstance(collector, Mapping):
             return collector
         uris = tuple(collector.uris())

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from scanner.access import gaps, tally
+from scanner.access import gaps
 from scanner.access.answer import Question, answer
 from scanner.access.lines import LineNotes, Repeats, lines
 from scanner.access.logfiles import FILE_OPTIONS, Collector, LogFiles, damage
@@ -55,7 +55,7 @@ class _Collector:
         self._reads = _texts(settings, "reads", "GET")
         self._done = _texts(settings, "done", "200", "206")
         self._denied = _texts(settings, "denied", "401", "403")
-        self._people = tally.People()
+        self._people = asked.people(uri)
         self.notes = LineNotes()
         self._hours = gaps.Hours(asked.window)
         self._repeats = Repeats()
@@ -115,8 +115,8 @@ class _Collector:
             return
         named = said.get("object") or None
         sent, rows = (None if ambiguous else _number(said.get(n)) for n in ("bytes", "rows"))
-        hashed = None if named is None else tally.hash64(named)
-        person.read(when, inside, hashed, sent, rows, card=named is not None and self._card(named))
+        unit = named.lstrip("/") or None if named else None
+        person.read(when, inside, unit, sent, rows, card=named is not None and self._card(named))
 
     def _outcome(self, said: Mapping[str, str]) -> int:
         if "method" in said and said["method"] not in self._reads:

@@ -205,7 +205,7 @@ class _Collector(PostgresLogs[_Log]):
         session: object,
         inside: bool,
     ) -> None:
-        person, hashed = log.readings.people.get(role, ""), tally.hash64(relation)
+        person = log.readings.people.get(role, "")
         known = self._asked.known.get(uri)
         card = bool(
             known
@@ -215,9 +215,9 @@ class _Collector(PostgresLogs[_Log]):
         )
         if log.new("read", session, found.statement, found.part):
             rows = None if entry.ambiguous else found.rows
-            person.read(entry.when, inside, hashed, rows=rows, card=card)
+            person.read(entry.when, inside, relation, rows=rows, card=card)
         else:
-            person.touch(entry.when, inside, hashed)
+            person.touch(entry.when, inside, relation)
             person.card_reads += card and inside
 
     def _session(self, entry: Entry, found: Audit) -> object:
@@ -240,9 +240,9 @@ class _Collector(PostgresLogs[_Log]):
         for (role, whole), unnamed in log.unnamed.items():
             if unnamed.count and (whole or not log.by_object):
                 person = log.readings.people.get(role, "")
-                person.uncounted += unnamed.count
-                for moment in filter(None, (unnamed.first, unnamed.last)):
-                    person.at(moment)
+                assert unnamed.first is not None and unnamed.last is not None  # as it has some
+                person.ask(unnamed.first, True)
+                person.ask(unnamed.last, True, unnamed.count - 1)
         state = self._extent.state(
             log.audits,
             self._databases.doubt(uri),

@@ -19,7 +19,7 @@ class Readings:
 
     asked: Question
     uri: str
-    people: tally.People = field(default_factory=tally.People)
+    people: tally.People = field(init=False)
     reads: int = 0
     """of the window"""
     hidden: int = 0
@@ -28,6 +28,9 @@ class Readings:
     """of the window, which name something and may read more than that"""
     first: datetime | None = None
     last: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.people = self.asked.people(self.uri)
 
     def read(
         self,
@@ -50,15 +53,13 @@ class Readings:
             self.hidden += not found
             self.more += bool(found) and hidden
         if not found:
-            person.uncounted += inside
-            if inside:
-                person.at(when)
+            person.ask(when, inside)
             return
         self.reads += inside
-        first, *rest = map(tally.hash64, found)
+        first, *rest = found
         person.read(when, inside, first, rows=rows, card=self._holds_cards(found))
-        for hashed in rest:
-            person.touch(when, inside, hashed)
+        for name in rest:
+            person.touch(when, inside, name)
 
     def refuse(self, when: datetime, who: str) -> None:
         inside = bool(self.asked.place(when))

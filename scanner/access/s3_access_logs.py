@@ -13,10 +13,11 @@ from typing import Any
 
 from scanner.access import gaps, identity, rules, tally
 from scanner.access.answer import Question, answer, question
+from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
 from scanner.access.lines import LineNotes, lines
 from scanner.access.s3_access_lines import LIKE_A_RECORD, Record, record
-from scanner.contracts import EvidenceResult, OpenFiles, SealName, Source
+from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Store
@@ -31,6 +32,7 @@ _BEST_EFFORT = (
 
 class S3AccessLogs:
     kind = "s3-access-logs"
+    keeps_facts = True
     options: Mapping[str, type] = {
         **rules.OPTIONS,
         "uri": str,  # file, folder or s3:// prefix with the log files
@@ -45,9 +47,11 @@ class S3AccessLogs:
         window: tuple[datetime, datetime],
         seal_name: SealName,
         known: Mapping[str, Known] | None = None,
+        facts: FactsAt | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``; answers for every ``s3://`` store."""
-        asked = question(settings, window, seal_name, known)
+        book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
+        asked = question(settings, window, seal_name, known, book)
         collector = _Collector(stores, asked, str(settings.get("account", "")))
         if not collector.places.all:
             return {}
@@ -72,7 +76,7 @@ class _Seen:
 
 class _Collector:
     def __init__(self, stores: Sequence[Store], asked: Question, account: str) -> None:
-        self.places = Places(stores)
+        self.places = Places(stores, asked.people)
         self._asked, self._account = asked, account
         self._seen = {place.store.uri: _Seen(gaps.Hours(asked.window)) for place in self.places.all}
         self._ids = tally.Seen()
@@ -160,11 +164,8 @@ class _Collector:
         if denied:
             person.refuse(found.when, inside)
         else:
-            hashed = None if key is None else tally.hash64(key)
-            card = hashed is not None and any(
-                place.has_cards(each, tally.hash64(each), self._asked) for each in found.keys
-            )
-            person.read(found.when, inside, hashed, found.sent, card=card)
+            name = None if key is None else place.name(key)
+            person.read(found.when, inside, name, found.sent)
             if inside:
                 seen.ambiguous += found.ambiguous
                 seen.nameless += key is None and bool(place.prefix)

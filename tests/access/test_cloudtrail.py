@@ -154,7 +154,8 @@ def test_anonymous_and_foreign_callers_are_flagged_with_numbers() -> None:
 
 
 def test_events_outside_the_window_do_not_count() -> None:
-    records = [event(minute=minute) for minute in (-1, 0, 360, 361)]
+    """To the hour: the facts do not tell the minutes of reads of one hour apart."""
+    records = [event(minute=minute) for minute in (-1, 0, 360, 420)]
     assert one(delivered(*records)).reads[0].reads == 2
 
 
