@@ -98,9 +98,7 @@ class Facts:
         ).fetchall()
         if not read_only and found == [(0,)]:
             with self.transaction():
-                for statement in _TABLES.split(";"):
-                    db.execute(statement)
-                db.execute("INSERT INTO about VALUES (?)", [_VERSION])
+                db.execute(f"{_TABLES}; INSERT INTO about VALUES ({_VERSION})")
         below = "below." if overlay else ""
         version = db.execute(f"SELECT max(version) FROM {below}about").fetchall()
         if version != [(_VERSION,)]:

@@ -84,6 +84,13 @@ class View:
         self._from, self._to = (int(moment.timestamp()) for moment in window)
         self._contents = self._counting(listed)
         self._marks = self._all_marks()
+        self._notes: dict[str, int] = dict(
+            self._db.execute(
+                "SELECT name, sum(count)::BIGINT FROM note"
+                " WHERE list_contains(?::UINTEGER[], content) GROUP BY name",
+                [self._contents],
+            ).fetchall()
+        )
 
     def _counting(self, listed: frozenset[str]) -> list[int]:
         rows = self._db.execute(
@@ -129,12 +136,7 @@ class View:
 
     def note(self, name: str) -> int:
         """Of the files that reach into the window or are there now."""
-        found = self._db.execute(
-            "SELECT coalesce(sum(count), 0)::BIGINT FROM note"
-            " WHERE name = ? AND list_contains(?::UINTEGER[], content)",
-            [name, self._contents],
-        ).fetchall()
-        return int(found[0][0])
+        return self._notes.get(name, 0)
 
     def files(self) -> int:
         """How many of them have a time in them."""

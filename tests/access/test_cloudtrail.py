@@ -226,7 +226,7 @@ def _records(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(_records(), st.randoms(), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_order_repetition_and_files_never_change_a_count(
     records: list[dict[str, Any]], random: Any, parts: int
 ) -> None:
@@ -252,7 +252,7 @@ _ANYTHING = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(event())), _ANYTHING, max_size=4), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_wrong_types_never_stop_the_counting(wrong: dict[str, Any], inside: bool) -> None:
     bad = {**event(who=user("other")), **wrong}
     if inside:
@@ -269,7 +269,7 @@ def _one_by_one(reads: Any, found: Any) -> Any:
 
 
 @given(_records(), st.sampled_from(["Z", ".5Z", "+02:00", "", "X"]), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_many_at_once_and_one_by_one_agree(
     records: list[dict[str, Any]], zone: str, held: int
 ) -> None:

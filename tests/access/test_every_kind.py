@@ -95,7 +95,7 @@ def test_files_that_can_not_be_had(name: str) -> None:
 @every_kind
 @given(data=st.binary(max_size=300), packed=st.booleans())
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_bytes(name: str, data: bytes, packed: bool) -> None:
     check(collect(name, opener({"a": gzip.compress(data) if packed else data})))

@@ -231,7 +231,7 @@ def test_two_servers_with_one_name() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=20), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_repetition_never_changes_a_count(picks: list[tuple[int, bool]], copies: int) -> None:
     entries = [
         says("select * from cards" if card else "select peek()", number=i + 1, pid=pid, minute=i)

@@ -200,7 +200,7 @@ def test_any_line_divides_or_not(text: str) -> None:
 
 
 @given(st.lists(st.integers(0, 5), max_size=20), st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_copies_never_change_a_count(picks: list[int], copies: int) -> None:
     text = "\n".join(line(path=f"/{i}", minute=i) for i in picks)
     reads = collect(*[text] * copies).reads

@@ -301,14 +301,14 @@ def test_json_forms() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_bytes_are_a_record_or_none(data: bytes) -> None:
     record(data)
     record(line(agent='"' + data.decode("latin-1").replace("\n", "") + '"').encode())
 
 
 @given(st.lists(st.sampled_from(range(12)), max_size=30), st.randoms(), st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_order_repetition_and_files_never_change_a_count(
     picks: list[int], random: Any, parts: int
 ) -> None:

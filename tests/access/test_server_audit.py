@@ -204,7 +204,7 @@ def test_which_database() -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=15), st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_repetition_and_files_never_change_a_count(picks: list[int], copies: int) -> None:
     pool = [statement("cards", "other", minute=i, query=100 + i, connection=i) for i in range(10)]
     lines = [pool[i] for i in picks]
