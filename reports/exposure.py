@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from detectors.base import State
 from reports import fieldrows, figures, requirements, together, words
+from reports.daily import Daily, daily
 from reports.figures import ReadTotals
 from scanner.excess import Excess, excesses
 from scanner.least import LeastGrant, least_grant
@@ -19,6 +20,7 @@ from scanner.model import (
     Access,
     Coverage,
     Finding,
+    ObjectReads,
     Outcome,
     Reads,
     Severity,
@@ -91,6 +93,9 @@ class Exposure:
     totals: ReadTotals
     readers: tuple[Reads, ...]
     more_readers: int
+    daily: Daily | None
+    objects: tuple[ObjectReads, ...]
+    more_objects: int
     flags: int
     together: tuple[str, ...]
     """could and did, counted"""
@@ -151,6 +156,9 @@ def exposure(
         totals=figures.read_totals(access),
         readers=tuple(readers[:PRINCIPALS]),
         more_readers=max(0, len(readers) - PRINCIPALS),
+        daily=daily(access.days),
+        objects=access.objects[:PRINCIPALS],
+        more_objects=max(0, len(access.objects) - PRINCIPALS),
         flags=sum(len(r.flags) for r in readers),
         together=together.counted(access),
         unused=tuple(excesses([report])),

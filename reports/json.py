@@ -21,10 +21,12 @@ from scanner.least import LeastGrant, least_grant
 from scanner.model import (
     SCHEMA,
     Access,
+    DayReads,
     Evidence,
     Finding,
     Grant,
     Location,
+    ObjectReads,
     Outcome,
     Reads,
     Run,
@@ -185,6 +187,8 @@ def _access(access: Access) -> Record:
             "last": rfc3339(totals.last),
             "at_least": totals.at_least,
             "list": [_reads(r) for r in access.did_read],
+            "days": [_day(each) for each in access.days],
+            "objects": [_object_reads(each) for each in access.objects],
         },
     }
 
@@ -217,6 +221,27 @@ def _grant(grant: Grant, relation: Relation) -> Record:
         "last_read": rfc3339(grant.last_read),
         "used": relation.name.lower(),
         "part": grant.part,
+    }
+
+
+def _day(each: DayReads) -> Record:
+    return {
+        "day": each.day.isoformat(),
+        "reads": each.reads,
+        "card_reads": each.card_reads,
+        "whole": each.whole,
+    }
+
+
+def _object_reads(each: ObjectReads) -> Record:
+    return {
+        "unit": each.unit,
+        "principals": each.principals,
+        "reads": each.reads,
+        "bytes": each.bytes,
+        "rows": each.rows,
+        "first": rfc3339(each.first),
+        "last": rfc3339(each.last),
     }
 
 

@@ -53,6 +53,8 @@ def schema() -> Schema:
             "evidence": _evidence(),
             "grant": _grant(),
             "reads": _reads(),
+            "day": _day(),
+            "object_reads": _object_reads(),
             "finding": _finding(),
             "location": _location(),
             "outcome": _outcome(),
@@ -257,8 +259,16 @@ def _access() -> Schema:
                         " lower bounds."
                     ),
                     "list": _list({"$ref": "#/$defs/reads"}),
+                    "days": _list(
+                        {"$ref": "#/$defs/day"},
+                        "Each day of the window, in order; empty when no facts of reads are kept.",
+                    ),
+                    "objects": _list(
+                        {"$ref": "#/$defs/object_reads"},
+                        "Objects or tables that hold card data and were read, most reads first.",
+                    ),
                 },
-                optional=("at_least",),
+                optional=("at_least", "days", "objects"),
             ),
             "together": _list(
                 _object(
@@ -362,6 +372,31 @@ def _reads() -> Schema:
             ),
         },
         optional=("denied", "card_reads"),
+    )
+
+
+def _day() -> Schema:
+    return _object(
+        {
+            "day": {"type": "string", "format": "date"},
+            "reads": _count_or_null("null: not known whether there were any, never 0."),
+            "card_reads": _count_or_null("Of reads, those of what holds card data."),
+            "whole": _yes_no("False: the evidence has gaps, so reads is a lower bound."),
+        }
+    )
+
+
+def _object_reads() -> Schema:
+    return _object(
+        {
+            "unit": _text("Sealed name, as in findings."),
+            "principals": _count(least=1),
+            "reads": _count(),
+            "bytes": _count_or_null(),
+            "rows": _count_or_null(),
+            "first": _time(),
+            "last": _time(),
+        }
     )
 
 

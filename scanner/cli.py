@@ -312,6 +312,10 @@ def access(
         str | None,
         typer.Option(metavar="WHEN", help="Who read from then on: 2026-03-01, 30d, 12h."),
     ] = None,
+    object_name: Annotated[
+        str | None,
+        typer.Option("--object", metavar="NAME", help="Reads of objects or tables so named."),
+    ] = None,
     run: RunName = "last",
     as_json: AsJson = False,
     config: Config = None,
@@ -321,7 +325,12 @@ def access(
     if context.invoked_subcommand is None:
         from scanner import commands
 
-        commands.access(run, store, principal, since, config, ledger, as_json=as_json)
+        if object_name is not None:
+            commands.access_object(
+                run, object_name, store, principal, since, config, ledger, as_json=as_json
+            )
+        else:
+            commands.access(run, store, principal, since, config, ledger, as_json=as_json)
 
 
 @access_app.command()

@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,42 @@ def access(
         print(json.dumps(inquiry.access_record(run, asked), indent=2))
     else:
         print("\n".join(inquiry.access_lines(run, asked)))
+
+
+def access_object(
+    run_name: str,
+    part: str,
+    store: str | None,
+    principal: str | None,
+    since: str | None,
+    config_path: Path | None,
+    ledger_path: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from scanner import factreads, inquiry, objectreads, phrases
+    from scanner.facts import Facts, path_beside
+
+    begin = inquiry.parse_since(since, now()) if since else None
+    settings, _ = _settings(ScanRequest(config=config_path))
+    with _ledger(ledger_path, settings, config_path) as ledger:
+        run = assemble(ledger, ledger.run(run_name))
+        path = path_beside(ledger.path)
+    if not path.exists():
+        raise UsageError(
+            "--object: no facts of reads are kept yet; add [[evidence]] to the configuration and"
+            " scan"
+        )
+    uri = phrases.chosen(run, store)[0].store.uri if store else None
+    ever = datetime(1970, 1, 1, tzinfo=UTC)
+    with contextlib.closing(Facts(path, read_only=True)) as facts:
+        found = factreads.readers_of(
+            facts, part, uri=uri, principal=principal, window=(begin or ever, now())
+        )
+    if as_json:
+        print(json.dumps(objectreads.record(run, part, found), indent=2))
+    else:
+        print("\n".join(objectreads.lines(run, part, found, begin)))
 
 
 def incident(

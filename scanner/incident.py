@@ -164,6 +164,14 @@ def _did(report: StoreReport) -> Iterator[str]:
             yield f"  ! {flag.rule}: {flag.sentence}"
     if len(flagged) > _PLACES:
         yield f"and {len(flagged) - _PLACES:,} more"
+    if access.objects:
+        yield f"Of what holds card data {len(access.objects):,} objects or tables, most read first:"
+    for each in access.objects[:_PLACES]:
+        people = "principal" if each.principals == 1 else "principals"
+        told = f"reads {each.reads:,} by {each.principals:,} {people}"
+        told += "" if each.bytes is None else f", bytes {each.bytes:,}"
+        told += "" if each.rows is None else f", rows {each.rows:,}"
+        yield f"  {each.unit}: {least}{told}, {minute(each.first)} to {minute(each.last)}"
 
 
 def _unknown(run: Run, report: StoreReport) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -259,6 +259,31 @@ class Reads:
 
 
 @dataclass(frozen=True, slots=True)
+class DayReads:
+    """Reads of a store on one day (UTC), and those of what holds card data. None: not known.
+    ``whole`` says whether the evidence covers the day, so that it is not "at least"."""
+
+    day: date
+    reads: int | None
+    card_reads: int | None
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectReads:
+    """Reads in the window of one object or table that holds card data; ``unit`` is its sealed name.
+    A number that no source tells is None."""
+
+    unit: str
+    principals: int
+    reads: int
+    bytes: int | None
+    rows: int | None
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """The access block of a store. ``answer`` is read, not-read or cannot-tell: the second only
     under complete coverage."""
@@ -273,6 +298,10 @@ class Access:
     could_read_detail: str = ""
     """why the list is not known to be whole and right, where its source says so"""
     did_read: tuple[Reads, ...] = ()
+    days: tuple[DayReads, ...] = ()
+    """each day of the window, in order; empty when no facts of reads are kept"""
+    objects: tuple[ObjectReads, ...] = ()
+    """what holds card data and was read, most reads first, the first two hundred"""
 
     @property
     def answer(self) -> str:

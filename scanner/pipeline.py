@@ -11,13 +11,14 @@ Listing, scanning and recording overlap (scanner.flow). Nothing here prints.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import cast
 
 from detectors.base import State
-from scanner import counting
+from scanner import counting, factreads
 from scanner.audits import Audited
 from scanner.contracts import EvidenceResult, OpenStore
 from scanner.engine import Executor, TaskLost
@@ -104,10 +105,19 @@ def _gather_evidence(
         task = replace(each, known=seen, facts=job.facts)
         for uri, result in _collected(task, executor, stopping).items():
             found.setdefault(uri, []).append(result)
-    for row in ledger.stores(job.run):
-        uri = row.about.store.uri
-        found.setdefault(uri, []).extend(counting.counted(job, ledger, uri, seen[uri]))
-        ledger.put_access(job.run, row.place, _join(row.about.access, job, found, row.about.store))
+    with contextlib.ExitStack() as stack:
+        facts = None
+        if job.evidence and job.facts is not None and job.facts.exists():
+            facts = stack.enter_context(closing(Facts(job.facts, read_only=True)))
+        for row in ledger.stores(job.run):
+            store = row.about.store
+            counted = counting.counted(job, ledger, store.uri, seen[store.uri])
+            found.setdefault(store.uri, []).extend(counted)
+            access = _join(row.about.access, job, found, store)
+            if facts is not None:
+                cards = seen[store.uri].cards or ()
+                access = factreads.summary(facts, store.uri, access, cards)
+            ledger.put_access(job.run, row.place, access)
 
 
 def _collected(

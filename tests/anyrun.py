@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from scanner.model import (
     Access,
     Coverage,
+    DayReads,
     Evidence,
     Fact,
     Finding,
     Flag,
     Grant,
     Location,
+    ObjectReads,
     Outcome,
     Reads,
     Run,
@@ -91,6 +93,29 @@ _access = st.builds(
             flags=_flags,
         ),
         max_size=3,
+    ).map(tuple),
+    days=st.lists(
+        st.builds(
+            DayReads,
+            day=st.dates(),
+            reads=_number,
+            card_reads=_number,
+            whole=st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
+    objects=st.lists(
+        st.builds(
+            ObjectReads,
+            unit=_text,
+            principals=st.integers(1, 9),
+            reads=st.integers(0, 10**15),
+            bytes=_number,
+            rows=_number,
+            first=_times,
+            last=_times,
+        ),
+        max_size=2,
     ).map(tuple),
 )
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 from scanner.model import (
     Access,
     Coverage,
+    DayReads,
     Evidence,
     Fact,
     Finding,
     Flag,
     Grant,
     Location,
+    ObjectReads,
     Outcome,
     Reads,
     Run,
@@ -138,6 +140,17 @@ def dumps() -> StoreReport:
                     START - timedelta(days=30),
                     START - timedelta(days=2),
                     (Flag("foreign-account", "Account 999988887777 is not one of yours."),),
+                ),
+            ),
+            days=_days(),
+            objects=(
+                ObjectReads(
+                    *("nightly/2026-02-28/orders.csv.gz", 2, 96, 1_322_118_400, None),
+                    *(START - timedelta(days=9), START - timedelta(days=1)),
+                ),
+                ObjectReads(
+                    *("nightly/2026-02-27/orders.csv.gz", 1, 12, None, None),
+                    *(START - timedelta(days=9), START - timedelta(days=8)),
                 ),
             ),
         ),
@@ -374,6 +387,18 @@ def _earlier() -> tuple[RunSummary, ...]:
         )
         for days, pans, unprotected, not_read in history
     )
+
+
+def _days() -> tuple[DayReads, ...]:
+    """A job every night, one night with far more, and days nothing is known of."""
+    days = []
+    for back in range(90, -1, -1):
+        untold = back > 84 or 40 < back < 45
+        cards = 96 if back == 9 else 2 if back % 7 == 0 else 0
+        reads = None if untold else 14 + back % 5 + cards
+        day = (START - timedelta(days=back)).date()
+        days.append(DayReads(day, reads, None if untold else cards, False))
+    return tuple(days)
 
 
 def sample(**changes: object) -> Run:
