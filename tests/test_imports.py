@@ -62,7 +62,7 @@ HEAVY = {
     "numpy": {
         *("detectors", "scanner.windows", "scanner.tally", "scanner.readers", "scanner.access"),
         *("scanner.fieldtally", "scanner.sketch"),
-        *("scanner.facts", "scanner.factview"),
+        *("scanner.facts", "scanner.factview", "scanner.factreads"),
     },
     "isal": {"scanner.readers", "scanner.access"},
     "pebble": {"scanner.engine"},

@@ -1,0 +1,106 @@
+"""Evidence through the ordinary commands: facts beside the ledger, read twice, asked by object."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cardtrail
+
+CARD = "4556737586899855"
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Path:
+    """A folder with a file of cards, and the log of who fetched it on the last three days."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "cards.csv").write_text(f"name,number\nann,{CARD}\n" * 20)
+    (data / "plain.txt").write_text("nothing here\n")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for back in (1, 2, 3):
+        day = datetime.now(UTC).replace(hour=10, minute=0, second=0) - timedelta(days=back)
+        lines = [
+            f"{(day + timedelta(minutes=n)).isoformat()} bob cards.csv 200 {100 + n}"
+            for n in range(back)
+        ]
+        lines.append(f"{day.isoformat()} eve plain.txt 200 7")
+        lines.append(f"something else about {CARD}")
+        (logs / f"app-{back}.log").write_text("\n".join(lines) + "\n")
+    (tmp_path / "cardtrail.toml").write_text(
+        f"""ledger = "ledger.db"
+[[store]]
+uri = "data"
+[[evidence]]
+kind = "pattern"
+uri = "logs"
+store = "file://{data}"
+format = "{{time}} {{principal}} {{object}} {{status}} {{bytes}}"
+"""
+    )
+    return tmp_path
+
+
+def scan(cardtrail: Cardtrail, company: Path, jobs: int) -> dict[str, Any]:
+    done = cardtrail(
+        *("scan", "-c", str(company / "cardtrail.toml"), "--format", "json", "-q"),
+        *("--jobs", str(jobs)),
+    )
+    assert done.code == 1, done.err
+    access: dict[str, Any] = json.loads(done.out)["stores"][0]["access"]
+    return access
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_second_scan_adds_nothing(cardtrail: Cardtrail, company: Path, jobs: int) -> None:
+    first = scan(cardtrail, company, jobs)
+    again = scan(cardtrail, company, 3 - jobs)
+    assert (company / "ledger.db.facts").stat().st_mode & 0o077 == 0
+    for access in (first, again):
+        did = access["did_read"]
+        assert {r["principal"]: r["reads"] for r in did["list"]} == {"bob": 6, "eve": 3}
+        (cards,) = did["objects"]
+        assert (cards["unit"], cards["reads"], cards["bytes"]) == ("cards.csv", 6, 100 * 6 + 4)
+        told = {day["day"]: (day["reads"], day["card_reads"]) for day in did["days"]}
+        today = datetime.now(UTC).date()
+        assert [told[str(today - timedelta(days=n))] for n in (1, 2, 3)] == [(2, 1), (3, 2), (4, 3)]
+        assert told[str(today - timedelta(days=9))] == (None, None)  # not known, so not 0
+    for file in company.glob("ledger.db*"):
+        assert CARD.encode() not in file.read_bytes()
+
+
+def test_logs_that_are_gone_are_remembered(cardtrail: Cardtrail, company: Path) -> None:
+    scan(cardtrail, company, 1)
+    for log in ("app-3.log", "app-2.log"):
+        (company / "logs" / log).unlink()
+    did = scan(cardtrail, company, 1)["did_read"]
+    assert {r["principal"]: r["reads"] for r in did["list"]} == {"bob": 6, "eve": 3}
+
+
+def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> None:
+    config = ("-c", str(company / "cardtrail.toml"))
+    scan(cardtrail, company, 1)
+    said = cardtrail("access", "--object", "CARDS", *config)
+    assert said.code == 0, said.err
+    assert "cards.csv" in said.out and "bob: reads 6, bytes 604" in said.out
+    assert "evidence: partial; at least:" in said.out and "eve" not in said.out
+    recent = cardtrail("access", "--object", "cards", "--since", "36h", "--json", *config)
+    (one,) = json.loads(recent.out)["readers"]
+    assert (one["principal"], one["reads"]) == ("bob", 1)
+    nothing = cardtrail("access", "--object", "payroll", *config)
+    assert "is recorded; whether there was one cannot be told" in nothing.out
+    page = cardtrail("access", "incident", "data", *config)
+    assert "cards.csv: at least: reads 6 by 1 principal, bytes 604" in page.out
+
+
+def test_without_evidence_there_is_nothing_to_ask(cardtrail: Cardtrail, company: Path) -> None:
+    config = company / "cardtrail.toml"
+    config.write_text(config.read_text().partition("[[evidence]]")[0])
+    cardtrail("scan", "-c", str(config), "-q")
+    done = cardtrail("access", "--object", "x", "-c", str(config))
+    assert done.code == 2 and "no facts of reads are kept yet" in done.err
