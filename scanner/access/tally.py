@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-import struct
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_64_BITS = (1 << 64) - 1
-_blake2b = hashlib.blake2b
+from typing import Protocol
 
 
 def hash64(text: str) -> int:
     data = text.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
-
-
-def hashes64(texts: Sequence[str]) -> list[int]:
-    """``hash64`` of each."""
-    try:
-        digests = [_blake2b(text.encode(), digest_size=8).digest() for text in texts]
-    except UnicodeEncodeError:  # half a surrogate pair
-        return [hash64(text) for text in texts]
-    return list(struct.unpack(f">{len(digests)}Q", b"".join(digests)))
 
 
 class Distinct:
@@ -124,58 +108,16 @@ class Seen:
             self._grow()
         return True
 
-    def first_times(self, hashes: Sequence[int]) -> list[bool]:
-        """``first_time`` of each, which for many together takes a tenth of the time. ``hashes``
-        are of 64 bits, with a sign or without."""
-        import numpy as np
-
-        if self._count + len(hashes) > self._limit:
-            return [self.first_time(each & _64_BITS) for each in hashes]
-        while 2 * (self._count + len(hashes)) >= len(self._table):
-            self._grow()
-        given = np.array(hashes, np.int64).view(np.uint64)
-        alike = len(set(hashes)) < len(hashes) or 0 in hashes
-        given[given == 0] = 1  # as 0 is an empty place
-        if not alike:
-            first = _put(self._table, given)
-        else:
-            alone, at = np.unique(given, return_index=True)
-            first = np.zeros(len(given), bool)
-            first[at] = _put(self._table, alone)
-        self._count += int(first.sum())
-        return cast(list[bool], first.tolist())
-
     def _grow(self) -> None:
-        import numpy as np
-
         larger = array("Q", bytes(16 * len(self._table)))
-        there = np.frombuffer(self._table, np.uint64)
-        _put(larger, there[there != 0])
+        for hashed in self._table:
+            if hashed:
+                larger[_place(larger, hashed)] = hashed
         self._table = larger
 
     def __contains__(self, hashed: int) -> bool:
         hashed = hashed or 1
         return self._table[_place(self._table, hashed)] == hashed
-
-
-def _put(table: array[int], hashes: NDArray[Any]) -> NDArray[Any]:
-    """Puts hashes, all different and none 0, into a table that has the room. Which are new?"""
-    import numpy as np
-
-    into = np.frombuffer(table, np.uint64)
-    last = np.uint64(len(table) - 1)
-    places = hashes & last
-    new = np.zeros(len(hashes), bool)
-    left = np.arange(len(hashes))
-    while left.size:
-        mine, place = hashes[left], places[left]
-        empty = into[place] == 0
-        into[place[empty]] = mine[empty]  # of several that want one place, the last one has it
-        settled = into[place] == mine
-        new[left] = empty & settled
-        left = left[~settled]
-        places[left] = (places[left] + np.uint64(1)) & last
-    return new
 
 
 def _place(table: array[int], hashed: int) -> int:
@@ -378,36 +320,6 @@ class Person:
         if rows is not None:
             self.told_rows += 1
             self.rows += rows
-
-    def read_often(
-        self,
-        first: datetime,
-        last: datetime,
-        inside: bool,
-        hours: Mapping[int, int],
-        objects: Sequence[int],
-        sent: int,
-        told: int,
-        cards: int,
-    ) -> None:
-        """``read`` for many reads of one day at once, whose number by hour is ``hours``: ``sent``
-        bytes by ``told`` of them, ``cards`` of them of what holds cards."""
-        reads = sum(hours.values())
-        day = self.day(first)
-        day.reads += reads
-        for hour, number in hours.items():
-            day.hours[hour] = day.hours.get(hour, 0) + number
-        day.first, day.last = earlier(day.first, first), later(day.last, last)
-        day.objects.add_all(objects)
-        if not inside:
-            return
-        self.at(first)
-        self.at(last)
-        self.reads += reads
-        self.card_reads += cards
-        self.bytes += sent
-        self.told_bytes += told
-        self.objects.add_all(objects)
 
     def touch(self, when: datetime, inside: bool, obj: int | str) -> None:
         """One more thing that a read already counted has read."""

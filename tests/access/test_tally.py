@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.access.tally import Distinct, People, Seen, hash64, hashes64
+from scanner.access.tally import Distinct, People, Seen, hash64
 
 
 @settings(deadline=None)
@@ -75,30 +75,8 @@ def test_people_past_the_limit_share_an_entry() -> None:
     assert [person.mixed for _, _, person in people].count(True) == 1
 
 
-_FEW = st.integers(0, 30)
-_HASHES = st.lists(st.integers(-(1 << 63), (1 << 63) - 1) | _FEW, max_size=60)
-
-
-@settings(deadline=None)
-@given(st.lists(_HASHES, max_size=6), st.sampled_from([8_000_000, 40]))
-def test_many_at_once_are_as_one_by_one(batches: list[list[int]], limit: int) -> None:
-    at_once, single = Seen(limit), Seen(limit)
-    for batch in batches:
-        expected = [single.first_time(each & ((1 << 64) - 1)) for each in batch]
-        assert at_once.first_times(batch) == expected
-    assert at_once.full == single.full
-
-
 def test_a_table_that_grows_forgets_nothing() -> None:
     seen = Seen()
-    for start in range(0, 60_000, 20_000):
-        assert all(seen.first_times(list(range(start + 2, start + 20_002))))
-    assert not any(seen.first_times(list(range(2, 60_002))))
+    assert all(map(seen.first_time, range(2, 60_002)))
+    assert not any(map(seen.first_time, range(2, 60_002)))
     assert seen.first_time(60_002) and not seen.first_time(60_001)
-
-
-@given(st.lists(st.text(), max_size=8))
-def test_hashes_of_many(texts: list[str]) -> None:
-    texts.append("\ud800")
-    assert hashes64(texts) == [hash64(text) for text in texts]
-    assert hashes64(texts[:-1]) == [hash64(text) for text in texts[:-1]]
