@@ -379,8 +379,7 @@ def _day() -> Schema:
     return _object(
         {
             "day": {"type": "string", "format": "date"},
-            "reads": _count_or_null("null: not known whether there were any, never 0."),
-            "card_reads": _count_or_null("Of reads, those of what holds card data."),
+            **dict.fromkeys(("reads", "card_reads"), _count_or_null("null: not known, never 0.")),
             "whole": _yes_no("False: the evidence has gaps, so reads is a lower bound."),
         }
     )
@@ -392,10 +391,8 @@ def _object_reads() -> Schema:
             "unit": _text("Sealed name, as in findings."),
             "principals": _count(least=1),
             "reads": _count(),
-            "bytes": _count_or_null(),
-            "rows": _count_or_null(),
-            "first": _time(),
-            "last": _time(),
+            **dict.fromkeys(("bytes", "rows"), _count_or_null()),
+            **dict.fromkeys(("first", "last"), _time()),
         }
     )
 
