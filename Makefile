@@ -46,6 +46,7 @@ bench: $(STAMP) ## speed and memory beside ripgrep, panhunt and bare reads of da
 	@tools/system-packages ripgrep mariadb-server
 	@$(BIN)/python tools/bench.py
 	@$(BIN)/python tools/bench_databases.py
+	@$(BIN)/python -m tools.bench_pii --whole
 
 .PHONY: accuracy
 accuracy: $(STAMP) ## recall, precision and calibration on labelled data

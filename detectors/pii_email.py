@@ -18,6 +18,7 @@ _DOMAIN = re.compile(
     rb"(?:[A-Za-z\x80-\xff]{2,24}|xn--[A-Za-z0-9\-]{2,59})(?![A-Za-z0-9_\-@\x80-\xff])"
 )
 _LONGEST_LOCAL = 64
+SOMEBODY = 0.97
 _MACHINE = re.compile(rb"(?:git|hg|svn)\Z|[0-9a-f\-]{24,}\Z|[0-9.]{12,}", re.IGNORECASE)
 _ROLE = re.compile(
     rb"(?:[a-z]+[._\-])?(?:help|info|support|web|webmaster|hostmaster|postmaster|admin|abuse|crawler|bots?"
@@ -58,7 +59,7 @@ def probability(address: bytes) -> float:
         return 0.2
     if _ROLE.match(local):
         return 0.6
-    return 0.97
+    return SOMEBODY
 
 
 class Domains:

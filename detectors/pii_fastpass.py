@@ -46,4 +46,6 @@ class FastPass:
             found.append((end, targets[number]))
 
         self._database.scan(data, match_event_handler=note, scratch=self._scratch)
-        return sorted(set(found))
+        once = list(dict.fromkeys(found))  # nearly in order already, which a set would undo
+        once.sort()
+        return once

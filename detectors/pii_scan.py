@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
 from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
@@ -14,6 +15,9 @@ from detectors.pii_found import Found, best, columns
 from detectors.pii_kind import Kind, leads
 from detectors.pii_kinds import KINDS
 from detectors.pii_settings import PiiSettings, settings, version
+
+if TYPE_CHECKING:
+    from detectors.pii_grid import Grid
 
 NAME = "pii"
 EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD, EMAIL_URL = range(7)
@@ -24,6 +28,8 @@ AHEAD = 72
 MARGIN = 256
 """bytes beside the window that are searched too, so that overlaps are settled the same in every
 window"""
+STRICT_PHONE = 0.87
+"""probability of a number by its punctuation alone"""
 ENOUGH = 256
 """values of a kind confirmed by Presidio in a process, after which its exact test is trusted"""
 
@@ -64,11 +70,20 @@ class Plan:
                 "EmailRecognizer", "EMAIL_ADDRESS", text, 0, len(text)
             )
         )
+        self._dense: tuple[Any, Any] | None = None
         self.user = []
         if chosen.patterns:
             from detectors.pii_user import compile_all
 
             self.user = compile_all([one for one in chosen.patterns if chosen.has(one.regions)])
+
+    def dense(self) -> tuple[Any, Any]:
+        """What counts e-mail addresses and telephone numbers in masses."""
+        if self._dense is None:
+            from detectors import pii_dense  # needs numpy
+
+            self._dense = pii_dense.Emails(self.domains.state), pii_dense.Phones(self.phones)
+        return self._dense
 
 
 @cache
@@ -107,8 +122,13 @@ class PiiScan:
         hits = self.plan.fast.hits(text)
         before = pii_presidio.time_outs()
         look = _Look(self, text, lo, hi, hints)
+        known = 0
         for end, target in hits:
-            look.at(end, target)
+            if len(self.dense) > known:
+                known = len(self.dense)
+                look.masses(end)
+            if end not in look.done.get(target, ()):
+                look.at(end, target)
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before
@@ -128,6 +148,26 @@ class _Look:
         self._data, self._lo, self._hi, self._hints = data, lo, hi, hints
         self._found: dict[tuple[int, int, str], Found] = {}
         self._seen: set[tuple[int, int, str]] = set()
+        self._grids: list[Grid | None] = []
+        self._counted: set[int] = set()
+        """starts of telephone numbers that were counted in masses"""
+        self._edges: set[tuple[str, int, int]] = set()
+        self.done: dict[int, set[int]] = {}
+        """by target, the ends of hits that were dealt with in masses"""
+
+    def masses(self, after: int) -> None:
+        """Counts what is dense and plainly one, from the hit that ends at ``after`` on."""
+        emails, phones = self._plan.dense()
+        if "EMAIL_ADDRESS" in self._dense and EMAIL not in self.done:
+            ends = emails.plain(self._data, self._lo, self._hi) + 2
+            self.done[EMAIL] = set(ends[ends >= after].tolist())
+            self._more["EMAIL_ADDRESS", 0, pii_email.SOMEBODY] += len(self.done[EMAIL])
+        if "PHONE_NUMBER" in self._dense and PHONE not in self.done:
+            starts, ends = phones.plain(self._data, self._lo, self._hi)
+            seen = {start for start, _, entity in self._seen if entity == "PHONE_NUMBER"}
+            self._counted = set(starts[ends >= after].tolist()) - seen
+            self.done[PHONE] = set(ends[ends >= after].tolist())
+            self._more["PHONE_NUMBER", 0, STRICT_PHONE] += len(self._counted)
 
     def best(self) -> list[Found]:
         return best(self._found.values())
@@ -204,7 +244,7 @@ class _Look:
                 counts.seen += 1
                 counts.luhn += passed
         if passed and counted:
-            self._count(start, kind.entity, field, score)
+            self._count(start, end, kind.entity, field, score)
         elif passed:
             self._keep(Found(start, end, kind.entity, score, (near,) if near else (), field))
 
@@ -249,9 +289,12 @@ class _Look:
             if self._listed[found.entity] >= self._plan.limit:
                 self._dense.add(found.entity)
 
-    def _count(self, start: int, entity: str, field: int, score: float) -> None:
-        if self._lo <= start < self._hi:
+    def _count(self, start: int, end: int, entity: str, field: int, score: float) -> None:
+        """Once, though a longer or shorter reading of it may have been counted before."""
+        edges = {(entity, start, 0), (entity, end, 1)}
+        if self._lo <= start < self._hi and not edges & self._edges:
             self._more[entity, field, score] += 1
+        self._edges |= edges
 
     # --- e-mail, telephone, IP
 
@@ -269,13 +312,13 @@ class _Look:
         if width > 1 and state is State.CLEAR:
             state = State.ENCODED
         if score >= CONFIRMED and state is State.CLEAR and "EMAIL_ADDRESS" in self._dense:
-            self._count(span[0], "EMAIL_ADDRESS", 0, score)
+            self._count(*span, "EMAIL_ADDRESS", 0, score)
         else:
             self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0, state))
 
     def _phone(self, start: int, end: int, *, international: bool) -> None:
         key = (start, end, "PHONE_NUMBER")
-        if key in self._seen:
+        if key in self._seen or start in self._counted:
             return
         self._seen.add(key)
         raw = self._data[start:end]
@@ -290,7 +333,7 @@ class _Look:
             return
         strict = international or pii_phone.strict(raw, number, self._plan.phones)
         if strict and "PHONE_NUMBER" in self._dense:
-            self._count(start, "PHONE_NUMBER", 0, 0.87)
+            self._count(start, end, "PHONE_NUMBER", 0, STRICT_PHONE)
             return
         name = self._hints.field_name(start)
         near = self._near(start, end, pii_phone.WORDS, name)
@@ -302,7 +345,7 @@ class _Look:
             return
         score = {
             (True, True): 0.95,
-            (True, False): 0.87,
+            (True, False): STRICT_PHONE,
             (False, True): 0.82,
             (False, False): 0.4,
         }[strict, bool(near)]
@@ -316,7 +359,7 @@ class _Look:
         front = pii_view.before(self._data, start)
         score = pii_ip.probability(text, front, bool(near), begins)
         if score >= CONFIRMED and "IP_ADDRESS" in self._dense:
-            self._count(start, "IP_ADDRESS", 0, score)
+            self._count(start, end, "IP_ADDRESS", 0, score)
         elif score >= 0.3:
             self._keep(Found(start, end, "IP_ADDRESS", score, (near,) if near else (), 0))
 
@@ -337,16 +380,38 @@ class _Look:
             wanted = {name for name, plain in joined.items() if expression.search(plain)}
             if not wanted:
                 continue
-            for match in kind.shape.finditer(self._data, first, last):
-                if self._hints.field_name(match.start()) in wanted:
-                    self._candidate(*match.span(), kind, index)
+            for match in self._in_columns(kind.shape, wanted, first, last):
+                self._candidate(*match.span(), kind, index)
         expression = pii_view.words(pii_phone.WORDS)
         wanted = {name for name, plain in joined.items() if expression.search(plain)}
         if wanted:
-            for match in pii_phone.SHAPE.finditer(self._data, first, last):
-                known = (*match.span(), "PHONE_NUMBER") in self._seen
-                if not known and self._hints.field_name(match.start()) in wanted:
-                    self._phone(*match.span(), international=False)
+            for match in self._in_columns(pii_phone.SHAPE, wanted, first, last):
+                self._phone(*match.span(), international=False)
+
+    def _in_columns(
+        self, shape: re.Pattern[bytes], wanted: set[str], first: int, last: int
+    ) -> Iterator[re.Match[bytes]]:
+        """What has a shape and begins in one of the columns."""
+        data = self._data
+        grid = self._grid()
+        if grid is None:
+            for match in shape.finditer(data, first, last):
+                if self._hints.field_name(match.start()) in wanted:
+                    yield match
+            return
+        for start, end in grid.cells(wanted):
+            if start in self._counted:
+                continue
+            for match in shape.finditer(data, start, end + 2):  # to see what stands behind it
+                if match.start() < end:
+                    yield match
+
+    def _grid(self) -> Grid | None:
+        if not self._grids:
+            from detectors import pii_grid  # needs numpy
+
+            self._grids.append(pii_grid.of(self._data, self._lo, self._hi, self._hints))
+        return self._grids[0]
 
     def patterns(self, first: int, last: int) -> None:
         if not self._plan.user:

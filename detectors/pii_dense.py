@@ -1,0 +1,153 @@
+"""Values that stand in a text by the thousand, tested all at once: e-mail addresses and telephone
+numbers of North America as columns and address books have them.
+
+Exact, and careful: whatever is not plainly one is left to be looked at by itself. Used for what is
+counted only, once so many values of a kind were listed (``PiiSettings.list_at_most``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import pii_email, pii_numbers
+from detectors.base import State
+
+Places: TypeAlias = "NDArray[np.int64]"
+
+_WIDTH = 48
+"""bytes of a domain, or of what stands before the @; longer ones are looked at by themselves"""
+
+
+def _table(members: bytes) -> NDArray[np.bool_]:
+    table = np.zeros(256, np.bool_)
+    table[list(members)] = True
+    return table
+
+
+_ALNUM = bytes(range(48, 58)) + bytes(range(65, 91)) + bytes(range(97, 123))
+_IS_ALNUM = _table(_ALNUM)
+_IS_DIGIT = _table(bytes(range(48, 58)))
+_IS_LOCAL = _table(_ALNUM + b"._-")
+_IS_DOMAIN = _table(_ALNUM + b".-")
+_ENDS = _table(b" \t\r\n,;|\"'<>)]}")
+"""what may stand around a value that is plainly one"""
+_WEIGHTS = np.random.default_rng(1).integers(1, 1 << 63, _WIDTH, dtype=np.uint64) | np.uint64(1)
+
+
+class Emails:
+    """Remembers the domains that were confirmed, by a hash of their bytes."""
+
+    def __init__(self, state: Callable[[bytes], State | None]) -> None:
+        self._state = state
+        self._known: dict[int, bool] = {}
+
+    def plain(self, data: bytes, lo: int, hi: int) -> Places:
+        """Places of the ``@`` of addresses that begin in ``lo``..``hi`` and are somebody's: letters
+        and digits with a digit among them, so that no role such as ``webmaster`` is one."""
+        bytes_ = np.frombuffer(data, np.uint8)
+        at = np.flatnonzero(bytes_[lo : hi + _WIDTH] == 64) + lo
+        at = at[(at > _WIDTH) & (at < len(data) - _WIDTH - 1)]
+        if not len(at):
+            return at
+        steps = np.arange(_WIDTH)
+        front = bytes_[at[:, None] - 1 - steps]
+        inside = _IS_LOCAL[front]
+        size = np.argmin(inside, axis=1)
+        within = steps < size[:, None]
+        rows = np.arange(len(at))
+        first = front[rows, np.maximum(size - 1, 0)]
+        digits = (_IS_DIGIT[front] & within).sum(axis=1)
+        dots = ((front == 46) & within)[:, 1:] & ((front == 46) & within)[:, :-1]
+        good = (size > 0) & (size < 24) & ~inside[rows, size] & _ENDS[front[rows, size]]
+        good &= (at - size >= lo) & (at - size < hi)
+        good &= front[rows, size] != 39  # a quote may be a part of an address
+        good &= _IS_ALNUM[first] & _IS_ALNUM[front[:, 0]]
+        good &= (digits > 0) & (digits < 12) & ~dots.any(axis=1)
+        at = at[good]
+        behind = bytes_[at[:, None] + 1 + steps]
+        inside = _IS_DOMAIN[behind]
+        size = np.argmin(inside, axis=1)
+        rows = np.arange(len(at))
+        ended = (size > 3) & ~inside[rows, size] & _ENDS[behind[rows, size]]
+        at, behind, size = at[ended], behind[ended], size[ended]
+        texts = np.where(steps < size[:, None], behind, 0).astype(np.uint64)
+        prints = (texts * _WEIGHTS).sum(axis=1, dtype=np.uint64)
+        distinct, where, which = np.unique(prints, return_index=True, return_inverse=True)
+        known = [
+            self._is_known(int(print_), data[at[i] + 1 : at[i] + 1 + size[i]])
+            for print_, i in zip(distinct.tolist(), where.tolist(), strict=True)
+        ]
+        good_ones: Places = at[np.array(known, np.bool_)[which]] if known else at[:0]
+        return good_ones
+
+    def _is_known(self, print_: int, domain: bytes) -> bool:
+        if print_ not in self._known:
+            if len(self._known) > 65536:
+                self._known.clear()
+            span = pii_email.span(b" a1@" + domain + b" ", 5)
+            whole = span is not None and span[1] == 4 + len(domain)
+            self._known[print_] = whole and self._state(b"a1@" + domain) is State.CLEAR
+        return self._known[print_]
+
+
+_LAYOUTS = (("(ddd) ddd-dddd", 9), ("(ddd)ddd-dddd", 8), ("ddd-ddd-dddd", 12))
+"""and where, from the start of each, the hit of the fast pass ends"""
+_TAILS = ("0000", "0199", "2345", "9999")
+_FEW = np.array([bin(mask).count("1") <= 2 for mask in range(1024)])
+
+
+class Phones:
+    """Numbers of North America in the layouts that only telephone numbers have."""
+
+    def __init__(self, regions: tuple[str, ...]) -> None:
+        self._regions = tuple(region for region in regions if region in ("US", "CA"))
+        self._known: dict[int, bool] = {}
+
+    def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places]:
+        """Starts of such numbers in ``lo``..``hi``, and the ends of their hits in the fast pass."""
+        bytes_ = np.frombuffer(data, np.uint8)
+        found = [(self._layout(bytes_, lo, hi, layout), anchor) for layout, anchor in _LAYOUTS]
+        return (
+            np.concatenate([at for at, _ in found]),
+            np.concatenate([at + anchor for at, anchor in found]),
+        )
+
+    def _layout(self, bytes_: Any, lo: int, hi: int, layout: str) -> Places:
+        width, dash = len(layout), layout.rindex("-")
+        at: Places = np.flatnonzero(bytes_[lo : hi + dash] == 45) + lo - dash
+        at = at[(at > 1) & (at >= lo) & (at < hi) & (at + width + 1 < len(bytes_))]
+        for place, sign in enumerate(layout):
+            seen = bytes_[at + place]
+            at = at[_IS_DIGIT[seen] if sign == "d" else seen == ord(sign)]
+        front, behind = bytes_[at - 1], bytes_[at + width]
+        good = _ENDS[front] & _ENDS[behind]
+        good &= (front != 32) | ~_IS_DIGIT[bytes_[at - 2]]
+        good &= (behind != 32) | ~_IS_DIGIT[bytes_[at + width + 1]]
+        at = at[good]
+        places = np.array([place for place, sign in enumerate(layout) if sign == "d"])
+        digits = (bytes_[at[:, None] + places] - 48).astype(np.int64)
+        at, digits = _not_few(at, digits)
+        heads = digits[:, :6] @ 10 ** np.arange(5, -1, -1)
+        distinct, which = np.unique(heads, return_inverse=True)
+        known = np.array([self._is_known(head) for head in distinct.tolist()], np.bool_)
+        return at[known[which]] if len(known) else at
+
+    def _is_known(self, head: int) -> bool:
+        """By its first six digits: the rules of North America look no further, which four
+        numbers of each are asked about."""
+        if head not in self._known:
+            first = f"{head:06}"
+            self._known[head] = bool(self._regions) and all(
+                pii_numbers.valid(first + tail, self._regions) for tail in _TAILS
+            )
+        return self._known[head]
+
+
+def _not_few(at: Places, digits: Places) -> tuple[Places, Places]:
+    """Without numbers of one or two digits over and over."""
+    many = ~_FEW[np.bitwise_or.reduce(1 << digits, axis=1)] if len(at) else np.zeros(0, np.bool_)
+    return at[many], digits[many]
