@@ -51,6 +51,7 @@ bench: $(STAMP) ## speed and memory beside ripgrep, panhunt and bare reads of da
 .PHONY: accuracy
 accuracy: $(STAMP) ## recall, precision and calibration on labelled data
 	@$(BIN)/python tools/accuracy.py
+	@$(BIN)/python -m tools.accuracy_pii
 
 .PHONY: corpora
 corpora: $(STAMP) ## robustness over the folder in CARDTRAIL_CORPORA
