@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from typing import Any, BinaryIO
 
@@ -70,6 +71,12 @@ class Counted(io.RawIOBase):
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def fileno(self) -> int:
+        """Of a file of the system. Whoever asks reads past this one: all of it counts as read."""
+        number = self._file.fileno()
+        self.count = os.fstat(number).st_size
+        return number
 
     def close(self) -> None:
         self._file.close()
