@@ -418,7 +418,11 @@ def _finding() -> Schema:
                 " rest after the limit of distinct values in a unit."
             ),
             "distinct": _count("Distinct values this finding stands for.", least=1),
-            "count": _count("Occurrences; their sum over findings is the total.", least=1),
+            "count": _count(
+                "Occurrences; their sum over findings is the total, but for PAN_WITH_SAD and"
+                " PAN_WITH_HOLDER, which count records.",
+                least=1,
+            ),
             "confidence": {
                 "description": (
                     "Probability that the finding is real. From 0.8 it is confirmed, from 0.3"

@@ -10,6 +10,7 @@ the others are counted.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ EXACTLY = frozenset({"CREDIT_CARD", "PAN_HASH"})
 """entities of which distinct values are told exactly for longer"""
 _FIRST_ROWS, _LATER_ROWS = 24, 8
 _LONGEST_ROW = 1 << 16
-_DIGITS = re.compile(r"\d{4,}")
+_DIGITS = re.compile(r"\d[\d\-. ]{2,}\d")
 _ADDRESS = re.compile(r"[^.\s\"]*@.*", re.DOTALL)
 _LONGEST_NAME = 120
 
@@ -126,6 +127,7 @@ class FieldCollector:
         self._chunks: dict[_Table, int] = {}
         self._looks: dict[FieldName, ColumnLook] = {}
         self._splits: dict[_Table, SplitHash] = {}
+        self._spans: list[tuple[int, int]] = []
 
     def chunk(self, chunk: Chunk, found: Sequence[Found], dense: Collection[str]) -> None:
         """``found`` are all matches of the window, in order for each detector. Of ``dense``
@@ -140,6 +142,7 @@ class FieldCollector:
             self._look(chunk, rows, table)
         elif lines:
             self._rows[table] = self._rows.get(table, 0) + _count_rows(chunk, _LINES)
+        self._spans = sorted((f.match.start, f.match.end) for f in found) if rows is None else []
         for each in found:
             self._add(chunk, table, each)
         for entity in dense:
@@ -172,7 +175,7 @@ class FieldCollector:
         raw = chunk.field_name(match.start)
         if raw is None and chunk.rows is None:
             span = key_before(chunk.data, match.start)
-            if span is not None:
+            if span is not None and not self._is_data(*span):
                 raw = bytes(chunk.data[span[0] : span[1]]).decode("utf-8", "replace")
         if not raw:
             return
@@ -190,6 +193,11 @@ class FieldCollector:
                 self._known[key] = values
         values.count += 1
         values.distinct.add(short(found.fingerprint))
+
+    def _is_data(self, start: int, end: int) -> bool:
+        """Whether what looks like a key is part of a value that was found: no name of anything."""
+        place = bisect_left(self._spans, (end, 0))
+        return any(stop > start for _, stop in self._spans[max(0, place - 3) : place])
 
     def _slot(self, name: FieldName, match: Match, bucket: int) -> _Values | None:
         """Where values of this kind are counted; None when there are fields enough."""
