@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -33,6 +32,7 @@ _OPERATIONS = {
     ("list_bucket", "HEAD"): "REST.HEAD.BUCKET",
     ("list_bucket_versions", "GET"): "REST.GET.BUCKETVERSIONS",
 }
+LIKE_A_RECORD = re.compile(rb'"(?:trans_id|http_status|bytes_sent)"')
 COPY = "REST.COPY.OBJECT"
 _COPIED_PART = re.compile(r"PUT \S*[?&]partNumber=\S*")
 
@@ -151,13 +151,3 @@ def _time(text: str) -> datetime | None:
     except ValueError:
         return None
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
-def looks_like(line: bytes) -> bool:
-    """Whether something that is no record was meant to be one."""
-    return b'"trans_id"' in line or b'"http_status"' in line
-
-
-def document(value: Any) -> bool:
-    """Whether the beginning of a file may be of ``log show``."""
-    return isinstance(value, bytes) and b'"log_entries"' in value

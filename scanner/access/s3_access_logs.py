@@ -6,7 +6,9 @@ a complete record, and what they do not show may still have happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +24,6 @@ from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Store
 
-SOURCE = "s3-access-logs"
 _64_BITS = (1 << 64) - 1
 _BEST_EFFORT = (
     "S3 writes these logs on a best-effort basis: lines can be missing or come hours late, so a"
@@ -52,7 +53,7 @@ class S3AccessLogs:
         """See ``contracts.EvidenceKind``; answers for every ``s3://`` store."""
         book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
         asked = question(settings, window, seal_name, known, book)
-        collector = _Collector(stores, asked, str(settings.get("account", "")))
+        collector = Collector(_SORT, stores, asked, str(settings.get("account", "")))
         if not collector.places.all:
             return {}
         collector.read(open_files, str(settings.get("uri", "")))
@@ -60,6 +61,24 @@ class S3AccessLogs:
 
 
 EVIDENCE = S3AccessLogs()
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A sort of log whose lines become ``Record``s. ``alike`` tells a line that was meant to be a
+    record from one of another file; ``lead`` says how far such a log can go at best."""
+
+    source: str
+    lead: str
+    alike: re.Pattern[bytes]
+    record: Callable[[bytes], Record | None]
+    lines: Callable[[Source, LineNotes], Iterator[bytes]] = lines
+    who: Callable[[str | None, str], identity.Caller] = identity.requester
+    remarks: Callable[[Record], str] = lambda found: ""
+    """something to be counted and said of a record of a store, empty if there is nothing"""
+
+
+_SORT = Sort("s3-access-logs", _BEST_EFFORT, LIKE_A_RECORD, record)
 
 
 @dataclass(slots=True)
@@ -72,10 +91,16 @@ class _Seen:
     nameless: int = 0
     copies: int = 0
     accounts: set[str] = field(default_factory=set)
+    remarks: Counter[str] = field(default_factory=Counter)
 
 
-class _Collector:
-    def __init__(self, stores: Sequence[Store], asked: Question, account: str) -> None:
+class Collector:
+    """What the lines of all files say of the stores."""
+
+    def __init__(
+        self, sort: Sort, stores: Sequence[Store], asked: Question, account: str = ""
+    ) -> None:
+        self._sort = sort
         self.places = Places(stores, asked.people)
         self._asked, self._account = asked, account
         self._seen = {place.store.uri: _Seen(gaps.Hours(asked.window)) for place in self.places.all}
@@ -100,11 +125,11 @@ class _Collector:
     def _file(self, source: Source) -> None:
         notes = LineNotes()
         strange = alike = 0
-        for line in lines(source, notes):
-            found = record(line)
+        for line in self._sort.lines(source, notes):
+            found = self._sort.record(line)
             if found is None:
                 strange += 1
-                alike += LIKE_A_RECORD.search(line) is not None
+                alike += self._sort.alike.search(line) is not None
             else:
                 notes.records += 1
                 self._take(found)
@@ -130,7 +155,7 @@ class _Collector:
         name = (found.id, found.operation, found.keys[:1], "" if found.id else found.when)
         if not self._ids.first_time(hash(name) & _64_BITS):
             return
-        who = identity.requester(found.requester, found.owner)
+        who = self._sort.who(found.requester, found.owner)
         for place, key in touched:
             self._count(place, key, found, who, inside)
 
@@ -152,6 +177,8 @@ class _Collector:
         if inside:
             seen.hours.saw(found.when)
             seen.lines += 1
+            if remark := self._sort.remarks(found):
+                seen.remarks[remark] += 1
         read = found.reads and found.succeeded
         denied = found.denied and (found.reads or found.lists or ".HEAD." in found.operation)
         listed = found.lists and found.succeeded
@@ -205,13 +232,14 @@ class _Collector:
             )
             causes = list(self._damage())
         else:
-            state, lead = Coverage.PARTIAL, _BEST_EFFORT
+            state, lead = Coverage.PARTIAL, self._sort.lead
             silent = gaps.silence(seen.hours.silent(), "line of this store")
-            causes = [*self._damage(), *_doubts(seen), *silent]
+            said = [f"{count:,} {remark}" for remark, count in sorted(seen.remarks.items())]
+            causes = [*self._damage(), *_doubts(seen), *said, *silent]
         remarks = [*self._files(), *self._hints(seen), *found.remarks]
         return EvidenceResult(
             Evidence(
-                source=SOURCE,
+                source=self._sort.source,
                 coverage=state,
                 start=seen.hours.first,
                 end=seen.hours.last,

@@ -1,0 +1,117 @@
+"""Evidence from the operations log of Ceph's object gateway (RGW): who read the objects.
+
+It answers for S3 stores with an ``endpoint``, since those of AWS have logs of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, BinaryIO, cast
+
+from scanner.access import identity, rgw_lines, rules
+from scanner.access.answer import question
+from scanner.access.book import Book
+from scanner.access.lines import Bytes, LineNotes, lines, read, unpacked
+from scanner.access.rgw_lines import COPY, LIKE_A_RECORD, record, tenant_of
+from scanner.access.s3_access_lines import Record
+from scanner.access.s3_access_logs import Collector, Sort
+from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
+from scanner.known import Known
+from scanner.model import Store
+
+_HOME = "the bucket's own tenant"
+_PRETTY = b"{\n"
+_LARGEST = 64 << 20
+"""bytes of what ``radosgw-admin log show`` printed: an hour of one bucket"""
+_LEAD = (
+    "the gateway writes what it carried out or refused, but not requests whose signature was wrong"
+)
+
+
+class Rgw:
+    kind = "rgw"
+    keeps_facts = True
+    options: Mapping[str, type] = {
+        **rules.OPTIONS,
+        "uri": str,  # file, folder or s3:// prefix with the log files
+        "endpoint": str,  # of the gateway, where stores of several servers are scanned
+    }
+
+    def collect(
+        self,
+        settings: Mapping[str, Any],
+        open_files: OpenFiles,
+        stores: Sequence[Store],
+        window: tuple[datetime, datetime],
+        seal_name: SealName,
+        known: Mapping[str, Known] | None = None,
+        facts: FactsAt | None = None,
+    ) -> Mapping[str, EvidenceResult]:
+        """See ``contracts.EvidenceKind``; answers for ``s3://`` stores of other servers than
+        AWS."""
+        only = settings.get("endpoint")
+        mine = [
+            store
+            for store in stores
+            if store.options.get("endpoint") and only in (None, store.options["endpoint"])
+        ]
+        book = Book(self.kind, settings, [store.uri for store in mine], seal_name, facts)
+        asked = question(settings, window, seal_name, known, book)
+        collector = Collector(_SORT, mine, asked, _HOME)
+        if not collector.places.all:
+            return {}
+        collector.read(open_files, str(settings.get("uri", "")))
+        return {place.store.uri: collector.result(place) for place in collector.places.all}
+
+
+EVIDENCE = Rgw()
+
+
+def _lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
+    """Entries a line, or those in what ``radosgw-admin log show`` printed."""
+    file = unpacked(source.file)
+    head, damaged = read(file, len(_PRETTY))
+    if head == _PRETTY and not damaged:
+        more, damaged = read(file, _LARGEST)
+        head += more
+        shown = None if damaged else rgw_lines.shown(head)
+        if shown is not None:
+            yield from shown
+            return
+    again = cast(BinaryIO, _Again(head, file))
+    for line in lines(replace(source, file=again), notes):
+        if line.strip(b" \t\r,[]"):
+            yield line
+
+
+class _Again:
+    """A file of which some was read already."""
+
+    def __init__(self, head: bytes, rest: Bytes) -> None:
+        self._head, self._rest = head, rest
+
+    def peek(self, size: int) -> bytes:
+        return b""  # it is not packed any more
+
+    def read(self, size: int) -> bytes:
+        if not self._head:
+            return self._rest.read(size)
+        part, self._head = self._head[:size], self._head[size:]
+        return part
+
+
+def _who(requester: str | None, tenant: str) -> identity.Caller:
+    """``tenant`` is that of the bucket: a user of another one comes from elsewhere."""
+    if requester is None:
+        return identity.Caller(identity.ANONYMOUS, anonymous=True)
+    own = tenant_of(requester)
+    return identity.Caller(requester, account=f"tenant {own}" if own != tenant else _HOME)
+
+
+def _remark(found: Record) -> str:
+    return "copies whose source the log does not tell" if found.operation == COPY else ""
+
+
+_SORT = Sort("rgw-operations-log", _LEAD, LIKE_A_RECORD, record, _lines, _who, _remark)
