@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from scanner.access import coverage, identity, rules
+from scanner.access import cloudtrail_files, coverage, identity, kept_digests, rules
 from scanner.access.answer import Question, question, told
 from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
+from scanner.access.digests import DIGEST_FILE, LOG_FILE, Checked
 from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.batch import Verb
@@ -46,6 +48,7 @@ class CloudTrail:
         "uri": str,  # file, folder or s3:// prefix with the files of the trail
         "trail": str,  # name or ARN, to ask CloudTrail about it
         "selectors": str,  # or a file with what get-event-selectors printed
+        "public_keys": str,  # a file with what list-public-keys printed, to check digests with
         "region": str,
         "profile": str,
     }
@@ -72,7 +75,11 @@ class CloudTrail:
             trail = look_up(settings, window)
         elif settings.get("selectors"):
             trail = from_file(str(settings["selectors"]), open_files)
-        return {place.store.uri: collector.result(place, trail) for place in collector.places.all}
+        checked = kept_digests.checked(book.view(asked.window), settings, open_files)
+        return {
+            place.store.uri: collector.result(place, trail, checked)
+            for place in collector.places.all
+        }
 
 
 EVIDENCE = CloudTrail()
@@ -91,14 +98,25 @@ class _Collector:
             self._book.each(open_files, uri, self._file)
 
     def _file(self, source: Source) -> None:
-        notes = Notes()
-        for event in self._plain.sift(events(source, notes)):
+        notes, name = Notes(), source.name.rpartition("/")[2]
+        if DIGEST_FILE.fullmatch(name):
+            digest = cloudtrail_files.digest(source, notes)
+            if digest is not None:
+                kept_digests.keep(self._book, digest)
+        else:
+            self._events(source, notes, name)
+        for note in Notes.__dataclass_fields__:
+            self._book.note(note, getattr(notes, note))
+
+    def _events(self, source: Source, notes: Notes, name: str) -> None:
+        whole = None
+        if LOG_FILE.fullmatch(name):
+            whole = partial(kept_digests.keep_log, self._book, name)
+        for event in self._plain.sift(events(source, notes, whole)):
             if not self._take(event):
                 notes.unparsed += 1
                 self._book.sample(f"{event.source} {event.name} {event.event_time}")
         self._plain.flush()
-        for name in Notes.__dataclass_fields__:
-            self._book.note(name, getattr(notes, name))
 
     def _take_groups(self, groups: list[Group]) -> None:
         """Writes down plain reads."""
@@ -193,7 +211,7 @@ class _Collector:
             foreign=who.account if foreign and account != who.account else None,
         )
 
-    def result(self, place: Place, trail: Trail | None) -> EvidenceResult:
+    def result(self, place: Place, trail: Trail | None, checked: Checked) -> EvidenceResult:
         book, uri = self._book, place.store.uri
         view = book.view(self._asked.window)
         found = told(view, self._asked, uri)
@@ -206,6 +224,7 @@ class _Collector:
             trail,
             region=place.store.options.get("region"),
             seal_name=self._asked.seal_name,
+            checked=checked,
             more=found.remarks,
         )
         return EvidenceResult(evidence, found.reads)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from scanner.access import cloudtrail_exports, lines
+from scanner.access import cloudtrail_exports, digests, lines
+from scanner.access.digests import Digest
 from scanner.contracts import Source
 from scanner.errors import Unreadable
 
@@ -144,18 +145,34 @@ class Notes:
     records: int = 0
     aggregated: int = 0
     """summaries of events over five minutes, which are not added to the events themselves"""
+    digests: int = 0
     exported: int = 0
     """rows that a query of somebody's chose, and put out"""
     unparsed: int = 0
 
 
-def events(source: Source, notes: Notes) -> Iterator[Event]:
-    """The events of one file. Raises ``Unreadable`` if the source does."""
+def digest(source: Source, notes: Notes) -> Digest | None:
+    """The digest in a file that has the name of one. Raises ``Unreadable`` if the source does."""
+    data, damaged = lines.read(lines.unpacked(source.file), WHOLE)
+    found = None if damaged else digests.parse(data)
+    notes.files += 1
+    notes.digests += found is not None
+    notes.broken += found is None
+    return found
+
+
+def events(
+    source: Source, notes: Notes, whole: Callable[[str], None] | None = None
+) -> Iterator[Event]:
+    """The events of one file. ``whole`` gets the SHA-256 of what it holds, unpacked, at the end.
+    Raises ``Unreadable`` if the source does."""
     file, counted = lines.unpacked(source.file), Notes()
+    hashed = None
     if lines.begins(file, cloudtrail_exports.PARQUET):
         found = _of_parquet(replace(source, file=cast(BinaryIO, file)), counted)
     else:
-        found = _of_json(file, counted)
+        hashed = lines.Hashed(file) if whole is not None else None
+        found = _of_json(hashed or file, counted)
     try:
         for event in found:
             plausible = type(event.name) is str and type(event.source) is str
@@ -176,6 +193,8 @@ def events(source: Source, notes: Notes) -> Iterator[Event]:
                 counted.unparsed += 1
     finally:
         _add(counted, notes)
+    if whole is not None and hashed is not None:
+        whole(hashed.sha256())
 
 
 def _of_json(file: lines.Bytes, notes: Notes) -> Iterator[Event]:

@@ -17,6 +17,7 @@ from typing import Any
 from scanner.access import identity
 from scanner.access.book import Book
 from scanner.access.cloudtrail_files import Event, Notes, identity_of
+from scanner.access.digests import Checked
 from scanner.access.gaps import Hours, clock, silence
 from scanner.access.selectors import BadSelectors, Recorded, recorded
 from scanner.access.trail import Trail
@@ -35,6 +36,9 @@ _SWITCHES = frozenset(
         "UpdateTrail",
         "CreateTrail",
         "PutEventSelectors",
+        "StopEventDataStoreIngestion",
+        "UpdateEventDataStore",
+        "DeleteEventDataStore",
     }
 )
 
@@ -164,12 +168,13 @@ def judge(
     *,
     region: Any,
     seal_name: SealName,
+    checked: Checked,
     more: Sequence[str] = (),
 ) -> Evidence:
     """The evidence of one store; ``more`` are remarks to add."""
     told, causes = _selectors(trail, bucket, prefix, region)
-    causes += _damage(files, notes, seen)
-    remarks = [*_remarks(files, notes, seen), *more]
+    causes += [*_damage(files, notes, seen), *checked.causes]
+    remarks = [*_remarks(files, notes, seen), *checked.remarks, *more]
     if not files.data + files.management:
         state = Coverage.NONE
         lead = "no CloudTrail record of the window was found"

@@ -23,6 +23,7 @@ LOG_FILE = re.compile(r"([0-9]{12})_CloudTrail_([a-z0-9-]+)_([0-9]{8}T[0-9]{4})Z
 """the name of a log file as CloudTrail delivers it: account, region, time"""
 DIGEST_FILE = re.compile(r"[0-9]{12}_CloudTrail-Digest_[\w.-]+\.json\.gz")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_ANY_HEX = re.compile(r"[0-9a-f]{0,4096}")
 _SHOWN = 3
 _LATE = timedelta(hours=2)
 """how long a file may take into the digests after it was delivered"""
@@ -114,6 +115,12 @@ def parse(data: bytes) -> Digest | None:
     before = None
     if found.previous_digest_s3_object:
         before = f"{found.previous_digest_s3_bucket}/{found.previous_digest_s3_object}"
+    hexadecimal = (
+        *(found.digest_public_key_fingerprint, found.previous_digest_hash_value or ""),
+        found.previous_digest_signature or "",
+    )
+    if not all(_ANY_HEX.fullmatch(each) for each in hexadecimal):
+        return None
     return Digest(
         place=f"{found.digest_s3_bucket}/{found.digest_s3_object}",
         chain=_CHAIN.sub("", found.digest_s3_object.rpartition("/")[2]),

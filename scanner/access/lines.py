@@ -5,6 +5,7 @@ A line too long to be one is counted, not held; a file that breaks off gives all
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator
@@ -47,6 +48,21 @@ def unpacked(file: BinaryIO) -> Bytes:
     """The file itself, or what a gzip file holds."""
     buffered = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
     return _Gunzip(buffered) if buffered.peek(2)[:2] == _MAGIC else buffered
+
+
+class Hashed:
+    """A file that is hashed while it is read. It is whole once the end was reached."""
+
+    def __init__(self, file: Bytes) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(size)
+        self._hash.update(data)
+        return data
+
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
 
 
 def begins(file: Bytes, magic: bytes) -> bool:

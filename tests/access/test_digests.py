@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,10 +16,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from scanner.access import digests, public_keys
+from scanner.access.cloudtrail import EVIDENCE
 from scanner.access.digests import Checked, Digest
 from scanner.access.public_keys import BadKeys, PublicKey, from_document
-from scanner.model import Problem
-from tests.access.trails import OWNER, opener
+from scanner.model import Coverage, Evidence, Problem, Store
+from scanner.seal import Sealer
+from tests.access.trails import EVERYTHING, OWNER, delivered, event, management, opener
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -27,7 +30,7 @@ PRIVATE = rsa.generate_private_key(65537, 2048)
 OTHER = rsa.generate_private_key(65537, 2048)
 
 
-def listed(key: rsa.RSAPrivateKey, fingerprint: str = "fp") -> dict[str, Any]:
+def listed(key: rsa.RSAPrivateKey, fingerprint: str = "f0") -> dict[str, Any]:
     der = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.PKCS1
     )
@@ -52,9 +55,15 @@ class Trail:
     signatures: list[str] = field(default_factory=list)
     region: str = "eu-west-1"
 
-    def hour(self, number: int, key: rsa.RSAPrivateKey = PRIVATE) -> None:
+    def hour(
+        self,
+        number: int,
+        key: rsa.RSAPrivateKey = PRIVATE,
+        logs: Mapping[str, bytes] | None = None,
+    ) -> None:
         start = START + number * HOUR
-        files = {log_name(start + timedelta(minutes=m), m): f"{start}{m}".encode() for m in (5, 35)}
+        names = [log_name(start + timedelta(minutes=m), m) for m in (5, 35)]
+        files = {name: name.encode() if logs is None else logs[name] for name in names}
         self.logs |= files
         end = start + HOUR
         name = f"{OWNER}_CloudTrail-Digest_{self.region}_main_{self.region}_{end:%Y%m%dT%H%M%SZ}"
@@ -65,7 +74,7 @@ class Trail:
             "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}",
             "digestS3Bucket": "trail",
             "digestS3Object": f"AWSLogs/{OWNER}/CloudTrail-Digest/{name}.json.gz",
-            "digestPublicKeyFingerprint": "fp",
+            "digestPublicKeyFingerprint": "f0",
             "digestSignatureAlgorithm": "SHA256withRSA",
             "previousDigestS3Bucket": before.get("digestS3Bucket"),
             "previousDigestS3Object": before.get("digestS3Object"),
@@ -223,10 +232,10 @@ def test_names_in_sentences_are_ones_that_cloudtrail_gives() -> None:
 
 
 def test_a_key_that_is_not_given_and_one_that_does_not_fit() -> None:
-    strangers = list(from_document(listed(OTHER, "other")))
+    strangers = list(from_document(listed(OTHER, "07")))
     found = trail().check(keys=strangers)
     assert "7 not checked: their public key is not among those given" in found.remarks[-1]
-    posing = list(from_document(listed(OTHER, "fp")))
+    posing = list(from_document(listed(OTHER, "f0")))
     assert "7 digests are not signed" in trail().check(keys=posing).causes[0]
 
 
@@ -247,6 +256,66 @@ def test_a_digest_with_values_that_can_not_be() -> None:
     assert digests.parse(json.dumps(document).encode()) is None
 
 
+# --- with the trail -------------------------------------------------------------------------------
+
+
+def collected(made: Trail, *, lost: str = "", changed: str = "", **more: Any) -> Evidence:
+    """The answer over the files of a trail, all of whose log files hold events."""
+    folder: dict[str, Any] = {}
+    for number, name in enumerate(made.logs):
+        minute = 30 * number + 1
+        if name != lost:
+            records = [management(minute=minute), event(key=str(number), minute=minute)]
+            folder[f"AWSLogs/x/{name}"] = text = delivered(*records)
+            made.logs[name] = gzip.decompress(text)
+        if name == changed:
+            folder[f"AWSLogs/x/{name}"] = delivered(event())
+    again = Trail()
+    for number in range(8):
+        again.hour(number, logs=made.logs)
+    for data in again.digests:
+        name = json.loads(data)["digestS3Object"].rpartition("/")[2]
+        folder[f"AWSLogs/x/{name}"] = gzip.compress(data)
+    folder["_keys.json"] = json.dumps(listed(PRIVATE)).encode()
+    folder["_selectors.json"] = json.dumps(EVERYTHING).encode()
+    found = EVIDENCE.collect(
+        {"uri": "folder", "selectors": "_selectors.json", **more},
+        opener(folder),
+        [Store("s3://pay", "s3")],
+        WINDOW,
+        Sealer(b"k" * 32).name,
+    )
+    return found["s3://pay"].evidence
+
+
+def test_a_trail_with_digests_is_complete_and_says_so() -> None:
+    evidence = collected(trail(), public_keys="_keys.json")
+    assert evidence.coverage is Coverage.COMPLETE, evidence.detail
+    assert "16 log files match the hashes in 8 digests" in evidence.detail
+    assert "7 signatures checked" in evidence.detail
+    assert "hashes checked, signatures not" in collected(trail()).detail
+
+
+def test_a_trail_that_was_tampered_with_is_not_complete() -> None:
+    made = trail()
+    first, second, *_ = made.logs
+    evidence = collected(made, changed=second)
+    assert evidence.coverage is Coverage.PARTIAL
+    assert f"1 log files are not as CloudTrail delivered them ({second})" in evidence.detail
+    evidence = collected(trail(), lost=first)
+    assert evidence.coverage is Coverage.PARTIAL
+    assert f"1 log files that digests name are not here ({first})" in evidence.detail
+
+
+def test_a_digest_that_is_damaged_is_a_broken_file() -> None:
+    name = f"{OWNER}_CloudTrail-Digest_eu-west-1_main_eu-west-1_20260301T010000Z.json.gz"
+    for data in (b"{}", gzip.compress(b"x" * 1000)[:40], b""):
+        found = EVIDENCE.collect(
+            {"uri": "folder"}, opener({name: data}), [Store("s3://pay", "s3")], WINDOW, str
+        )
+        assert "1 files are cut off or corrupt" in found["s3://pay"].evidence.detail
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -255,7 +324,7 @@ def test_only_the_one_signature_verifies() -> None:
     data = b"text"
     good = PRIVATE.sign(data, padding.PKCS1v15(), hashes.SHA256()).hex()
     assert key.verifies(good, data)
-    assert not key.verifies(good, b"other")
+    assert not key.verifies(good, b"07")
     assert not key.verifies(good + "00", data)
     assert not key.verifies("00" + good, data)
     assert not key.verifies(good[:-2], data)

@@ -1,0 +1,111 @@
+"""What CloudTrail's digests and log files said of themselves, in the fact store and out of it.
+
+Hashes are kept in letters, since some of their digits look like card numbers; names go through
+sealing as they are, and come out changed only where they hold one, which CloudTrail's never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from scanner.access import public_keys
+from scanner.access.book import Book
+from scanner.access.digests import LOG_FILE, Checked, Digest, Named, check
+from scanner.contracts import OpenFiles
+from scanner.factview import View
+
+_DIGEST, _LOG = "digest", "log file"
+_LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
+_BACK = str.maketrans("ghijklmnopqrstuv", "0123456789abcdef")
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    """A digest; every hexadecimal number in letters."""
+
+    place: str
+    chain: str
+    start: datetime
+    end: datetime
+    sha256: str
+    fingerprint: str
+    files: list[tuple[str, str, datetime | None, datetime | None]]
+    before: str | None
+    before_sha256: str | None
+    before_signature: str | None
+
+
+_KEPT = msgspec.json.Decoder(_Kept)
+
+
+def keep(book: Book, digest: Digest) -> None:
+    kept = _Kept(
+        digest.place,
+        digest.chain,
+        digest.start,
+        digest.end,
+        digest.sha256.translate(_LETTERS),
+        digest.fingerprint.translate(_LETTERS),
+        [(f.name, f.sha256.translate(_LETTERS), f.oldest, f.newest) for f in digest.files],
+        digest.before,
+        None if digest.before_sha256 is None else digest.before_sha256.translate(_LETTERS),
+        None if digest.before_signature is None else digest.before_signature.translate(_LETTERS),
+    )
+    book.say(_DIGEST, digest.end, msgspec.json.encode(kept).decode())
+
+
+def keep_log(book: Book, name: str, sha256: str) -> None:
+    """The hash of a log file with a name as CloudTrail gives it."""
+    match = LOG_FILE.fullmatch(name)
+    if match is None:
+        return
+    try:
+        when = datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return
+    book.say(_LOG, when, f"{name} {sha256.translate(_LETTERS)}")
+
+
+def checked(view: View, settings: Mapping[str, Any], open_files: OpenFiles) -> Checked:
+    """What the digests of the window say of the log files. Asks for public keys as the settings
+    tell."""
+    digests = [found for _, text in view.said(_DIGEST) if (found := _digest(text))]
+    if not digests:
+        return Checked()
+    logs: dict[str, str] = {}
+    for _, text in view.said(_LOG):
+        name, _, written = text.partition(" ")
+        sha256 = written.translate(_BACK)
+        # two of one name that differ: one of them is not as it was delivered
+        logs[name] = sha256 if logs.get(name, sha256) == sha256 else ""
+    keys, faults = None, list[str]()
+    if settings.get("public_keys"):
+        keys, faults = public_keys.from_file(str(settings["public_keys"]), open_files)
+    elif settings.get("trail"):
+        regions = sorted({digest.region for digest in digests} - {""})
+        keys, faults = public_keys.look_up(settings, regions, view.window)
+    result = check(digests, logs, view.window, keys)
+    result.remarks.extend(faults)
+    return result
+
+
+def _digest(text: str) -> Digest | None:
+    try:
+        kept = _KEPT.decode(text)
+    except msgspec.MsgspecError:  # sealing changed it: no digest of CloudTrail's
+        return None
+    return Digest(
+        kept.place,
+        kept.chain,
+        kept.start,
+        kept.end,
+        kept.sha256.translate(_BACK),
+        kept.fingerprint.translate(_BACK),
+        tuple(Named(name, sha.translate(_BACK), a, b) for name, sha, a, b in kept.files),
+        kept.before,
+        None if kept.before_sha256 is None else kept.before_sha256.translate(_BACK),
+        None if kept.before_signature is None else kept.before_signature.translate(_BACK),
+    )
