@@ -19,6 +19,7 @@ from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
 from scanner.access.digests import DIGEST_FILE, LOG_FILE, Checked
+from scanner.access.other_reads import DENIED, SOURCES, Resources, verb
 from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.batch import Verb
@@ -48,6 +49,7 @@ class CloudTrail:
         "uri": str,  # file, folder or s3:// prefix with the files of the trail
         "trail": str,  # name or ARN, to ask CloudTrail about it
         "selectors": str,  # or a file with what get-event-selectors printed
+        "resources": dict,  # ARNs outside S3, and the store that each of them is or opens
         "public_keys": str,  # a file with what list-public-keys printed, to check digests with
         "region": str,
         "profile": str,
@@ -63,11 +65,14 @@ class CloudTrail:
         known: Mapping[str, Known] | None = None,
         facts: FactsAt | None = None,
     ) -> Mapping[str, EvidenceResult]:
-        """See ``contracts.EvidenceKind``; answers for every ``s3://`` store."""
+        """See ``contracts.EvidenceKind``; answers for every ``s3://`` store, and for databases that
+        “resources” names."""
         book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
         asked = question(settings, window, seal_name, known, book)
-        collector = _Collector(stores, asked, book)
-        if not collector.places.all:
+        others = Resources(settings, stores)
+        asked.faults = (*asked.faults, *others.faults)
+        collector = _Collector(stores, asked, book, others)
+        if not collector.places.all and not others.uris:
             return {}
         collector.read(open_files, str(settings.get("uri", "")))
         trail = None
@@ -77,8 +82,8 @@ class CloudTrail:
             trail = from_file(str(settings["selectors"]), open_files)
         checked = kept_digests.checked(book.view(asked.window), settings, open_files)
         return {
-            place.store.uri: collector.result(place, trail, checked)
-            for place in collector.places.all
+            **{p.store.uri: collector.result(p, trail, checked) for p in collector.places.all},
+            **{uri: collector.other(uri, trail, checked) for uri in others.uris},
         }
 
 
@@ -86,7 +91,10 @@ EVIDENCE = CloudTrail()
 
 
 class _Collector:
-    def __init__(self, stores: Sequence[Store], asked: Question, book: Book) -> None:
+    def __init__(
+        self, stores: Sequence[Store], asked: Question, book: Book, others: Resources
+    ) -> None:
+        self._others = others
         self.places = Places(stores, asked.people)
         self._asked, self._book = asked, book
         self._callers = identity.Callers()
@@ -145,6 +153,8 @@ class _Collector:
             return False
         data = is_data(event)
         self._book.mark(coverage.DATA if data else coverage.MANAGEMENT, when)
+        if event.source in SOURCES:
+            return self._take_other(event, when)
         if event.source != "s3.amazonaws.com" or not data:
             if event.source == "cloudtrail.amazonaws.com":
                 coverage.note_switch(self._book, event, when)
@@ -163,6 +173,27 @@ class _Collector:
         for place in touched:
             if not place.prefix or place.holds(key):
                 self._count(place, key, event, who, when, event_id)
+        return True
+
+    def _take_other(self, event: Event, when: datetime) -> bool:
+        """A call on something outside S3."""
+        said = verb(event)
+        uris = self._others.of(event) if said is not None else []
+        if said is None or not uris:
+            return True
+        event_id = event.shared_event_id or event.event_id
+        who = self._callers.of(event.identity)
+        if not isinstance(event_id, str) or who is None:
+            return False
+        if event.error:
+            if not isinstance(event.error, str) or event.error not in DENIED:
+                return True
+            said = Verb.DENIED
+        for uri in uris:
+            self._book.mark(coverage.TOUCHED, when, uri)
+            number = self._book.who(uri, who.principal, who.session)
+            self._book.read(uri, number, when, event=event_id, verb=said)
+            self._look_at(number, who, (event.recipient, False))
         return True
 
     def _count(
@@ -223,6 +254,23 @@ class _Collector:
             place.prefix,
             trail,
             region=place.store.options.get("region"),
+            seal_name=self._asked.seal_name,
+            checked=checked,
+            more=found.remarks,
+        )
+        return EvidenceResult(evidence, found.reads)
+
+    def other(self, uri: str, trail: Trail | None, checked: Checked) -> EvidenceResult:
+        """Of a database that “resources” names."""
+        book = self._book
+        view = book.view(self._asked.window)
+        found = told(view, self._asked, uri, things="tables")
+        evidence = coverage.judge_other(
+            coverage.Files.of(view, book.unreadable, book.broke_off),
+            Notes(**{name: view.note(name) for name in Notes.__dataclass_fields__}),
+            coverage.Seen.of(view, uri, ""),
+            trail,
+            asked=view.of_verb(uri, Verb.ASKED),
             seal_name=self._asked.seal_name,
             checked=checked,
             more=found.remarks,

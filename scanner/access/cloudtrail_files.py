@@ -38,6 +38,7 @@ _NAMES = {
     "name": "eventName",
     "category": "eventCategory",
     "management": "managementEvent",
+    "read_only": "readOnly",
     "error": "errorCode",
     "recipient": "recipientAccountId",
     "identity": "userIdentity",
@@ -73,13 +74,17 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Parameters(msgspec.Struct, frozen=True, gc=False):
-    """``requestParameters`` of S3 calls, and of those that change a trail."""
+    """``requestParameters`` of calls that read, and of those that change a trail."""
 
     bucket: Any = msgspec.field(default=None, name="bucketName")
     key: Any = None
     source: Any = msgspec.field(default=None, name="x-amz-copy-source")
     name: Any = None
     trail: Any = msgspec.field(default=None, name="trailName")
+    table: Any = msgspec.field(default=None, name="tableName")
+    cluster: Any = msgspec.field(default=None, name="resourceArn")
+    secret: Any = msgspec.field(default=None, name="secretId")
+    secrets: Any = msgspec.field(default=None, name="secretIdList")
 
 
 class Additional(msgspec.Struct, frozen=True, gc=False):
@@ -104,6 +109,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=_NAMES):
     name: Any = None
     category: Any = None
     management: Any = None
+    read_only: Any = None
     error: Any = None
     recipient: Any = None
     identity: msgspec.Raw = msgspec.Raw(b"null")

@@ -182,7 +182,7 @@ def judge(
             lead += f"; {files.outside} lie outside it"
     elif told is not None and not told.reads:
         state = Coverage.NONE
-        lead = told.gaps[0]
+        lead = seal_around_accounts(told.gaps[0], seal_name)
     elif not files.data:
         state = Coverage.NONE
         lead = (
@@ -191,7 +191,7 @@ def judge(
         )
     elif told is not None:
         causes = [
-            *told.gaps,
+            *(seal_around_accounts(gap, seal_name) for gap in told.gaps),
             *causes,
             *_logging(files, trail, seal_name),
             *silence(files.silent_hours()),
@@ -203,6 +203,51 @@ def judge(
         if state is Coverage.PARTIAL:
             causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
     parts = [part for part in (lead, *causes, *remarks) if part]
+    return Evidence(
+        source=SOURCE,
+        coverage=state,
+        start=files.first,
+        end=files.last,
+        detail="; ".join(parts),
+        unparsed=notes.unparsed,
+    )
+
+
+def judge_other(
+    files: Files,
+    notes: Notes,
+    seen: Seen,
+    trail: Trail | None,
+    *,
+    asked: int,
+    seal_name: SealName,
+    checked: Checked,
+    more: Sequence[str] = (),
+) -> Evidence:
+    """The evidence of a database of which the trail tells calls of AWS: never all of its reads.
+    ``asked`` of them may have been reads."""
+    causes = [*_damage(files, notes, seen), *checked.causes]
+    if not files.data + files.management:
+        state, lead = Coverage.NONE, "no CloudTrail record of the window was found"
+    elif seen.first is None:
+        state = Coverage.UNKNOWN
+        lead = (
+            "no call on the resources given for this store: either nobody made one or they are not"
+            " recorded; the files do not tell which"
+        )
+    else:
+        state = Coverage.PARTIAL
+        lead = (
+            "calls on the resources given for this store; what is read over a connection to the"
+            " database shows in its own log only"
+        )
+        causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
+    if asked:
+        causes.append(
+            f"{asked:,} calls may have been reads: the trail hides the text of statements, and"
+            " whoever fetched a secret could use it"
+        )
+    parts = [lead, *causes, *_remarks(files, notes, seen), *checked.remarks, *more]
     return Evidence(
         source=SOURCE,
         coverage=state,

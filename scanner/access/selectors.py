@@ -132,9 +132,31 @@ def _advanced(
             if found is None:
                 return None
             gaps.extend(found)
+        elif name == "userIdentity.arn":
+            gaps.extend(_by_caller(field))
         else:
             gaps.append(f"the trail's selectors choose by {name}: what they leave out is not seen")
     return tuple(gaps)
+
+
+def _by_caller(field: Mapping[str, Any]) -> Iterator[str]:
+    """Principals that a selector leaves out, or records alone."""
+    for operator, words in (
+        *(("NotEquals", ""), ("NotStartsWith", " whose ARN begins with")),
+        ("NotEndsWith", " whose ARN ends with"),
+    ):
+        if values := _list(field, operator):
+            yield f"the trail leaves out what is done by callers{words} {_some(values)}"
+    for operator, words in (
+        *(("Equals", ""), ("StartsWith", " whose ARN begins with")),
+        ("EndsWith", " whose ARN ends with"),
+    ):
+        if values := _list(field, operator):
+            yield f"the trail records only what is done by callers{words} {_some(values)}"
+
+
+def _some(values: list[str]) -> str:
+    return ", ".join(values[:3]) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
 
 
 def _lets(field: Mapping[str, Any] | None, value: str, required: bool = False) -> bool:

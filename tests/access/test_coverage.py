@@ -221,7 +221,17 @@ B = "arn:aws:s3:::b/"
         (
             advanced(field("userIdentity.arn", "NotEquals", "arn:x")),
             True,
-            "choose by userIdentity.arn",
+            "leaves out what is done by callers arn:x",
+        ),
+        (
+            advanced(field("userIdentity.arn", "StartsWith", "arn:a", "arn:b", "c", "d")),
+            True,
+            "records only what is done by callers whose ARN begins with arn:a, arn:b, c and 1 more",
+        ),
+        (
+            advanced(field("sessionCredentialFromConsole", "Equals", "true")),
+            True,
+            "choose by sessionCredentialFromConsole",
         ),
         (advanced(field("eventSource", "Equals", "dynamodb.amazonaws.com")), False, "leave out"),
     ],
