@@ -7,8 +7,11 @@ hold cards; with this, evidence counts the reads of those twelve.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+_blake2b = hashlib.blake2b
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ def name_hash(name: str) -> int:
     """64 bits of a sealed ``Unit.name``."""
     data = name.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+
+
+def name_hashes(names: Sequence[str]) -> list[int]:
+    """``name_hash`` of each."""
+    try:
+        digests = [_blake2b(name.encode(), digest_size=8).digest() for name in names]
+    except UnicodeEncodeError:  # half a surrogate pair
+        return [name_hash(name) for name in names]
+    return list(struct.unpack(f">{len(digests)}Q", b"".join(digests)))
 
 
 def known(units: int | None, card_units: Iterable[str]) -> Known:

@@ -1,7 +1,8 @@
 """``python tools/bench_access.py``: CloudTrail events a second, from gzip on disk to the answer.
 
-On one core, on events made from a seed: files as delivered, every event a read of the store in
-question (an event of something else costs less) by one of 300 services in one of its sessions.
+On one core, on events made from a seed: files as delivered (so that they are hashed for digests
+too), every event a read of the store in question (an event of something else costs less) by one of
+300 services in one of its sessions.
 Beside it, in turn and in the same run, the plain loop everybody writes: gzip, json.loads, count
 reads by principal.
 
@@ -18,6 +19,7 @@ import random
 import statistics
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -84,7 +86,7 @@ def event(rng: random.Random, number: int, total: int) -> dict[str, Any]:
             "bytesTransferredOut": rng.randrange(1, 1 << 20),
         },
         "requestID": f"{rng.getrandbits(64):016X}",
-        "eventID": f"{rng.getrandbits(128):032x}",
+        "eventID": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         "readOnly": True,
         "resources": [
             {"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::pay/{key}"},
@@ -106,7 +108,9 @@ def make(folder: Path, events: int) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     rng, paths = random.Random(11), []
     for first in range(0, events, PER_FILE):
-        path = folder / f"{first:09}.json.gz"
+        when = START + timedelta(days=30) * (first / events)
+        name = f"{ACCOUNT}_CloudTrail_eu-west-1_{when:%Y%m%dT%H%M}Z_{first:016}.json.gz"
+        path = folder / name
         records = [event(rng, n, events) for n in range(first, min(events, first + PER_FILE))]
         if not path.exists():
             text = json.dumps({"Records": records}, separators=(",", ":"))

@@ -20,7 +20,7 @@ import io
 import re
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import compress
@@ -31,7 +31,7 @@ from scanner.contracts import FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Reason, Unreadable
 from scanner.facts import Facts
 from scanner.factview import View
-from scanner.known import name_hash
+from scanner.known import name_hash, name_hashes
 from scanner.text import seal_around_accounts
 
 ROWS, SECONDS = 400_000, 60.0
@@ -231,15 +231,19 @@ class Book:
         try:
             return [known[name] for name in names]
         except KeyError:
-            pass
+            self.know(names)
+        return [known[name] for name in names]
+
+    def know(self, names: Iterable[str]) -> None:
+        """Seals and numbers names of objects that are about to come."""
+        known, objects = self._names, self.batch.objects
         if len(known) > _REMEMBERED:
             known.clear()
         new = list({name for name in names if name not in known})
-        for name, sealed in zip(new, self._sealed(new), strict=True):
-            hashed = name_hash(sealed) or 1
-            known[name] = hashed
-            self.batch.objects[hashed] = sealed
-        return [known[name] for name in names]
+        sealed = self._sealed(new)
+        numbers = [hashed or 1 for hashed in name_hashes(sealed)]
+        known.update(zip(new, numbers, strict=True))
+        objects.update(zip(numbers, sealed, strict=True))
 
     def _sealed(self, names: Sequence[str]) -> list[str]:
         """A number to mask never goes over the end of a line: nearly all are done in one go."""

@@ -129,6 +129,8 @@ class _Collector:
     def _take_groups(self, groups: list[Group]) -> None:
         """Writes down plain reads."""
         book, touched = self._book, dict[str, list[int]]()
+        # all at once, which for each group would take twice the time
+        book.know(key for group in groups if self._whole(group.bucket) for key in group.keys)
         for group in groups:
             who = group.who
             for place in self.places.of(group.bucket):
@@ -145,6 +147,10 @@ class _Collector:
         book.mark_many((coverage.DATA,), [at for group in groups for at in group.moments])
         for uri, moments in touched.items():
             book.mark_many((coverage.TOUCHED, coverage.READING), moments, uri)
+
+    def _whole(self, bucket: str) -> bool:
+        """Whether a bucket itself is a store, whose units have the names of its keys."""
+        return any(not place.prefix for place in self.places.of(bucket))
 
     def _take(self, event: Event) -> bool:
         """Counts an event. False when it lacks what every record has."""
