@@ -321,7 +321,7 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
             if isinstance(table.options.get(option), str):
                 table.options[option] = _absolute(table.options[option], base)
     for evidence in settings.evidence:
-        for option in ("uri", "selectors"):
+        for option in ("uri", "selectors", "public_keys"):
             if isinstance(evidence.options.get(option), str):
                 evidence.options[option] = _absolute(evidence.options[option], base)
     if settings.key.file:
