@@ -19,7 +19,7 @@ from tests.access.trails import END, START, opener
 
 KINDS = dict(registry.evidence())
 STORES = [
-    Store("s3://pay", "s3"),
+    Store("s3://pay", "s3", options={"endpoint": "https://rgw.example"}),
     Store("s3://pay/prefix", "s3"),
     Store("postgresql://db/shop", "postgres"),
     Store("mysql://db/shop", "mysql"),
