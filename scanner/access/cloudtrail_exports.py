@@ -49,7 +49,7 @@ def rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     listed = value.get("QueryResultRows")
     if isinstance(listed, list):
         return [_record(_plain(_merged(row))) for row in listed]
-    if isinstance(value.get("userIdentity"), dict) and " " not in str(value.get("eventTime")):
+    if "eventName" in value and " " not in str(value.get("eventTime")):
         return None  # a record as CloudTrail writes it
     plain = _plain(value)
     if "eventjson" in plain or ("eventname" in plain and "eventsource" in plain):

@@ -168,6 +168,7 @@ def test_damaged_parquet_is_a_file_that_could_not_be_read(keep: int, tmp_path: P
         {"eventjson": "[1]", "eventname": [], "eventsource": {}},
         {"QueryResultRows": [1, [2], [{"eventname": None}], None]},
         {"eventName": "x", "eventSource": "y", "userIdentity": {}, "eventTime": " "},
+        {"eventName": "x", "eventSource": "y", "userIdentity": None},
     ],
 )
 def test_rows_of_any_sort(row: Any) -> None:
@@ -178,5 +179,7 @@ def test_rows_of_any_sort(row: Any) -> None:
 
 def test_what_is_no_row() -> None:
     assert cloudtrail_exports.rows(event()) is None
+    for odd in ({"userIdentity": None}, {"userIdentity": "x"}, {"requestParameters": None}):
+        assert cloudtrail_exports.rows({**event(), **odd}) is None
     assert cloudtrail_exports.rows({"level": "info"}) is None
     assert list(events(Source(io.BytesIO(b"PAR"), "x"), Notes())) == []
