@@ -126,8 +126,8 @@ class Worker:
     def _slice(self, task: ScanTask) -> SliceResult:
         result = SliceResult(unit=task.unit.id, index=task.part.index)
         tallies = Tallies(self._sealer, task.part.index, self._distinct_limit)
-        around = _Around(self._sealer, task.part.index)
         scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
+        around = _Around(self._sealer, task.part.index, scans)
         try:
             self._read(task, scans, tallies, around, result)
         except Unreadable as error:
@@ -181,7 +181,7 @@ class Worker:
                     if isinstance(item, Problem):
                         self._note(result, item, member)
                         continue
-                    around.chunk(item, _sealed_matches(item, scans, tallies), scans)
+                    around.chunk(item, _sealed_matches(item, scans, tallies))
                     result.newlines += item.newlines
                     result.searched += item.hi - item.lo
                     self._stop_if_asked()
@@ -274,18 +274,12 @@ class Worker:
 class _Around:
     """What the matches of a slice stand under, and what stands with them."""
 
-    def __init__(self, sealer: Sealer, part: int) -> None:
+    def __init__(self, sealer: Sealer, part: int, scans: Sequence[tuple[Detector, Scan]]) -> None:
         self.fields, self.company = FieldCollector(sealer), CompanyCollector(sealer, part)
+        self._counting = [scan for _, scan in scans if isinstance(scan, Counting)]
 
-    def chunk(
-        self, chunk: Chunk, found: Sequence[Found], scans: Sequence[tuple[Detector, Scan]]
-    ) -> None:
-        dense = {
-            entity
-            for _, scan in scans
-            if isinstance(scan, Counting)
-            for entity, _, _ in scan.more()
-        }
+    def chunk(self, chunk: Chunk, found: Sequence[Found]) -> None:
+        dense = {entity for scan in self._counting for entity, _, _ in scan.more()}
         self.fields.chunk(chunk, found, dense)
         self.company.chunk(chunk, found)
 
