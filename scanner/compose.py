@@ -117,7 +117,10 @@ def evidence_tasks(
             raise ConfigError(
                 file, f"evidence[{i}].kind", f"one of {', '.join(sorted(kinds))}", table.kind
             )
-        config.check_options(table.options, dict(kinds[table.kind].options), file, f"evidence[{i}]")
+        kind, where = kinds[table.kind], f"evidence[{i}]"
+        config.check_options(table.options, dict(kind.options), file, where)
+        for wrong in getattr(kind, "check", lambda settings: ())(table.options):
+            raise ConfigError(file, f"{where}.{wrong.option}", wrong.expected, wrong.found)
         tasks.append(EvidenceTask(table.kind, table.options, tuple(stores), window(settings, now)))
     return tasks
 

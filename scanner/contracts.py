@@ -250,6 +250,15 @@ class EvidenceResult:
     reads: tuple[Reads, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A value of an option that cannot be right: where it stands, what was expected and found."""
+
+    option: str
+    expected: str
+    found: str = ""
+
+
 class Closeable(Protocol):
     def close(self) -> None: ...
 
@@ -277,7 +286,8 @@ class FactsAt:
 
 class EvidenceKind(Protocol):
     """One kind of record of who read what. One that keeps facts says so with ``keeps_facts``, and
-    its ``collect`` takes ``facts``, a ``FactsAt``, as well (see docs/evidence-kinds.md)."""
+    its ``collect`` takes ``facts``, a ``FactsAt``, as well. One with options that may be wrong has
+    ``check(settings)``, which yields a ``Wrong`` for each, before anything is read."""
 
     kind: str
     options: Mapping[str, type]

@@ -104,3 +104,25 @@ def test_without_evidence_there_is_nothing_to_ask(cardtrail: Cardtrail, company:
     cardtrail("scan", "-c", str(config), "-q")
     done = cardtrail("access", "--object", "x", "-c", str(config))
     assert done.code == 2 and "no facts of reads are kept yet" in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('mute = [{principal = "bob"}]', "evidence[0].mute[0]: expected a table with principal"),
+        ('mute = [{principal = "b", reason = "r", until = 2027-01-01, why = 1}]', "mute[0].why"),
+        ('zone = "Middle/Earth"', "evidence[0].zone: expected a time zone like Europe/Berlin"),
+        ("bulk_least = -3", "evidence[0].bulk_least: expected 0 or more, found -3"),
+        ('format = "{when} {who}"', "evidence[0].format: expected text with fields"),
+    ],
+)
+def test_what_cannot_be_right_is_said_before_any_work(
+    cardtrail: Cardtrail, company: Path, line: str, says: str
+) -> None:
+    config = company / "cardtrail.toml"
+    lines = config.read_text().splitlines()
+    lines = [each for each in lines if not each.startswith(line.split(" ")[0])]
+    config.write_text("\n".join([*lines, line]))
+    done = cardtrail("scan", "-c", str(config), "-q")
+    assert done.code == 2 and says in done.err, done.err
+    assert not (company / "ledger.db.facts").exists()

@@ -55,6 +55,8 @@ class CloudTrail:
         "profile": str,
     }
 
+    check = staticmethod(rules.wrong)
+
     def collect(
         self,
         settings: Mapping[str, Any],

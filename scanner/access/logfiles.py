@@ -19,7 +19,8 @@ from scanner.access import rules
 from scanner.access.answer import Question, question
 from scanner.access.book import Book
 from scanner.access.lines import LineNotes
-from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
+from scanner.access.postgres_prefix import given_prefix
+from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source, Wrong
 from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Store
@@ -69,7 +70,26 @@ class LogFiles:
     kind: str
     options: Mapping[str, type]
     begin: Begin
+    also: Callable[[Mapping[str, Any]], Iterator[Wrong]] = lambda settings: iter(())
+    """checks options of its own"""
     keeps_facts = True
+
+    def check(self, settings: Mapping[str, Any]) -> Iterator[Wrong]:
+        """See ``contracts.EvidenceKind``."""
+        yield from rules.wrong(settings)
+        if "zone" in self.options:
+            faults: list[str] = []
+            zone_of(settings, faults)
+            if faults:
+                yield Wrong("zone", "a time zone like Europe/Berlin", str(settings["zone"]))
+        if "prefix" in self.options:
+            try:
+                given_prefix(settings, faults := [])
+            except ValueError:
+                faults = ["no prefix"]
+            if faults:
+                yield Wrong("prefix", "a log_line_prefix of PostgreSQL", str(settings["prefix"]))
+        yield from self.also(settings)
 
     def collect(
         self,

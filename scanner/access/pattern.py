@@ -23,7 +23,7 @@ from scanner.access.answer import Question, answer
 from scanner.access.lines import LineNotes, Repeats, lines
 from scanner.access.logfiles import FILE_OPTIONS, Collector, LogFiles, damage
 from scanner.access.template import BadTemplate, Template, template
-from scanner.contracts import EvidenceResult, Source
+from scanner.contracts import EvidenceResult, Source, Wrong
 from scanner.known import name_hash
 from scanner.model import Coverage, Evidence, Store
 
@@ -185,6 +185,15 @@ class _Collector:
             yield "more lines than repetitions can be told apart among"
 
 
+def _wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
+    try:
+        template(str(settings.get("format", "")))
+    except BadTemplate as error:
+        yield Wrong("format", f"text with fields like {{time}} and {{principal}} ({error})")
+    if not settings.get("store"):
+        yield Wrong("store", "the uri of the store whose reads these are", "none")
+
+
 _READ, _REFUSED, _OTHER = range(3)
 
 
@@ -217,4 +226,5 @@ EVIDENCE = LogFiles(
         "denied": list,  # values of {status} of what was refused; 401, 403 if not given
     },
     _begin,
+    _wrong,
 )

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from typing import Any
 
 from scanner.access.tally import Day
+from scanner.contracts import Wrong
 
 OPTIONS: Mapping[str, type] = {
     "history_days": int,
@@ -250,6 +251,20 @@ def mutes(settings: Mapping[str, Any]) -> tuple[tuple[Mute, ...], tuple[str, ...
         else:
             good.append(mute)
     return tuple(good), tuple(faults)
+
+
+def wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Options of the rules that cannot be right."""
+    for number, entry in enumerate(settings.get("mute", ())):
+        if _mute(entry) is None:
+            expected = "a table with principal, reason and until (a date), and rule if only of one"
+            yield Wrong(f"mute[{number}]", expected)
+        elif not set(entry) <= {"principal", "reason", "until", "rule"}:
+            unknown = next(key for key in entry if key not in Mute.__dataclass_fields__)
+            yield Wrong(f"mute[{number}].{unknown}", "principal, reason, until or rule")
+    for name in sorted(set(Thresholds.__dataclass_fields__) & set(settings)):
+        if settings[name] < 0:
+            yield Wrong(name, "0 or more", str(settings[name]))
 
 
 def _mute(entry: Any) -> Mute | None:

@@ -40,6 +40,8 @@ class S3AccessLogs:
         "account": str,  # the account of the buckets: callers of others are flagged
     }
 
+    check = staticmethod(rules.wrong)
+
     def collect(
         self,
         settings: Mapping[str, Any],
