@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-# ruff: noqa: E402 - the tool runs from a checkout that is not installed
+
 from scanner.batch import Batch, FileFacts, Who
 from scanner.factreads import readers_of
 from scanner.facts import Facts
