@@ -323,7 +323,7 @@ class Facts:
         )
         names = {
             "id": np.fromiter(batch.objects, "u8", len(batch.objects)),
-            "name": np.array([_storable(name) for name in batch.objects.values()], object),
+            "name": np.array(_all_storable(list(batch.objects.values())), object),
         }
         if batch.objects:
             put(self.db, "given", names)
@@ -461,6 +461,14 @@ def _patiently(path: Path | None, open_it: Callable[[], T]) -> T:
             else:
                 said = "it cannot be opened; name a place you can write to with --ledger"
             raise LedgerError(f"facts {path}: {said}") from None
+
+
+def _all_storable(names: list[str]) -> list[str]:
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        return [_storable(name) for name in names]
+    return names
 
 
 def _storable(value: Any) -> Any:
