@@ -259,14 +259,8 @@ def _access() -> Schema:
                         " lower bounds."
                     ),
                     "list": _list({"$ref": "#/$defs/reads"}),
-                    "days": _list(
-                        {"$ref": "#/$defs/day"},
-                        "Each day of the window, in order; empty when no facts of reads are kept.",
-                    ),
-                    "objects": _list(
-                        {"$ref": "#/$defs/object_reads"},
-                        "Objects or tables that hold card data and were read, most reads first.",
-                    ),
+                    "days": _list({"$ref": "#/$defs/day"}, "All of the window; empty: not kept."),
+                    "objects": _list({"$ref": "#/$defs/object_reads"}, "That hold card data."),
                 },
                 optional=("at_least", "days", "objects"),
             ),
