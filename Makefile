@@ -24,7 +24,7 @@ demo: $(STAMP) ## a made-up company on a local S3, scanned; writes demo/report.h
 
 .PHONY: test
 test: $(STAMP) system lint ## lint, types, import directions and all tests
-	$(BIN)/python -m pytest
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .PHONY: lint
 lint: $(STAMP) ## ruff and mypy (strict)

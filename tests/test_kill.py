@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Cardtrail, Planted
 
-KILLS = {1: 40, 2: 14}
+KILLS = {1: 14, 2: 6}
 """by number of jobs; a start with worker processes costs more"""
 
 

@@ -111,7 +111,7 @@ def test_mysql(text: str) -> None:
 
 
 @given(st.text(max_size=40), st.sampled_from(["postgres", "mysql"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_literal_changes_what_is_read(literal: str, dialect: str) -> None:
     quoted = literal.replace("\\", "\\\\") if dialect == "mysql" else literal
     quoted = quoted.replace("'", "''")
@@ -121,7 +121,7 @@ def test_no_literal_changes_what_is_read(literal: str, dialect: str) -> None:
 
 
 @given(st.text(max_size=80), st.sampled_from(["postgres", "mysql"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_text_is_read_or_doubted(text: str, dialect: str) -> None:
     for each in reads("select " + text, dialect):
         assert each.relations or each.hidden or each.executes or each.prepares

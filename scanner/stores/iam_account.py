@@ -88,7 +88,7 @@ class _Reader:
         for body in self._list("UserDetailList"):
             arn, number = _arn(body, "UserDetailList")
             policies, missing = self._policies(body, "User", "")
-            for name in body.get("GroupList", ()):
+            for name in _names(body, "GroupList"):
                 group = self._groups.get(str(name))
                 if group is None:
                     missing.append(f"the policies of group {name}")
@@ -164,6 +164,14 @@ class _Reader:
         statements = self._managed.get(arn)
         name = arn.rpartition(":policy/")[2]
         return None if statements is None else Policy(f"{what}{name}{whose}", statements)
+
+
+def _names(body: Mapping[str, Any], key: str) -> list[str]:
+    """Raises ``BadDocument`` when there is something else than a list of names."""
+    names = body.get(key) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadDocument(f"{key}: expected a list of names")
+    return names
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:

@@ -77,6 +77,8 @@ def logs() -> Iterator[Logs]:
             "SET GLOBAL slow_query_log=OFF",
             "SET GLOBAL long_query_time=10",
             "SET GLOBAL log_output='FILE'",
+            "TRUNCATE mysql.general_log",  # what other tests scan on this server is theirs alone
+            "TRUNCATE mysql.slow_log",
             "UNINSTALL SONAME 'server_audit'",
             f"DROP DATABASE IF EXISTS {DATABASE}",
             *(f"DROP USER IF EXISTS {role}@localhost" for role in ROLES),

@@ -60,7 +60,7 @@ def test_every_chunk_size(size: int) -> None:
     assert _answer(in_slices(CARD["pan"], text, range(size, len(text), size))) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.one_of(

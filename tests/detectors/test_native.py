@@ -68,7 +68,7 @@ _TEXT = st.lists(_PIECES, max_size=40).map(lambda parts: "".join(parts).encode()
 
 
 @built
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_TEXT, st.integers(0, 30), st.integers(0, 30))
 @example(b"x" * 4000 + b"," + b"4539148803436467,4111111111111111," * 40, 0, 0)
 @example(b"(" + b"1,4539148803436467),(" * 200, 0, 0)
@@ -96,7 +96,7 @@ def test_the_same_for_whole_documents(seed: int) -> None:
 
 
 @built
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.binary(max_size=300)
     | st.lists(

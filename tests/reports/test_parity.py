@@ -188,7 +188,7 @@ def test_sample_runs(name: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(run=runs.runs())
 def test_any_run(name: str, run: Run) -> None:
     check(REPORTS[name], run)

@@ -156,7 +156,7 @@ def test_sample_runs_are_valid(run: Run) -> None:
         assert re.fullmatch(r"[a-z0-9]+:([\w\-.~/:]|%[0-9A-Fa-f]{2})*/", uri, re.ASCII)
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(runs.runs())
 def test_any_run_is_valid(run: Run) -> None:
     log(run)

@@ -51,7 +51,7 @@ def test_nothing_found_and_all_read() -> None:
     assert said[-1].startswith("Read: 2 of 2 units in full")
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(runs.runs())
 def test_no_line_holds_a_control_character(run: Run) -> None:
     for line in lines(run):

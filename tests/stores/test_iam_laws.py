@@ -164,7 +164,7 @@ def state(found: Readers) -> str | None:
     return next((grant.state for grant in found.grants if grant.principal == USER), None)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(lists, maybe, buckets, maybe)
 def test_as_the_reference_says(
     identity: list[Any], boundary: list[Any] | None, bucket: list[Any], scp: list[Any] | None
