@@ -168,7 +168,7 @@ def test_a_signal_ends_it_with_its_status_and_leaves_a_run_to_resume(
     deadline = time.monotonic() + 30
     while not list(home.rglob("ledger.db-wal")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.6)
+    time.sleep(0.25)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     if process.returncode in (0, 1):

@@ -69,9 +69,12 @@ def _xz(limits: Limits) -> Machine:
     return lambda: lzma.LZMADecompressor(memlimit=most), (lzma.LZMAError, EOFError)
 
 
+# a dictionary of no size is none: what begins so is a tar of a file called "]"
+_LZMA = re.compile(rb"\x5d\0\0(?!\0\0).{9}[\0\xff]", re.DOTALL)
+
 READER = (
     Compressed("gzip", re.compile(rb"\x1f\x8b\x08", re.DOTALL), _gzip, b"\x1f\x8b"),
     Compressed("bzip2", re.compile(rb"BZh[1-9]1AY&SY|BZh[1-9]\x17rE8P\x90"), _bzip2, b"BZh"),
     Compressed("xz", re.compile(rb"\xfd7zXZ\0"), _xz, b"\xfd7zXZ\0"),
-    Compressed("lzma", re.compile(rb"\x5d\0\0.{9}[\0\xff]", re.DOTALL), _xz, None),
+    Compressed("lzma", _LZMA, _xz, None),
 )

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scanner.contracts import Limits
@@ -118,6 +118,7 @@ def test_names_as_the_tools_would_unpack_them() -> None:
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("seekable", [True, False])
 @given(files=st.dictionaries(names, content, min_size=1, max_size=4))
+@example(files={"]": b"\x00"})
 @settings(max_examples=25, deadline=None)
 def test_tar_round_trip(form: int, seekable: bool, files: dict[str, bytes]) -> None:
     files = {name: b"text " + data for name, data in files.items()}
