@@ -30,16 +30,15 @@ class Finder:
 
     def __init__(self) -> None:
         self.counter = fieldcount.Counter()
-        self._ascii = Prefilter()
         self._signs = encodings.SignFinder()
-        self._narrow: Prefilter | None = None
-        self._ebcdic: Prefilter | None = None
+        self._prefilters: dict[str, Prefilter] = {}
+        """by what they run over, made when they are needed: the compiled pass needs none"""
 
     def candidates(self, data: Bytes, lo: int, hi: int) -> Iterator[Candidate]:
         """Those that start in ``lo`` .. ``hi`` or up to ``SPILL`` bytes outside, in no order; one
         number may come more than once. Only those inside are counted."""
         window = Window(max(0, lo - SPILL), min(len(data), hi + SPILL), lo, hi)
-        yield from self._text(self._ascii, data, window)
+        yield from self._text("ascii", data, window)
         seen = self._signs.signs(data)
         until, phase = -1, 0
         for at in seen.base64:
@@ -60,7 +59,7 @@ class Finder:
 
     def _text(
         self,
-        prefilter: Prefilter,
+        what: str,
         data: Bytes,
         window: Window,
         counter: fieldcount.Counter | None = None,
@@ -73,7 +72,7 @@ class Finder:
             for frame, runs in seen.frames():
                 yield from _other(frame, data, runs, window, counter)
             return
-        for block in prefilter.frames(data):
+        for block in self._prefilter(what).frames(data):
             runs = tokens(block)
             long = (runs.length >= SHORTEST).nonzero()[0]
             if len(long):
@@ -83,18 +82,22 @@ class Finder:
                 yield from in_one_piece(block, data, start, length, window, counter)
             yield from _other(block, data, runs, window, counter)
 
+    def _prefilter(self, what: str, zero: int = 48) -> Prefilter:
+        if what not in self._prefilters:
+            self._prefilters[what] = Prefilter(zero)
+        return self._prefilters[what]
+
     def _wide(self, data: Bytes, begin: int, end: int, window: Window) -> Iterator[Candidate]:
         """Numbers in UTF-16 in one piece."""
         first, last = max(0, begin - BEFORE), min(len(data), end + AFTER)
         part = data[first:last]
         for name, phase in encodings.wide_phases(part):
-            self._narrow = self._narrow or Prefilter()
             text = encodings.narrow(part, name, phase)
             base = first + phase
             # ASCII in UTF-16-LE is UTF-16-BE from the byte before on. It is read once, as pairs of
             # a digit and what follows, wherever the stream was cut.
             counter = self.counter if name == "utf-16-le" else fieldcount.Counter()
-            for found in self._text(self._narrow, text, window.moved(base, 2), counter):
+            for found in self._text("narrowed", text, window.moved(base, 2), counter):
                 if found.layout not in ("plain", "grouped", "broken"):
                     continue
                 found.start, found.end = base + 2 * found.start, base + 2 * found.end
@@ -108,14 +111,12 @@ class Finder:
                 yield found
 
     def _mainframe(self, data: Bytes, window: Window) -> Iterator[Candidate]:
-        self._ebcdic = self._ebcdic or Prefilter(0xF0)
-        for frame in self._ebcdic.frames(data):
+        for frame in self._prefilter("ebcdic", 0xF0).frames(data):
             begin, end = frame.block
             first, last = max(0, begin - BEFORE), min(len(data), end + AFTER)
             text = encodings.from_ebcdic(data[first:last])
-            self._narrow = self._narrow or Prefilter()
             here = window.clipped(begin, end).moved(first)
-            inner = self._text(self._narrow, text, here)
+            inner = self._text("narrowed", text, here)
             for found in inner:
                 if found.layout in ("plain", "grouped", "broken"):
                     found.start += first

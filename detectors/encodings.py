@@ -59,6 +59,8 @@ class SignFinder:
     """The pass for signatures, with its scratch arrays. For one thread at a time."""
 
     def __init__(self) -> None:
+        if native is not None:
+            return  # the compiled pass needs none
         size = PIECE + REST + _MARGIN
         self._raw, self._least = np.empty(size, np.uint8), np.empty(size, np.uint8)
 

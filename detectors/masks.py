@@ -18,6 +18,8 @@ class MaskFinder:
     """The pass over every byte, with its scratch array. For one thread at a time."""
 
     def __init__(self) -> None:
+        if native is not None:
+            return  # the compiled pass needs none
         self._equal = np.empty((PIECE + REST + _LOOK) // 2, np.bool_)
 
     def places(self, data: Buffer) -> list[int]:

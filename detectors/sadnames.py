@@ -17,6 +17,8 @@ class NameFinder:
     """The pass over every byte, with its scratch arrays. For one thread at a time."""
 
     def __init__(self) -> None:
+        if native is not None:
+            return  # the compiled pass needs none
         size = PIECE + REST + _LOOK
         self._lower = np.empty(size, np.uint8)
         self._one, self._two = np.empty(size, np.bool_), np.empty(size, np.bool_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -43,7 +44,7 @@ class OneLog(Protocol):
 L = TypeVar("L", bound=OneLog)
 
 
-class PostgresLogs(Generic[L]):
+class PostgresLogs(ABC, Generic[L]):
     """A ``logfiles.Collector``. A server that writes several forms says the same in each: the one
     with the most records stands."""
 
@@ -83,12 +84,12 @@ class PostgresLogs(Generic[L]):
         for when in self._clock.hours(self._written):
             self._extent.saw(when, counts=False)
 
+    @abstractmethod
     def take(self, entry: Entry, here: dict[int, int]) -> None:
         """One entry; ``here`` tells repetitions within its file."""
-        raise NotImplementedError
 
-    def new_log(self, readings: Readings) -> L:
-        raise NotImplementedError
+    @abstractmethod
+    def new_log(self, readings: Readings) -> L: ...
 
     def _log(self, uri: str, form: Form) -> L:
         logs = self._logs[uri]

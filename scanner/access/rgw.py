@@ -39,6 +39,8 @@ class Rgw:
         "endpoint": str,  # of the gateway, where stores of several servers are scanned
     }
 
+    check = staticmethod(rules.wrong)
+
     def collect(
         self,
         settings: Mapping[str, Any],

@@ -55,6 +55,14 @@ def test_there_is_one_of_each(name: str) -> None:
     assert {"cloudtrail", "s3-access-logs", "pgaudit", "server-audit", "pattern"} <= set(KINDS)
 
 
+@every_kind
+def test_a_mute_without_a_reason_is_refused_before_any_work(name: str) -> None:
+    asked = {"uri": "folder", **EXTRA.get(name, {})}
+    assert not list(KINDS[name].check(asked))
+    wrong = list(KINDS[name].check({**asked, "mute": [{"principal": "bob"}]}))
+    assert [each.option for each in wrong] == ["mute[0]"]
+
+
 GARBAGE = [
     b"",
     b"\0" * 1000,
