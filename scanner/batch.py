@@ -13,7 +13,8 @@ from typing import Any
 
 class Verb(IntEnum):
     """What a row says. ``ALSO`` is one more thing that a read already counted has read; ``ASKED``
-    may have been a read: the source does not tell."""
+    may have been a read: the source does not tell. ``ABOUT`` says of a read that is counted which
+    single record it asked for: its object is the number of a subject (``snooping.numbering``)."""
 
     READ = 0
     COPY = 1
@@ -21,6 +22,7 @@ class Verb(IntEnum):
     DENIED = 3
     LIST = 4
     ASKED = 5
+    ABOUT = 6
 
 
 READS = (Verb.READ, Verb.COPY)

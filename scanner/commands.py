@@ -313,8 +313,8 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
         raise ConfigError(file, "names", 'profile "full" beside it', f'"{settings.profile}"')
     base = path.resolve().parent if path else Path.cwd()
     if settings.recognisers:
-        named = base / Path(settings.recognisers).expanduser()
-        settings.pattern = [*settings.pattern, *recognisers.load(named)]
+        yaml = base / Path(settings.recognisers).expanduser()
+        settings.pattern = [*settings.pattern, *recognisers.load(yaml)]
     for table in settings.store:
         table.uri = _absolute(table.uri, base)
         for option in ("identities", "scps"):
@@ -324,6 +324,10 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
         for option in ("uri", "selectors", "public_keys"):
             if isinstance(evidence.options.get(option), str):
                 evidence.options[option] = _absolute(evidence.options[option], base)
+    if settings.snooping:
+        for option in ("watch", "tickets"):
+            if named := getattr(settings.snooping, option):
+                setattr(settings.snooping, option, str(base / Path(named).expanduser()))
     if settings.key.file:
         settings.key.file = str(base / Path(settings.key.file).expanduser())
     if request.key_file:

@@ -7,20 +7,22 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
 
-from scanner import config, hygiene, personal, registry, scratch
+from scanner import config, hygiene, personal, registry, scratch, snooping
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Ignore, Limits, StoreKind
 from scanner.engine import Executor, InProcess, Processes
 from scanner.errors import ConfigError, ExitCode, NothingInScope, UsageError
 from scanner.model import Store
 from scanner.seal import Sealer
+from scanner.text import seal_around_accounts
 from scanner.work import EvidenceTask, Plugins, Worker
 
 WORKER_MEMORY = 1 << 30
@@ -108,9 +110,11 @@ def window(settings: Settings, now: datetime) -> tuple[datetime, datetime]:
 
 
 def evidence_tasks(
-    settings: Settings, stores: Sequence[Store], now: datetime, file: str
+    settings: Settings, stores: Sequence[Store], now: datetime, file: str, sealer: Sealer
 ) -> list[EvidenceTask]:
+    """Raises ``ConfigError`` for what cannot be right."""
     kinds = registry.evidence()
+    against = _snooping(settings, sealer)
     tasks = []
     for i, table in enumerate(settings.evidence):
         if table.kind not in kinds:
@@ -121,8 +125,27 @@ def evidence_tasks(
         config.check_options(table.options, dict(kind.options), file, where)
         for wrong in getattr(kind, "check", lambda settings: ())(table.options):
             raise ConfigError(file, f"{where}.{wrong.option}", wrong.expected, wrong.found)
-        tasks.append(EvidenceTask(table.kind, table.options, tuple(stores), window(settings, now)))
+        task = EvidenceTask(table.kind, table.options, tuple(stores), window(settings, now))
+        tasks.append(replace(task, snooping=against))
     return tasks
+
+
+def _snooping(settings: Settings, sealer: Sealer) -> snooping.Snooping | None:
+    """Watch list and tickets, sealed as they are read."""
+    table = settings.snooping
+    if table is None:
+        return None
+    number = snooping.numbering(sealer.fingerprint, sealer.name)
+
+    def seal(principal: str) -> str:
+        return seal_around_accounts(principal, sealer.name)
+
+    return snooping.Snooping(
+        snooping.read_watch(Path(table.watch), number) if table.watch else {},
+        snooping.read_tickets(Path(table.tickets), number, seal) if table.tickets else None,
+        tuple(map(seal, table.by_ticket)),
+        tuple(map(seal, table.machines)),
+    )
 
 
 def make_worker(

@@ -29,6 +29,19 @@ class Key(msgspec.Struct, forbid_unknown_fields=True):
     keyring: str | None = None
 
 
+class SnoopingTable(msgspec.Struct, forbid_unknown_fields=True):
+    """``[snooping]``: see ``scanner.snooping``."""
+
+    watch: str | None = None
+    """a file with a subject a line, sealed at once"""
+    tickets: str | None = None
+    """a CSV file: principal, subject (or object), from, to"""
+    by_ticket: list[str] = []
+    """principals that may read with a ticket only (* for any text), beside those who have one"""
+    machines: list[str] = []
+    """principals that are nobody's: not held to look at single records"""
+
+
 class LimitsTable(msgspec.Struct, forbid_unknown_fields=True):
     depth: int = 8
     entries: int = 1_000_000
@@ -99,6 +112,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """look for names of people and places too, in documents and text columns (profile full)"""
     key: Key = msgspec.field(default_factory=Key)
     limits: LimitsTable = msgspec.field(default_factory=LimitsTable)
+    snooping: SnoopingTable | None = None
+    """single records and who looks at them"""
     store: list[StoreTable] = []
     evidence: list[EvidenceTable] = []
 
@@ -136,6 +151,7 @@ def parse(document: dict[str, Any], file: str) -> Settings:
     check_keys(document, Settings, file, "")
     check_keys(document.get("key", {}), Key, file, "key.")
     check_keys(document.get("limits", {}), LimitsTable, file, "limits.")
+    check_keys(document.get("snooping", {}), SnoopingTable, file, "snooping.")
     for name, table in (("store", StoreTable), ("evidence", EvidenceTable), ("pattern", None)):
         entries = document.get(name, [])
         if not isinstance(entries, list):

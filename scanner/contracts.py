@@ -302,8 +302,9 @@ class EvidenceKind(Protocol):
         known: Mapping[str, Known] | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """By store uri, for every store this kind of evidence can speak of. ``known`` is what the
-        scan found in each: reads of what holds cards are told apart. Never raises for bad
-        records: they are counted in ``Evidence.unparsed``."""
+        scan found in each: reads of what holds cards are told apart. Beside its own options the
+        settings may hold ``snooping``, a ``snooping.Lookout``. Never raises for bad records: they
+        are counted in ``Evidence.unparsed``."""
         ...
 
 

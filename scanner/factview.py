@@ -327,6 +327,62 @@ class View:
             WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, day"""
         ).fetchall()
 
+    # --- single records
+
+    def _of_store(self, store: str, since: int, verbs: Sequence[Verb]) -> str:
+        told = ", ".join(str(int(verb)) for verb in verbs)
+        start = (since - EPOCH) * 24
+        return (
+            f"source = {self._source} AND store = {self._stores.get(store, 0)} AND verb IN ({told})"
+            f" AND hour BETWEEN {start} AND {self._to // 3600}"
+        )
+
+    def object_names(self, store: str, since: int) -> dict[int, str]:
+        """Of all that was read from day ``since`` on, by number."""
+        return dict(
+            self._db.execute(
+                f"""SELECT id, name FROM all_object WHERE id IN
+                (SELECT object FROM all_fact WHERE {self._of_store(store, since, TOUCHES)})"""
+            ).fetchall()
+        )
+
+    def single(
+        self, store: str, people: Iterable[int], since: int, verbs: Sequence[Verb]
+    ) -> list[tuple[int, int, int, int, int]]:
+        """Principal, object (0: not told), reads, first and last second, for each hour."""
+        return self._db.execute(
+            f"""SELECT who, coalesce(object, 0), sum(count)::BIGINT,
+              min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
+            FROM all_fact WHERE {self._of_store(store, since, verbs)}
+              AND list_contains(?::UINTEGER[], who)
+            GROUP BY who, object, hour ORDER BY hour, who, object""",
+            [list(people)],
+        ).fetchall()
+
+    def same(
+        self, store: str, actors: Mapping[int, int], since: int, verbs: Sequence[Verb]
+    ) -> list[tuple[int, int, int]]:
+        """Actor, day (``date.toordinal``), and how often it read one record, the most of any, in
+        the seven days to that one."""
+        import numpy as np
+
+        put(
+            self._db,
+            "looking",
+            {"who": np.fromiter(actors, "u4"), "actor": np.fromiter(actors.values(), "i8")},
+        )
+        return self._db.execute(
+            f"""WITH daily AS (
+              SELECT actor, object, hour // 24 AS day, sum(count) AS reads
+              FROM all_fact JOIN looking USING (who)
+              WHERE {self._of_store(store, since, verbs)} AND object IS NOT NULL
+              GROUP BY ALL),
+            weekly AS (
+              SELECT actor, day, sum(reads) OVER (PARTITION BY actor, object ORDER BY day
+                RANGE BETWEEN 6 PRECEDING AND CURRENT ROW) AS reads FROM daily)
+            SELECT actor, day + {EPOCH}, max(reads)::BIGINT FROM weekly GROUP BY ALL"""
+        ).fetchall()
+
     def _rolled(self, where: str, start: int) -> list[Any]:
         return self._db.execute(
             f"""SELECT actor, day, coalesce(bit_or(hours) FILTER (verb IN ({_READS})), 0),

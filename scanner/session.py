@@ -14,7 +14,7 @@ import msgspec
 from scanner import __version__, compose, counting, key, personal, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
-from scanner.errors import Reason, Unreadable, UsageError
+from scanner.errors import ConfigError, Reason, Unreadable, UsageError
 from scanner.facts import path_beside
 from scanner.flow import Job, Listener
 from scanner.ledger import Ledger, RunAbout, RunRow, now
@@ -55,7 +55,11 @@ def begin(ledger: Ledger, settings: Settings, stores: Sequence[Store], file: str
     run = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     configured = key.find_key(settings.key.file, settings.key.keyring)
     secret = configured or key.run_key(ledger.path, run)
-    compose.evidence_tasks(settings, stores, started, file)
+    if settings.snooping and configured is None:
+        raise ConfigError(
+            file, "snooping", "a fingerprint key beside it ([key]), for what it seals is kept"
+        )
+    compose.evidence_tasks(settings, stores, started, file, Sealer(secret))
     personal.check(settings, file)
     about = RunAbout(
         version=__version__,
@@ -106,7 +110,9 @@ def carry_out(session: Session, listener: Listener) -> Run:
     job = Job(
         run=row.id,
         stores=stores,
-        evidence=compose.evidence_tasks(settings, stores, row.started, session.file),
+        evidence=compose.evidence_tasks(
+            settings, stores, row.started, session.file, Sealer(session.key)
+        ),
         kinds=plugins.stores,
         detectors={detector.name: detector for detector in plugins.detectors},
         ignore=excluder.of,

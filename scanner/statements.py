@@ -123,6 +123,48 @@ def _comment_end(text: str, place: int, nested: bool) -> int:
     return len(text)
 
 
+# --- the values of single records -----------------------------------------------------------------
+
+_SINGLE = 5
+"""values that a statement which asks for single records is equal to, at most"""
+_EQUALS = re.compile(r"(?<![<>!:])=\s*(?:any\s*\(\s*)?$|\blike\s*$", re.IGNORECASE)
+_IN = re.compile(r"\bin\s*\(\s*$", re.IGNORECASE)
+_PARAMETER = re.compile(r"\$\d+ = '((?:[^']|'')*)'")
+
+
+def asked_for(text: str, dialect: str, parameters: str = "") -> tuple[str, ...]:
+    """The values a statement is about, as they stand in it: those something is equal to or one of.
+    Empty when there are more than a few, for then no single record is asked for. ``parameters`` as
+    PostgreSQL logs them: ``$1 = '4711', $2 = NULL``. They are raw values: seal them at once."""
+    if len(text) > LONGEST:
+        return ()
+    found = dict.fromkeys(each.replace("''", "'") for each in _PARAMETER.findall(parameters))
+    place, listed = 0, False
+    while match := _TOKENS[dialect].search(text, place):
+        before = text[place : match.start()]
+        place = match.end()
+        kind = match.lastgroup
+        if kind == "comment" and match[0] == "/*":
+            place = _comment_end(text, place, nested=dialect == "postgres")
+        if kind in ("name", "run", "comment") or (match[0][0] == "$" and match[0][1:].isdigit()):
+            listed = False
+            continue
+        listed = _IN.search(before) is not None or (listed and before.strip() == ",")
+        if listed or _EQUALS.search(before):
+            found[_value(match[0], dialect)] = None
+    return tuple(found) if len(found) <= _SINGLE else ()
+
+
+def _value(literal: str, dialect: str) -> str:
+    quote = next((char for char in literal if char in "'\"$"), "")
+    if quote not in ("'", '"') or not quote:
+        return literal
+    inner = literal[literal.index(quote) + 1 : -1].replace(quote * 2, quote)
+    if dialect == "mysql" or literal[:1] in "eE":
+        inner = re.sub(r"\\(.)", r"\1", inner)
+    return inner
+
+
 # --- by its first words ---------------------------------------------------------------------------
 
 

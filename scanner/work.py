@@ -33,6 +33,7 @@ from scanner.fieldtally import FieldCollector, Found
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
 from scanner.seal import Sealer
+from scanner.snooping import Lookout, Snooping, numbering
 from scanner.tally import Crowd, Kind, SealedProblem, SliceResult, Tallies
 from scanner.walk import walk
 
@@ -74,6 +75,7 @@ class EvidenceTask:
     """the fact store, to read"""
     done: frozenset[str] = frozenset()
     """files that this run has added to it"""
+    snooping: Snooping | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +227,13 @@ class Worker:
         kind = self._plugins.evidence[task.kind]
         at = FactsAt(task.facts, task.done)
         more = {"facts": at} if getattr(kind, "keeps_facts", False) else {}
+        settings = dict(task.settings)
+        if task.snooping is not None:
+            number = numbering(self._sealer.fingerprint, self._sealer.name)
+            settings["snooping"] = Lookout(task.snooping, number)
         try:
             results = kind.collect(
-                task.settings,
+                settings,
                 self._files,
                 task.stores,
                 task.window,

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scanner.access import identity, rules
+from scanner import statements
+from scanner.access import identity, rules, snoops
 from scanner.access.book import Book, Rows
 from scanner.access.tally import Day, Exactly, People, Person
 from scanner.batch import Verb, Who
@@ -19,6 +20,7 @@ from scanner.contracts import SealName
 from scanner.factview import DayTotals, Totals, View
 from scanner.known import Known
 from scanner.model import Flag, Reads
+from scanner.snooping import Lookout
 from scanner.text import seal_around_accounts
 
 
@@ -34,6 +36,8 @@ class Question:
     known: Mapping[str, Known] = field(default_factory=dict)
     book: Book | None = None
     """where facts are written, and read again; without one they are counted in memory"""
+    lookout: Lookout | None = None
+    """for single records; without one no value of a statement is noted"""
     since: datetime | None = None
     """the first record of any kind within reach: before it nothing is known of anybody"""
 
@@ -46,6 +50,13 @@ class Question:
     def people(self, uri: str) -> People:
         """To write down what principals do in a store."""
         return People() if self.book is None else _Written(self.book, uri)
+
+    def subjects(self, text: str, dialect: str, parameters: str = "") -> tuple[int, ...]:
+        """The numbers of the values that a statement asks for."""
+        if self.lookout is None:
+            return ()
+        values = statements.asked_for(text, dialect, parameters)
+        return tuple(map(self.lookout.number, values))
 
     def place(self, when: datetime) -> bool | None:
         """True in the window, False in the time before it that is history, None elsewhere. Notes
@@ -67,7 +78,8 @@ def question(
     mutes, faults = rules.mutes(settings)
     start, end = (moment.astimezone(UTC) for moment in window)
     return Question(
-        (start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {}, book
+        *((start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {}, book),
+        lookout=settings.get("snooping"),
     )
 
 
@@ -115,6 +127,9 @@ class _Pen:
         for _ in range(count):
             self.rows.add(Verb.ASKED, self.who, when)
 
+    def about(self, when: datetime, subject: int) -> None:
+        self.rows.add(Verb.ABOUT, self.who, when, subject)
+
     def _named(self, obj: int | str | None) -> int:
         return self.book.named(obj) if isinstance(obj, str) else obj or 0
 
@@ -139,7 +154,9 @@ def told(view: View, asked: Question, store: str, *, things: str = "objects") ->
     totals = view.totals(store, entries, known.cards or ())
     muted = _Muted(asked)
     alarms = _told_alarms(
-        view, asked, store, known.units, {n: names[e] for n, e in entries.items()}
+        *(view, asked, store, known.units),
+        {number: names[entry] for number, entry in entries.items()},
+        objects=things == "objects",
     )
     people = [(names[entry], _person(found, names[entry])) for entry, found in totals.items()]
     reads = []
@@ -202,24 +219,38 @@ _SAME = (
 
 
 def _told_alarms(
-    view: View, asked: Question, store: str, units: int | None, entries: Mapping[int, Who]
+    view: View,
+    asked: Question,
+    store: str,
+    units: int | None,
+    entries: Mapping[int, Who],
+    *,
+    objects: bool,
 ) -> dict[_Key, list[Flag]]:
-    """As ``_alarms``: flags by the entry that did most of it."""
+    """As ``_alarms``: flags by the entry that did most of it. ``objects``: a read names one."""
     numbers: dict[_Key, list[int]] = {}
-    for number, who in view.people(store).items():
+    everybody = view.people(store)
+    for number, who in everybody.items():
         own = who.session if identity.sessions_are_people(who.principal) else ""
         numbers.setdefault((who.principal, own), []).append(number)
     actors = dict(enumerate(numbers.values()))
     acting = {number: actor for actor, people in actors.items() for number in people}
     first = asked.window[0].toordinal()
-    days = view.days(store, acting, first - asked.limits.reach)
+    start = first - asked.limits.reach
+    acts = {
+        actor: snoops.Acts(
+            {number: everybody[number] for number in actors[actor]},
+            {number: _day(each) for number, each in totals.items()},
+        )
+        for actor, totals in view.days(store, acting, start).items()
+    }
+    snoops.look(view, store, list(acts.values()), start, asked.lookout, objects=objects)
     since = (asked.since or asked.window[0]).toordinal()
     flags: dict[_Key, list[Flag]] = {}
-    for actor, totals in days.items():
+    for actor, acted in acts.items():
         people = [number for number in actors[actor] if number in entries]
         worst: dict[str, list[rules.Alarm]] = {}
-        acts = {number: _day(each) for number, each in totals.items()}
-        for alarm in rules.alarms(acts, since, first, units, asked.limits):
+        for alarm in rules.alarms(acted.days, since, first, units, asked.limits):
             worst.setdefault(alarm.rule, []).append(alarm)
         for rule, raised in worst.items():
             top = max(raised, key=lambda alarm: (alarm.volume, alarm.day))

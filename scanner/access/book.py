@@ -364,7 +364,11 @@ def _key(kind: str, settings: Mapping[str, Any]) -> str:
     """Settings that change what is read out of a file make another source; thresholds do not."""
     from scanner.access.rules import OPTIONS
 
-    own = sorted((name, repr(value)) for name, value in settings.items() if name not in OPTIONS)
+    own = sorted(
+        (name, repr(value))
+        for name, value in settings.items()
+        if name not in OPTIONS and name != "snooping"
+    )
     return hashlib.blake2b(repr((kind, own)).encode(), digest_size=12).hexdigest()
 
 

@@ -126,7 +126,12 @@ class _Collector:
             if uri_of is not None:
                 hidden = read.hidden and database == sent.database
                 log = self._logs[uri_of, sent.table]
-                log.read(sent.when, who, sorted(names), rows=rows, hidden=hidden)
+                log.read(
+                    *(sent.when, who, sorted(names)),
+                    rows=rows,
+                    hidden=hidden,
+                    subjects=self._asked.subjects(sent.text, "mysql"),
+                )
                 self._nobody += sent.user is None
 
     # --- how far it goes

@@ -63,6 +63,7 @@ class _Open:
     """an error that says so came before anything was given out"""
     reads: list[tuple[tuple[str, ...], bool]]
     """the names of each of its reads, and whether there may be more"""
+    subjects: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -90,8 +91,12 @@ class _Log:
     def settle(self, session: str) -> None:
         statement = self.open.pop(session, None)
         if statement is not None:
+            subjects = statement.subjects
             for names, hidden in statement.reads:
-                self.readings.read(statement.when, statement.role, names, hidden=hidden)
+                self.readings.read(
+                    *(statement.when, statement.role, names), hidden=hidden, subjects=subjects
+                )
+                subjects = ()
 
 
 class _Collector(PostgresLogs[_Log]):
@@ -153,7 +158,8 @@ class _Collector(PostgresLogs[_Log]):
         if sure and (entry.session, _number(entry.number) + 1, hashed) in log.early:
             return
         log.open[entry.session] = _Open(
-            entry.when, role, hashed, entry.transaction, entry.number, sure, reads
+            *(entry.when, role, hashed, entry.transaction, entry.number, sure, reads),
+            self._asked.subjects(text, "postgres", entry.detail),
         )
         if len(log.open) > _MOST_OPEN:
             log.settle(next(iter(log.open)))

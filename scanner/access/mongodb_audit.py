@@ -120,7 +120,10 @@ class _Collector:
             arguments = record.param.get("args")
             names += sorted(set(_others(arguments)))
             hidden = not isinstance(arguments, dict) or "pipeline" not in arguments
-        log.read(when, who, [front + name for name in names], hidden=hidden)
+        subjects: tuple[int, ...] = ()
+        if self._asked.lookout is not None:
+            subjects = tuple(map(self._asked.lookout.number, _values(record.param.get("args"))))
+        log.read(*(when, who, [front + name for name in names]), hidden=hidden, subjects=subjects)
 
     # --- how far it goes
 
@@ -215,6 +218,23 @@ def _others(value: Any, depth: int = 0) -> Iterator[str]:
                 named = inner.get("coll") if isinstance(inner, dict) else inner
                 yield from filter(None, (_text(named),))
             yield from _others(inner, depth + 1)
+
+
+def _values(arguments: Any) -> list[str]:
+    """What a command asks for: values that a field of its filter is equal to, if they are few."""
+    given = arguments if isinstance(arguments, dict) else {}
+    filters = [given[name] for name in ("filter", "query", "q") if name in given]
+    wanted = filters[0] if filters and isinstance(filters[0], dict) else {}
+    found = []
+    for value in wanted.values():
+        while isinstance(value, dict) and len(value) == 1:
+            value = next(v if k in _EQUAL else None for k, v in value.items())
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
+            found.append(str(value))
+    return found if len(found) <= _FEW else []
+
+
+_EQUAL, _FEW = frozenset({"$eq", "$oid", "$numberLong", "$numberInt", "$numberDecimal"}), 5
 
 
 def _has_filter(param: Mapping[str, Any]) -> bool:

@@ -30,6 +30,7 @@ from scanner.model import Store
 SOURCE = "pgaudit"
 _64_BITS = (1 << 64) - 1
 _SYSTEM = ("pg_catalog.", "information_schema.", "pg_toast.")
+_PARAMETERS, _QUOTE = 6, "'"
 _WHOLE = frozenset({"COPY", "DECLARE CURSOR"})
 _BLIND = (
     "pgaudit does not name what a SECURITY DEFINER function reads, and its settings can leave out"
@@ -192,7 +193,7 @@ class _Collector(PostgresLogs[_Log]):
             for whole in (False, True):
                 if log.knows("unnamed", whole, statement):
                     log.unnamed[role, whole].count -= 1
-        self._read(uri, log, entry, role, found, relation, session, inside)
+        self._read(uri, log, entry, role, message, found, relation, session, inside)
 
     def _read(
         self,
@@ -200,6 +201,7 @@ class _Collector(PostgresLogs[_Log]):
         log: _Log,
         entry: Entry,
         role: str,
+        message: str,
         found: Audit,
         relation: str,
         session: object,
@@ -216,9 +218,22 @@ class _Collector(PostgresLogs[_Log]):
         if log.new("read", session, found.statement, found.part):
             rows = None if entry.ambiguous else found.rows
             person.read(entry.when, inside, relation, rows=rows, card=card)
+            person.about(entry.when, self._subjects(message))
         else:
             person.touch(entry.when, inside, relation)
             person.card_reads += card and inside
+
+    def _subjects(self, message: str) -> tuple[int, ...]:
+        """Of the statement and its parameters (``pgaudit.log_parameter``), where they are told."""
+        whole = split_csv(message, 10) if self._asked.lookout else None
+        if whole is None or len(whole) < 8:
+            return ()
+        values = split_csv(whole[8], _PARAMETERS) if len(whole) > 8 else None
+        told = values if values and whole[8] not in ("<none>", "<not logged>") else []
+        parameters = ", ".join(
+            f"$1 = '{each.replace(_QUOTE, _QUOTE * 2)}'" for each in told[:_PARAMETERS]
+        )
+        return self._asked.subjects(whole[7], "postgres", parameters)
 
     def _session(self, entry: Entry, found: Audit) -> object:
         """What tells this backend from others. A process id is used again: a statement number that

@@ -40,9 +40,11 @@ class Readings:
         *,
         rows: int | None = None,
         hidden: bool = False,
+        subjects: Iterable[int] = (),
     ) -> None:
         """One read of all ``names`` together; ``hidden``: and maybe of others. Without names, it
-        may have been one of this store, or not."""
+        may have been one of this store, or not. ``subjects``: of what records it is, where it asks
+        for single ones."""
         inside = bool(self.asked.place(when))
         found = dict.fromkeys(names)
         if not found and not hidden:
@@ -58,6 +60,7 @@ class Readings:
         self.reads += inside
         first, *rest = found
         person.read(when, inside, first, rows=rows, card=self._holds_cards(found))
+        person.about(when, subjects)
         for name in rest:
             person.touch(when, inside, name)
 

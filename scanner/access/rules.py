@@ -9,12 +9,12 @@ how much injected misuse the defaults find, and how many false alarms they raise
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from scanner.access.tally import Day
+from scanner.access.tally import Day, Single
 from scanner.contracts import Wrong
 
 OPTIONS: Mapping[str, type] = {
@@ -28,6 +28,8 @@ OPTIONS: Mapping[str, type] = {
     "dormant_days": int,
     "list_least": int,
     "denied_least": int,
+    "same_least": int,
+    "single_most": int,
     "mute": list,
 }
 """Options of ``[[evidence]]`` that every kind of it understands, beside its own."""
@@ -49,6 +51,9 @@ class Thresholds:
     dormant_days: int = 90
     list_least: int = 20
     denied_least: int = 10
+    same_least: int = 10
+    single_most: int = 500
+    """reads of a day up to which they are looks at single records"""
     off_hours: float = 1.5
     """what a read counts when most of the day's are at hours of the day without any before"""
 
@@ -89,7 +94,10 @@ def alarms(
             said = rule(day, past, units, limits)
             if said:
                 name = rule.__name__.strip("_").replace("_", "-")
-                yield Alarm(name, date.fromordinal(number), volume(day), f"{said} ({_when(day)})")
+                single = _SINGLE[rule](day) if rule in _SINGLE else None
+                amount = volume(day) if single is None else single.reads
+                sentence = f"{said} ({_when(day if single is None else single)})"
+                yield Alarm(name, date.fromordinal(number), amount, sentence)
 
 
 def volume(day: Day) -> int:
@@ -100,7 +108,7 @@ def volume(day: Day) -> int:
 class _Past:
     """The days before one day."""
 
-    __slots__ = ("_before", "_days", "_recent", "evidence_days", "last_read")
+    __slots__ = ("_days", "_order", "_recent", "_week", "evidence_days", "last_read")
 
     def __init__(
         self,
@@ -115,6 +123,8 @@ class _Past:
         self._days, self._recent = days, order[start:place]
         read = (number for number in reversed(order[:place]) if days[number].reads)
         before = next(read, None)
+        self._week = start, bisect_left(order, today - 6)
+        self._order = order
         self.evidence_days = today - since
         self.last_read = None if before is None else today - before
         """days ago, None: never"""
@@ -128,6 +138,11 @@ class _Past:
         if best is None:
             return 0, None
         return volume(self._days[best]), date.fromordinal(best)
+
+    def same_record(self) -> int:
+        """As ``Day.same``, the most of the weeks before this one."""
+        start, end = self._week
+        return max((self._days[number].same for number in self._order[start:end]), default=0)
 
     @property
     def reading_days(self) -> int:
@@ -211,10 +226,55 @@ def _denied_then_success(day: Day, past: _Past, units: int | None, limits: Thres
     )
 
 
-_RULES = (_bulk, _share, _first_time, _dormant, _list_then_fetch, _denied_then_success)
+def _watch_list(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
+    seen = day.watched
+    if seen is None or not _looks_singly(day, limits):
+        return ""
+    lines = sorted(seen.lines)
+    shown = ", ".join(map(str, lines[:_SHOWN])) + (" ..." if len(lines) > _SHOWN else "")
+    things = "line" if len(lines) == 1 else "lines"
+    return (
+        f"read {seen.reads:,} times of {len(lines):,} subjects of the watch list ({things} {shown})"
+        f" among {day.reads:,} reads of the day, without a ticket for it"
+    )
 
 
-def _when(day: Day) -> str:
+def _no_ticket(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
+    seen = day.unticketed
+    if seen is None:
+        return ""
+    return f"read {seen.reads:,} times without a ticket for it, of {day.reads:,} reads of the day"
+
+
+def _same_record(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
+    if not _looks_singly(day, limits) or day.same < limits.same_least:
+        return ""
+    usual = past.same_record()
+    if past.evidence_days < limits.settled_days // 2 or day.same <= limits.bulk_factor * usual:
+        return ""
+    return (
+        f"read the same record {day.same:,} times in the seven days to this one, the most of any"
+        f" record in a week of the {limits.history_days} days before being {usual:,}"
+    )
+
+
+def _looks_singly(day: Day, limits: Thresholds) -> bool:
+    return day.person and 0 < day.reads <= limits.single_most
+
+
+_SHOWN = 5
+_RULES = (
+    *(_bulk, _share, _first_time, _dormant, _list_then_fetch, _denied_then_success),
+    *(_watch_list, _no_ticket, _same_record),
+)
+_SINGLE: Mapping[Any, Callable[[Day], Single | None]] = {
+    _watch_list: lambda day: day.watched,
+    _no_ticket: lambda day: day.unticketed,
+}
+"""rules that are about some reads of a day"""
+
+
+def _when(day: Day | Single) -> str:
     first, last = day.first, day.last
     assert first is not None and last is not None  # every rule asks for reads
     return f"{first:%Y-%m-%d %H:%M} to {last:%H:%M} UTC"

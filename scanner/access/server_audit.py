@@ -170,12 +170,13 @@ class _Collector:
         if outcome in BEFORE_IT_RAN and len(text) < _CUT_OFF and not may_raise(text):
             return
         self._failed += bool(outcome) and bool(self._asked.place(statement.when))
+        subjects = self._asked.subjects(text.replace("\\'", "'"), "mysql")
         for name in dict.fromkeys(base for base, _ in statement.tables):
             uri = self._databases.one(name)
             if uri is None:
                 continue
             tables = [unitnames.mysql(table) for base, table in statement.tables if base == name]
-            self._logs[uri].read(statement.when, user, tables)
+            self._logs[uri].read(statement.when, user, tables, subjects=subjects)
             self._unsettled[uri] += outcome is None and bool(self._asked.place(statement.when))
 
     def _refuse(self, database: str, user: str, when: datetime) -> None:

@@ -71,6 +71,7 @@ class _Open:
     who: str
     text: int
     rows: int | None
+    subjects: tuple[int, ...] = ()
     names: list[str] = field(default_factory=list)
 
 
@@ -142,14 +143,20 @@ class _Collector:
             self._settle(session)
             rows = str(row.response_rows) if row.response_rows is not None else ""
             given = int(rows) if rows.isascii() and rows.isdigit() and len(rows) < 19 else None
-            known = self._open[session] = _Open(uri, when, who, text, given)
+            known = self._open[session] = _Open(
+                *(uri, when, who, text, given), self._asked.subjects(row.statement or "", "mysql")
+            )
         known.names.append(name)
 
     def _settle(self, session: str) -> None:
         statement = self._open.pop(session, None)
         if statement is not None:
             log = self._logs[statement.uri]
-            log.read(statement.when, statement.who, statement.names, rows=statement.rows)
+            log.read(
+                *(statement.when, statement.who, statement.names),
+                rows=statement.rows,
+                subjects=statement.subjects,
+            )
 
     # --- how far it goes
 

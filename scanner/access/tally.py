@@ -166,6 +166,21 @@ class Sketch:
 
 
 @dataclass(slots=True)
+class Single:
+    """Some reads of single records on one day. ``lines``: of the watch list."""
+
+    reads: int = 0
+    lines: set[int] = field(default_factory=set)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, reads: int, first: datetime, last: datetime, lines: Iterable[int] = ()) -> None:
+        self.reads += reads
+        self.lines.update(lines)
+        self.first, self.last = earlier(self.first, first), later(self.last, last)
+
+
+@dataclass(slots=True)
 class Day:
     """What one principal did in one store on one day (UTC): all that the rules look at."""
 
@@ -186,6 +201,14 @@ class Day:
     """objects of other sessions, which are added when asked for"""
     different: int | None = None
     """how many different objects, where that is known"""
+    same: int = 0
+    """reads of one record in the seven days to this one: the most of any"""
+    watched: Single | None = None
+    """reads of subjects of the watch list that no ticket covers"""
+    unticketed: Single | None = None
+    """reads that no ticket covers, of who works by ticket"""
+    person: bool = True
+    """False for the reads of machines"""
 
     def distinct(self) -> int:
         """About how many different objects."""
@@ -228,6 +251,7 @@ class Pen(Protocol):
     def refuse(self, when: datetime) -> None: ...
     def list(self, when: datetime) -> None: ...
     def ask(self, when: datetime, count: int) -> None: ...
+    def about(self, when: datetime, subject: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -360,6 +384,12 @@ class Person:
         elif inside:
             self.at(when)
             self.uncounted += count
+
+    def about(self, when: datetime, subjects: Iterable[int]) -> None:
+        """A read already counted asked for these records, by the numbers of ``snooping``."""
+        if self.pen is not None:
+            for subject in subjects:
+                self.pen.about(when, subject)
 
     def day(self, when: datetime) -> Day:
         number = when.toordinal()

@@ -50,11 +50,12 @@ def audit(
     type_: str = "TABLE",
     text: str = "select * from cards",
     rows: int | None = None,
+    parameters: str = "<not logged>",
     **more: Any,
 ) -> Said:
     out = io.StringIO()
     fields = [kind, statement, part, group, command, type_ if relation else "", relation, text]
-    fields += ["<not logged>"] + ([] if rows is None else [rows])
+    fields += [parameters] + ([] if rows is None else [rows])
     csv.writer(out, lineterminator="").writerow(fields)
     return Said(f"AUDIT: {out.getvalue()}", **more)
 
