@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from scanner.audits import Audits
 
 _blake2b = hashlib.blake2b
 
@@ -22,8 +24,8 @@ class Known:
 
     units: int | None = None
     cards: frozenset[int] | None = None
-    blind: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """by kind of evidence, what the settings of the server leave out (``audits.Blind``)"""
+    audits: Audits = field(default_factory=dict)
+    """how the server is set to log reads"""
 
 
 MOST = 1_000_000

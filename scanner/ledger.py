@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from scanner.audits import Audit
 from scanner.counters import OPENING, Snapshot, pack, unpack
 from scanner.errors import LedgerError, LedgerWriteError
 from scanner.model import Access, Fact, Outcome, RunSummary, Status, Store, unit_id
@@ -93,8 +94,8 @@ class StoreAbout(msgspec.Struct, frozen=True):
     store: Store
     facts: tuple[Fact, ...]
     access: Access
-    blind: dict[str, tuple[str, ...]] = {}
-    """by kind of evidence, what the server's settings leave out (``audits.Blind``)"""
+    audits: dict[str, Audit] = {}
+    """by kind of evidence, how the server is set to log reads"""
 
 
 @dataclass(frozen=True, slots=True)

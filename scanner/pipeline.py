@@ -76,8 +76,8 @@ def _units(flow: Flow, place: int, store: Store) -> Iterator[Unit]:
         except Unreadable as error:
             flow.end_unread(place, store.uri, LISTING, error.reason, error.detail)
         # after the listing, which for files has seen every mode and owner already
-        blind = dict(opened.audits()) if isinstance(opened, Audited) else {}
-        about = StoreAbout(store, opened.facts(), opened.access(), blind)
+        audits = dict(opened.audits()) if isinstance(opened, Audited) else {}
+        about = StoreAbout(store, opened.facts(), opened.access(), audits)
         flow.ledger.put_store(job.run, place, about)
     finally:
         opened.close()
@@ -98,7 +98,7 @@ def _gather_evidence(
     """Who did read it, for each store, from all sources together."""
     found: dict[str, list[EvidenceResult]] = {}
     seen = {
-        row.about.store.uri: replace(_known(job, ledger, row.place), blind=row.about.blind)
+        row.about.store.uri: replace(_known(job, ledger, row.place), audits=row.about.audits)
         for row in ledger.stores(job.run)
     }
     for each in job.evidence:

@@ -29,8 +29,14 @@ from scanner.model import Store
 
 SOURCE = "pgaudit"
 _64_BITS = (1 << 64) - 1
+_WHOLE_RECORD = (
+    "pgaudit has recorded every statement that read, unless a superuser hid one; copies of the"
+    " server's files and backups are no statements"
+)
 _SYSTEM = ("pg_catalog.", "information_schema.", "pg_toast.")
 _PARAMETERS, _QUOTE = 6, "'"
+_AS_OWNER = re.compile(r"\bsecurity\s+definer\b", re.IGNORECASE)
+_RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 _WHOLE = frozenset({"COPY", "DECLARE CURSOR"})
 _BLIND = (
     "pgaudit does not name what a SECURITY DEFINER function reads, and its settings can leave out"
@@ -52,6 +58,8 @@ class Audit:
     rows: int | None
     settings: bool
     """the statement speaks of pgaudit's own settings"""
+    returns: bool = False
+    """it changes rows and gives them back"""
 
 
 def audit(message: str) -> Audit | None:
@@ -76,8 +84,14 @@ def audit(message: str) -> Audit | None:
         command,
         _relation(named),
         rows,
-        "pgaudit." in said.lower(),
+        "pgaudit." in said.lower() and _changes(command, said.lower()),
+        group == "WRITE" and command != "INSERT" and _RETURNING.search(said) is not None,
     )
+
+
+def _changes(command: str, text: str) -> bool:
+    """Whether a statement that speaks of settings can change them; every scan asks for them."""
+    return "set_config" in text if command == "SELECT" else command != "SHOW"
 
 
 _IDENTIFIER = re.compile(r'(?:"((?:[^"]|"")*)"|([^."]+))(?:\.|$)')
@@ -115,6 +129,8 @@ class _Log:
     """by role, statements that nowhere name what they read; True: COPY and cursors"""
     forged: int = 0
     ambiguous: int = 0
+    as_owner: int = 0
+    """definitions of functions that run by the right of their owner"""
     switches: list[tuple[datetime, str]] = field(default_factory=list)
 
     def new(self, *what: object) -> bool:
@@ -136,6 +152,8 @@ class _Collector(PostgresLogs[_Log]):
     ) -> None:
         super().__init__(stores, asked, settings)
         self._ages: dict[str, tuple[int, Audit, datetime]] = {}
+        self._elsewhere: set[tuple[datetime, str]] = set()
+        """changes of pgaudit's settings made in another database"""
 
     def new_log(self, readings: Readings) -> _Log:
         return _Log(readings)
@@ -148,6 +166,7 @@ class _Collector(PostgresLogs[_Log]):
             return
         place = self._databases.one(entry.database)
         if place is None:
+            self._of_another(entry, inside)
             return
         log = self._log(place, entry.form)
         if not log.new("entry", entry.when, entry.session, entry.messages, entry.user):
@@ -164,6 +183,14 @@ class _Collector(PostgresLogs[_Log]):
         elif any(each.startswith("permission denied") for each in entry.messages):
             log.readings.refuse(entry.when, role)
 
+    def _of_another(self, entry: Entry, inside: bool) -> None:
+        """Of another database: roles and settings are those of the whole server."""
+        if not inside or entry.raised or len(self._elsewhere) >= 1_000:
+            return
+        for message in entry.messages:
+            if "pgaudit." in message and (found := audit(message)) and found.settings:
+                self._elsewhere.add((entry.when, entry.user or NOBODY))
+
     def _audit(
         self, uri: str, log: _Log, entry: Entry, role: str, message: str, inside: bool
     ) -> None:
@@ -177,9 +204,11 @@ class _Collector(PostgresLogs[_Log]):
             log.by_object = log.by_object or found.kind == "OBJECT"
             if found.settings and len(log.switches) < 1_000:
                 log.switches.append((when, role))
+            log.as_owner += found.group == "DDL" and _AS_OWNER.search(message) is not None
         relation = found.relation
         system = relation is not None and relation.startswith(_SYSTEM)
-        if found.group != "READ" or found.command == "PREPARE" or system:
+        reading = found.group == "READ" or (found.returns and relation is not None)
+        if not reading or found.command == "PREPARE" or system:
             return
         session = self._session(entry, found)
         statement = (session, found.statement)
@@ -252,8 +281,11 @@ class _Collector(PostgresLogs[_Log]):
 
     def result(self, uri: str) -> EvidenceResult:
         form, log = self._fullest(uri)
+        known = self._asked.known.get(uri)
+        audit = known.audits.get(SOURCE) if known else None
+        sure = audit is not None and audit.since is not None
         for (role, whole), unnamed in log.unnamed.items():
-            if unnamed.count and (whole or not log.by_object):
+            if unnamed.count and (whole or not (log.by_object or sure)):
                 person = log.readings.people.get(role, "")
                 assert unnamed.first is not None and unnamed.last is not None  # as it has some
                 person.ask(unnamed.first, True)
@@ -265,9 +297,11 @@ class _Collector(PostgresLogs[_Log]):
             nothing="of this database: either nobody touched it or it is not audited",
             blind=_BLIND,
         )
-        return self._told(uri, form, state, self._doubts(log))
+        return self._told(uri, form, state, self._doubts(log, sure), _WHOLE_RECORD)
 
-    def _doubts(self, log: _Log) -> Iterator[str]:
+    def _doubts(self, log: _Log, sure: bool) -> Iterator[str]:
+        """``sure``: relations are named, and no function hides any. A SELECT without one then
+        reads none."""
         if log.forged:
             yield (
                 f"{log.forged:,} entries look like audits but were raised by a statement of a"
@@ -279,6 +313,7 @@ class _Collector(PostgresLogs[_Log]):
                 " client calls itself (%a): every read they may be is counted"
             )
         unnamed = sum(each.count for (_, whole), each in log.unnamed.items() if not whole)
+        unnamed = 0 if sure else unnamed
         if unnamed and log.by_object:
             yield (
                 f"{unnamed:,} SELECTs do not name what they read; of what object auditing is set"
@@ -295,10 +330,16 @@ class _Collector(PostgresLogs[_Log]):
                 f"{copies:,} COPYs and cursors do not name what they read (pgaudit.log_rows is on,"
                 " or log_relation off): they are not among the reads counted"
             )
-        if log.switches:
-            when, role = min(log.switches)
+        if log.as_owner:
             yield (
-                f"{len(log.switches):,} statements speak of pgaudit's own settings, the first at"
+                f"{log.as_owner:,} functions that run by the right of their owner were made or"
+                " changed: what they read is not named"
+            )
+        switches = [*log.switches, *self._elsewhere]
+        if switches:
+            when, role = min(switches)
+            yield (
+                f"{len(switches):,} statements speak of pgaudit's own settings, the first at"
                 f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
             )
         if log.ids.full:

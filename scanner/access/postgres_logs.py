@@ -19,9 +19,9 @@ from scanner.access.postgres_lines import (
     log_damage,
 )
 from scanner.access.postgres_prefix import given_prefix
-from scanner.access.readings import Extent, Readings, told
+from scanner.access.readings import Extent, Readings, State, Whole, told
 from scanner.contracts import EvidenceResult, Source
-from scanner.model import Coverage, Store
+from scanner.model import Store
 
 NOBODY = "a role the log does not name"
 OPTIONS: Mapping[str, type] = {
@@ -58,6 +58,7 @@ class PostgresLogs(ABC, Generic[L]):
     ) -> None:
         self._asked = asked
         self._faults: list[str] = []
+        self._named = bool(settings.get("store"))
         self.notes = LogNotes()
         self._clock = Clock(zone_of(settings, self._faults), self.notes)
         self._prefix = given_prefix(settings, self._faults)
@@ -103,8 +104,14 @@ class PostgresLogs(ABC, Generic[L]):
         return form, self._log(uri, form)
 
     def _told(
-        self, uri: str, form: Form, state: tuple[Coverage, str], doubts: Iterator[str]
+        self,
+        uri: str,
+        form: Form,
+        state: State,
+        doubts: Iterator[str],
+        whole: str | None = None,
     ) -> EvidenceResult:
+        """``whole``: what a complete record says of itself."""
         log = self._log(uri, form)
         seal = self._asked.seal_name
         server = self._server.sentences(self._asked.window, seal)
@@ -117,6 +124,7 @@ class PostgresLogs(ABC, Generic[L]):
             unparsed=self.notes.unparsed + self.notes.too_long,
             things="tables and views",
             silent=(self._extent, "log entry of any kind"),
+            whole=Whole(whole, self._named) if whole else None,
         )
 
     def _about(self, uri: str, form: Form, log: L) -> Iterator[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from scanner.access import gaps, tally
 from scanner.access.answer import Question, answer
+from scanner.audits import Audit
 from scanner.contracts import EvidenceResult
 from scanner.known import name_hash
 from scanner.model import Coverage, Evidence
@@ -91,6 +93,22 @@ class Readings:
         return any(name_hash(self.asked.seal_name(name)) in known.cards for name in names)
 
 
+class State(NamedTuple):
+    """How far a source reaches, and the sentence that leads. ``open``: it may be all there is."""
+
+    coverage: Coverage
+    lead: str
+    open: bool = False
+
+
+class Whole(NamedTuple):
+    """What makes a log a complete record: ``said`` of one, and whether the configuration says that
+    it is of the server of the store."""
+
+    said: str
+    named: bool
+
+
 class Extent:
     """How far the records of a source reach, whatever they are of."""
 
@@ -112,45 +130,62 @@ class Extent:
 
     def state(
         self, ours: int, doubt: str | None, *, record: str, nothing: str, blind: str
-    ) -> tuple[Coverage, str]:
+    ) -> State:
         """The coverage and the sentence that leads. ``ours``: records of this store; ``nothing``:
         what it can mean that there are none; ``blind``: what the source never sees."""
         if doubt:
-            return Coverage.UNKNOWN, doubt
+            return State(Coverage.UNKNOWN, doubt)
         if not self.inside:
             lead = f"no {record} of the window was found"
             if self.outside:
                 lead += f"; {self.outside:,} lie outside it"
-            return Coverage.NONE, lead
+            return State(Coverage.NONE, lead)
         if not ours:
-            return Coverage.UNKNOWN, f"none of {self.inside:,} {record}s is {nothing}"
-        return Coverage.PARTIAL, blind
+            return State(Coverage.UNKNOWN, f"none of {self.inside:,} {record}s is {nothing}", True)
+        return State(Coverage.PARTIAL, blind, True)
 
 
 def told(
     source: str,
     readings: Readings,
-    state: tuple[Coverage, str],
+    state: State,
     causes: Sequence[str],
     remarks: Sequence[str] = (),
     *,
     unparsed: int,
     things: str = "tables",
     silent: tuple[Extent, str] | None = None,
+    whole: Whole | None = None,
 ) -> EvidenceResult:
-    """The answer for one store. ``silent``: hours without any record (named so) are a cause."""
+    """The answer for one store. ``silent``: hours without any record (named so) are a cause.
+    ``whole`` None: this source is never a complete record."""
     found = answer(readings.people, readings.asked, readings.uri, things=things)
-    coverage, lead = state
     known = readings.asked.known.get(readings.uri)
-    causes = [*causes, *(known.blind.get(source, ()) if known else ())]
-    if silent is not None and coverage is Coverage.PARTIAL:
-        causes = [*causes, *gaps.silence(silent[0].hours.silent(), silent[1])]
+    audit = known.audits.get(source, Audit()) if known else Audit()
+    causes = [*causes, *audit.blind]
+    if silent is not None and state.open:
+        causes += gaps.silence(silent[0].hours.silent(), silent[1])
+    if whole is not None and state.open:
+        causes += _unsure(audit, whole, readings.asked.window[0])
+        if not causes:
+            state = State(Coverage.COMPLETE, whole.said)
     evidence = Evidence(
         source=source,
-        coverage=coverage,
+        coverage=state.coverage,
         start=readings.first,
         end=readings.last,
-        detail="; ".join((lead, *causes, *remarks, *found.remarks)),
+        detail="; ".join((state.lead, *causes, *remarks, *audit.kept, *found.remarks)),
         unparsed=unparsed,
     )
     return EvidenceResult(evidence, found.reads)
+
+
+def _unsure(audit: Audit, whole: Whole, start: datetime) -> Iterator[str]:
+    """Why a log without a gap may still not be all."""
+    if audit.since is None and not audit.blind:
+        yield "how the server is set to log reads is not known: its store was not asked"
+    elif audit.since is not None and audit.since > start.timestamp():
+        began = gaps.clock(datetime.fromtimestamp(audit.since, UTC))
+        yield f"the server was started at {began}: how it was set before that does not show"
+    if not whole.named:
+        yield "whether this is the log of the store's server nobody has said: give it as “store”"

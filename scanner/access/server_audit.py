@@ -22,7 +22,7 @@ from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
 from scanner.access.mysql_records import ASKS, BEFORE_IT_RAN, DENIED, may_raise
-from scanner.access.readings import Extent, Readings, told
+from scanner.access.readings import Extent, Readings, Whole, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
 
@@ -32,10 +32,20 @@ _START = re.compile(r"\d{8} \d\d:\d\d:\d\d,[^,]*,")
 _LINE = re.compile(
     r"(?P<time>\d{8} \d\d:\d\d:\d\d),(?P<server>[^,]*),(?P<user>.{0,256}),(?P<host>[^,]{0,256}),"
     r"(?P<connection>\d{1,20}),(?P<query>\d{1,20}),(?:"
-    r"READ,(?P<database>[^,]*),(?P<table>.*),"
+    r"(?P<event>READ|WRITE),(?P<database>[^,]*),(?P<table>.*),"
     r"|QUERY\w*,(?P<current>[^,]*),'(?P<text>.*)',(?P<outcome>\d+)"
     r"|(?P<other>[A-Z_]+),.*)",
     re.DOTALL,
+)
+_SETTINGS = re.compile(
+    r"(?!\s*(?:show|select|desc|explain)).*(?:server_audit|query_cache)", re.DOTALL
+)
+_LOCKS = re.compile(r"\s*lock\s+tables?\b")
+_GIVES_BACK = re.compile(r"\s*delete\b.*\breturning\b", re.IGNORECASE | re.DOTALL)
+"""INSERT and REPLACE give back what they were given"""
+_WHOLE = (
+    "server_audit has recorded every table that a statement opened, unless somebody with the right"
+    " SUPER hid one; it tells no rows, and copies of the server's files are no statements"
 )
 _CUT_OFF = 900
 """characters of a text from which on the plugin may have cut it (server_audit_query_log_limit)"""
@@ -60,6 +70,8 @@ class _Statement:
     user: str
     when: datetime
     tables: list[tuple[str, str]] = field(default_factory=list)
+    changed: list[tuple[str, str]] = field(default_factory=list)
+    """tables it writes; with RETURNING it reads them"""
 
 
 class _Collector:
@@ -69,7 +81,10 @@ class _Collector:
         self._asked = asked
         self.notes = LineNotes()
         self._faults: list[str] = []
-        self._zone, self._zone_said = _zone(settings, self._faults)
+        zone = zone_of(settings, self._faults)
+        self._zone = zone or ZoneInfo("UTC")
+        self._unplaced = [] if zone else [_NO_ZONE]
+        self._placed = [f"times are taken to be of {zone.key}"] if zone else []
         self._databases = Databases(stores, settings, "mysql://")
         self.uris = self._databases.uris
         self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
@@ -77,7 +92,8 @@ class _Collector:
         self._open: dict[str, _Statement] = {}
         self._ids = tally.Seen()
         self._extent = Extent(asked)
-        self._forged = self._failed = 0
+        self._forged = self._failed = self._locks = 0
+        self._named = bool(settings.get("store"))
         self._switches: list[tuple[datetime, str]] = []
 
     def file(self, source: Source) -> None:
@@ -146,14 +162,21 @@ class _Collector:
                     statement = self._open.pop(oldest)
                     self._settle(statement, None, statement.user)
                 open_ = self._open[connection] = _Statement(query, found["user"], when)
-            open_.tables.append((found["database"], found["table"]))
+            into = open_.tables if found["event"] == "READ" else open_.changed
+            into.append((found["database"], found["table"]))
         elif found["outcome"] is not None:
             outcome = int(found["outcome"])
-            if "server_audit" in found[0].lower() and len(self._switches) < 1_000:
+            lower = found["text"].lower()
+            inside = self._asked.place(when)
+            if inside and _SETTINGS.match(lower) and len(self._switches) < 1_000:
                 self._switches.append((when, found["user"]))
+            self._locks += bool(inside) and _LOCKS.match(lower) is not None
             open_ = self._open.get(connection)
             if open_ is not None and open_.query == query:
                 del self._open[connection]
+                if _GIVES_BACK.match(found["text"]):
+                    open_.tables += open_.changed
+            if open_ is not None and open_.query == query and open_.tables:
                 self._settle(open_, outcome, found["user"], found["text"])
             elif outcome in DENIED and ASKS.match(found["text"]):
                 self._refuse(found["current"], found["user"], when)
@@ -207,9 +230,11 @@ class _Collector:
             SOURCE,
             log,
             state,
-            [*self._faults, *damage(self.notes, "lines"), *self._doubts(uri), self._zone_said],
+            [*self._faults, *damage(self.notes, "lines"), *self._doubts(uri), *self._unplaced],
+            self._placed,
             unparsed=self.notes.unparsed,
             silent=(self._extent, "line of any kind"),
+            whole=Whole(_WHOLE, self._named),
         )
 
     def _doubts(self, uri: str) -> Iterator[str]:
@@ -228,6 +253,11 @@ class _Collector:
                 f"the outcome of {self._unsettled[uri]:,} statements is not told: they count as"
                 " reads"
             )
+        if self._locks:
+            yield (
+                f"{self._locks:,} LOCK TABLES count as one read each: how often what they lock was"
+                " read then is not told"
+            )
         if self._switches:
             when, user = min(self._switches)
             yield (
@@ -238,12 +268,6 @@ class _Collector:
             yield "more lines than repetitions can be told apart among"
 
 
-def _zone(settings: Mapping[str, Any], faults: list[str]) -> tuple[ZoneInfo, str]:
-    """The server's time zone, and what is to be said of it."""
-    zone = zone_of(settings, faults)
-    if zone is None:
-        return ZoneInfo("UTC"), "times are taken to be of UTC (give the server's with “zone”)"
-    return zone, f"times are taken to be of {zone.key}"
-
+_NO_ZONE = "times are taken to be of UTC (give the server's with “zone”)"
 
 EVIDENCE = LogFiles(SOURCE, DATABASE_OPTIONS, _Collector)

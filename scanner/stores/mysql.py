@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from scanner.audits import Blind
+from scanner.audits import Audits
 from scanner.contracts import Ignore, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
@@ -109,7 +109,7 @@ class OpenMysql:
             return Problem(Reason.CHANGED, "the table was made anew while it was read")
         return None
 
-    def audits(self) -> Blind:
+    def audits(self) -> Audits:
         """See ``audits.Audited``."""
         return mysql_audits.audits(self._session, self._seal_name)
 

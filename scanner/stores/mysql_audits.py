@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from scanner.audits import Blind
+from scanner.audits import Audit, Audits
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.stores.mysql_session import Session
@@ -13,20 +13,26 @@ _VARIABLES = (
     "SHOW GLOBAL VARIABLES WHERE variable_name LIKE 'server\\_audit%%' OR variable_name IN"
     " ('general_log', 'log_output', 'log_disabled_statements', 'slow_query_log',"
     " 'long_query_time', 'log_slow_rate_limit', 'min_examined_row_limit', 'log_slow_filter',"
-    " 'log_slow_disabled_statements', 'userstat')"
+    " 'log_slow_disabled_statements', 'userstat',"
+    " 'query_cache_type', 'query_cache_size')"
 )
 
 
-def audits(session: Session, seal_name: SealName) -> Blind:
+def audits(session: Session, seal_name: SealName) -> Audits:
     """See ``audits.Audited``."""
     try:
         found = {str(name): str(value) for name, value in session.rows(_VARIABLES)}
-    except Unreadable:
+        ((_, uptime),) = session.rows("SHOW GLOBAL STATUS LIKE 'Uptime'")
+        ((now,),) = session.rows("SELECT UNIX_TIMESTAMP()")
+    except (Unreadable, ValueError):
         return {}
+    blind = tuple(map(seal_name, _server_audit(found)))
     return {
-        "server-audit": tuple(map(seal_name, _server_audit(found))),
-        "general-log": tuple(_general(found)),
-        "slow-log": tuple(_slow(found)),
+        "server-audit": Audit(
+            blind, tuple(_kept(found)), None if blind else int(now) - int(uptime)
+        ),
+        "general-log": Audit(tuple(_general(found))),
+        "slow-log": Audit(tuple(_slow(found))),
     }
 
 
@@ -37,13 +43,24 @@ def _server_audit(found: Mapping[str, str]) -> Iterator[str]:
     events = {part.strip().upper() for part in found.get("server_audit_events", "").split(",")}
     if "TABLE" not in events and events != {""}:
         yield f"server_audit_events = {','.join(sorted(events))} now: tables are not told"
+    elif "QUERY" not in events and events != {""}:
+        yield (
+            f"server_audit_events = {','.join(sorted(events))} now: changes of the audit itself"
+            " show no trace"
+        )
     if found.get("server_audit_incl_users"):
         yield f"only the accounts {found['server_audit_incl_users']} are logged now"
     elif found.get("server_audit_excl_users"):
         yield f"the accounts {found['server_audit_excl_users']} are left out now"
+    if found.get("query_cache_type", "OFF") != "OFF" and found.get("query_cache_size", "0") != "0":
+        yield "the query cache is on now: what is answered from it names no table"
+
+
+def _kept(found: Mapping[str, str]) -> Iterator[str]:
     rotations = found.get("server_audit_file_rotations", "0")
     size = found.get("server_audit_file_rotate_size", "0")
-    if found.get("server_audit_output_type", "file") == "file" and rotations.isdigit():
+    on = found.get("server_audit_logging") == "ON"
+    if on and found.get("server_audit_output_type", "file") == "file" and rotations.isdigit():
         kept = (int(rotations) + 1) * int(size) if size.isdigit() else 0
         yield (
             f"the server keeps {int(rotations) + 1:,} files of it, {kept:,} bytes: older ones are"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from scanner.audits import Blind
+from scanner.audits import Audits
 from scanner.contracts import Ignore, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
@@ -119,7 +119,7 @@ class OpenPostgres:
             return Problem(Reason.CHANGED, detail)
         return None
 
-    def audits(self) -> Blind:
+    def audits(self) -> Audits:
         """See ``audits.Audited``."""
         return postgres_audits.audits(self._session, self._seal_name)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
-from scanner.audits import Blind
+from scanner.audits import Audit, Audits
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.stores.postgres_session import Session
@@ -13,7 +13,19 @@ PGAUDIT, STATEMENTS = "pgaudit", "log-statement"
 _SETTINGS = """
 SELECT name, setting FROM pg_settings
 WHERE name LIKE 'pgaudit.%%' OR name IN ('log_statement', 'log_min_duration_statement',
-  'log_truncate_on_rotation', 'log_filename', 'shared_preload_libraries')
+  'log_truncate_on_rotation', 'log_filename', 'shared_preload_libraries', 'log_min_messages')
+"""
+_AROUND = """
+SELECT extract(epoch FROM pg_postmaster_start_time())::bigint,
+  (SELECT count(*) FROM pg_stat_replication) + (SELECT count(*) FROM pg_replication_slots)
+"""
+_AS_OWNER = """
+SELECT n.nspname || '.' || p.proname
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.objid = p.oid AND d.deptype = 'e' AND e.extname = 'pgaudit')
+ORDER BY 1
 """
 _OWN = """
 SELECT coalesce(r.rolname::text, ''), coalesce(d.datname::text, ''), c.setting
@@ -28,24 +40,33 @@ _MOST = 5
 """settings of single roles that are written out"""
 
 
-def audits(session: Session, seal_name: SealName) -> Blind:
+def audits(session: Session, seal_name: SealName) -> Audits:
     """See ``audits.Audited``."""
     try:
         settings = {str(name): str(value) for name, value in session.rows(_SETTINGS)}
         own = [(str(r), str(d), str(setting)) for r, d, setting in session.rows(_OWN)]
+        ((started, carried),) = session.rows(_AROUND)
+        as_owner = [str(name) for (name,) in session.rows(_AS_OWNER)]
     except (Unreadable, ValueError):
         return {}
+    roles = [each for each in own if each[0]]
+    audited = (
+        *_pgaudit(settings),
+        *_of_single_ones(roles, "pgaudit.", seal_name),
+        *_around(int(carried), as_owner, seal_name),
+    )
+    loaded = "pgaudit.log" in settings
+    logged = (*_statements(settings), *_of_single_ones(roles, "log_", seal_name))
+    # those of the whole database hold for the session that asks, too: they are judged already
+    others = [each for each in own if not each[0]]
+    kept = tuple(_rotation(settings))
     return {
-        PGAUDIT: (
-            *_pgaudit(settings),
-            *_of_single_ones(own, "pgaudit.", seal_name),
-            *_rotation(settings),
+        PGAUDIT: Audit(
+            audited,
+            (*_of_single_ones(others, "pgaudit.", seal_name), *kept),
+            int(started) if loaded and not audited else None,
         ),
-        STATEMENTS: (
-            *_statements(settings),
-            *_of_single_ones(own, "log_", seal_name),
-            *_rotation(settings),
-        ),
+        STATEMENTS: Audit(logged, (*_of_single_ones(others, "log_", seal_name), *kept)),
     }
 
 
@@ -67,6 +88,54 @@ def _pgaudit(settings: Mapping[str, str]) -> Iterator[str]:
             yield f"pgaudit.log = {settings['pgaudit.log']} now: reads are not audited"
     elif settings.get("pgaudit.log_relation") == "off" and not watched:
         yield "pgaudit.log_relation is off now: a SELECT does not name what it reads"
+    missing = sorted(each for each in _CLASSES if not _audited(each, classes))
+    if missing:
+        yield (
+            f"pgaudit.log leaves out {', '.join(missing)} now: rows that a change gives back"
+            " (RETURNING) or changes of the audit itself show no trace"
+        )
+    once = settings.get("pgaudit.log_statement_once", "off") == "on"
+    if settings.get("pgaudit.log_statement", "on") == "off" or once:
+        yield (
+            "pgaudit.log_statement or log_statement_once leaves out texts of statements now: rows"
+            " that a change gives back, or a change of the audit, can go unseen"
+        )
+    level = settings.get("pgaudit.log_level", "log")
+    least = settings.get("log_min_messages", "warning")
+    if level in _RANKS and least in _RANKS and _RANKS.index(level) < _RANKS.index(least):
+        yield (
+            f"pgaudit.log_level = {level} is below log_min_messages = {least} now: audits are not"
+            " written"
+        )
+
+
+_CLASSES = ("write", "role", "ddl", "misc")
+"""what must be audited beside reads, to see every change of the audit and what changes give back"""
+_RANKS = (
+    *("debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning"),
+    *("error", "log", "fatal", "panic"),
+)
+
+
+def _audited(wanted: str, classes: Set[str]) -> bool:
+    if f"-{wanted}" in classes or (wanted == "misc" and "-misc_set" in classes):
+        return False
+    return bool(classes & {"all", wanted}) or (wanted == "misc" and "misc_set" in classes)
+
+
+def _around(carried: int, as_owner: Sequence[str], seal_name: SealName) -> Iterator[str]:
+    """Ways to the rows that pass pgaudit by."""
+    if as_owner:
+        more = f" and {len(as_owner) - _MOST:,} more" if len(as_owner) > _MOST else ""
+        yield seal_name(
+            f"{len(as_owner):,} functions run by the right of their owner (SECURITY DEFINER:"
+            f" {', '.join(as_owner[:_MOST])}{more}): what they read is not named"
+        )
+    if carried:
+        yield (
+            f"{carried:,} standbys and replication slots carry the tables off: what is read there"
+            " is not in this log"
+        )
 
 
 def _statements(settings: Mapping[str, str]) -> Iterator[str]:

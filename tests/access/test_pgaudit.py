@@ -334,7 +334,7 @@ def test_golden_output_of_pgaudit(form: Form) -> None:
         i
         for i, each in enumerate(found)
         if each
-        and each.group == "READ"
+        and (each.group == "READ" or each.returns)
         and each.relation
         and not each.relation.startswith("pg_catalog")
     }

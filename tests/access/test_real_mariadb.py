@@ -4,6 +4,7 @@ was done, or what a source cannot see is named. Every statement holds a card num
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,10 @@ import pymysql
 import pytest
 
 from scanner.access import general_log, server_audit
-from scanner.known import known
+from scanner.audits import Audit
+from scanner.known import Known, known
 from scanner.model import Coverage, Reads, Store
+from scanner.stores import mysql
 from tests import mariadb_server
 from tests.access.trails import opener
 
@@ -33,6 +36,10 @@ class Logs:
     general_table: bytes
     slow: bytes
     slow_table: bytes
+    quiet: bytes
+    """what server_audit wrote when nothing odd was done"""
+    told: Audit
+    begin: datetime
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +69,16 @@ def logs() -> Iterator[Logs]:
             "SET GLOBAL server_audit_logging=ON",
         )
         read_in_every_way(server)
-        yield Logs(
-            read(server.data / "server_audit_test.log"),
-            read(server.data / "general_test.log"),
-            read(server.data / "mysql/general_log.CSV"),
-            read(server.data / "slow_test.log"),
-            read(server.data / "mysql/slow_log.CSV"),
-        )
+        written = [
+            read(server.data / name)
+            for name in (
+                *("server_audit_test.log", "general_test.log", "mysql/general_log.CSV"),
+                *("slow_test.log", "mysql/slow_log.CSV"),
+            )
+        ]
+        told, begin = read_plainly(server)
+        quiet = (server.data / "server_audit_test.log").read_bytes()[len(written[0]) :]
+        yield Logs(*written, quiet, told, begin)
     finally:
         server.run(
             None,
@@ -83,6 +93,25 @@ def logs() -> Iterator[Logs]:
             f"DROP DATABASE IF EXISTS {DATABASE}",
             *(f"DROP USER IF EXISTS {role}@localhost" for role in ROLES),
         )
+
+
+def read_plainly(server: mariadb_server.Server) -> tuple[Audit, datetime]:
+    """The log has seconds: what is read begins with a new one."""
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    time.sleep((begin - datetime.now(UTC)).total_seconds())
+    server.run(
+        DATABASE,
+        "CREATE TABLE extra AS SELECT 1 AS id UNION SELECT 2",
+        "DELETE FROM extra WHERE id = 2 RETURNING id",
+        "DELETE FROM extra WHERE id = 3",
+        "SELECT * FROM extra",
+        "DROP TABLE extra",
+    )
+    opened = mysql.STORE.connect(mysql.STORE.resolve(server.target(DATABASE), {}), str)
+    try:
+        return opened.audits()["server-audit"], begin  # type: ignore[attr-defined]  # as Audited
+    finally:
+        opened.close()
 
 
 def read(path: Path) -> bytes:
@@ -169,6 +198,22 @@ def test_server_audit(logs: Logs) -> None:
     assert (found[ROLES[-1]].reads, found[ROLES[-1]].denied) == (0, 1)
     assert "stand inside the user name" in result.evidence.detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
+
+
+def test_server_audit_that_leaves_nothing_out(logs: Logs) -> None:
+    assert logs.told.blind == () and logs.told.since is not None
+    uri = f"mysql://h/{DATABASE}"
+    (result,) = server_audit.EVIDENCE.collect(
+        {"uri": "folder", "zone": "UTC", "store": uri},
+        opener({"log": logs.quiet}),
+        [Store(uri, "mysql")],
+        (logs.begin, logs.begin + timedelta(minutes=30)),
+        lambda name: name,
+        {uri: Known(3, audits={"server-audit": logs.told})},
+    ).values()
+    assert result.evidence.coverage is Coverage.COMPLETE, result.evidence.detail
+    (reads,) = result.reads
+    assert reads.reads == 2  # what DELETE gives back, and the SELECT
 
 
 @pytest.mark.parametrize("source", ["general", "general_table", "slow", "slow_table"])

@@ -7,6 +7,7 @@ relations in one and counts rows in the other. Every statement holds a card numb
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,14 +17,17 @@ import psycopg
 import pytest
 
 from scanner.access import log_statement, pgaudit
-from scanner.known import known
+from scanner.known import Known, known
 from scanner.model import Coverage, Reads, Store
+from scanner.stores import postgres
 from tests import postgres_server
 from tests.access.trails import opener
 
 PAN = "4111111111111111"
 ROLES = [f"role_{number:02}" for number in range(20)]
 FORMS = [("pg.csv",), ("pg.json",), ("pg",), ("pg", "pg.csv", "pg.json")]
+WHOLE = "whole"
+"""a database of which pgaudit is to tell everything"""
 DATABASES = {
     "relations": {"pgaudit.log_relation": "on"},
     "rows": {"pgaudit.log_rows": "on", "pgaudit.role": "auditor"},
@@ -57,6 +61,7 @@ def server() -> Iterator[postgres_server.Server]:
     )
     try:
         server.run("postgres", "CREATE ROLE auditor", *(f"CREATE ROLE {r} LOGIN" for r in ROLES))
+        server.whole = read_wholly(server)
         for database, settings in DATABASES.items():
             set_up(server, database, settings)
             read_in_every_way(server, database)
@@ -64,6 +69,69 @@ def server() -> Iterator[postgres_server.Server]:
         yield server
     finally:
         server.stop()
+
+
+def read_wholly(server: postgres_server.Server) -> dict[str, Any]:
+    """Some reads of a database where nothing is left out; what the server says of its audit."""
+    server.run("postgres", f"CREATE DATABASE {WHOLE}")
+    server.run(
+        WHOLE,
+        "CREATE TABLE cards AS SELECT i AS id FROM generate_series(1, 50) i",
+        f"GRANT ALL ON cards TO {ROLES[0]}, {ROLES[1]}",
+        f"ALTER DATABASE {WHOLE} SET pgaudit.log = 'all'",
+        f"ALTER DATABASE {WHOLE} SET pgaudit.log_relation = 'on'",
+    )
+    time.sleep(0.01)
+    begin = datetime.now(UTC)
+    with server.connect(WHOLE, ROLES[0]) as connection:
+        for statement in (
+            "SELECT * FROM cards",
+            "SELECT 1",
+            "COPY cards TO STDOUT",
+            "UPDATE cards SET id = id WHERE id < 3 RETURNING *",
+            "UPDATE cards SET id = id WHERE id < 3",
+            "DELETE FROM cards WHERE id = 4 RETURNING id",
+        ):
+            if statement.startswith("COPY"):
+                with connection.cursor().copy(statement.encode()) as out:
+                    assert sum(1 for _ in out)
+            else:
+                connection.execute(statement.encode())
+    opened = postgres.STORE.connect(postgres.STORE.resolve(server.target(WHOLE), {}), str)
+    try:
+        told = opened.audits()["pgaudit"]  # type: ignore[attr-defined]  # see audits.Audited
+        server.run(
+            WHOLE,
+            "CREATE FUNCTION sly() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        )
+        changed = opened.audits()["pgaudit"]  # type: ignore[attr-defined]
+    finally:
+        opened.close()
+    return {"begin": begin, "told": told, "changed": changed}
+
+
+def test_pgaudit_that_leaves_nothing_out(server: postgres_server.Server) -> None:
+    """The server says that all is audited since it was started: the log is complete until a
+    function is made that hides what it reads."""
+    begin, told = server.whole["begin"], server.whole["told"]
+    assert told.blind == () and told.since is not None
+    (changed,) = server.whole["changed"].blind
+    assert "1 functions run by the right of their owner" in changed and "public.sly" in changed
+    uri = f"postgresql://h/{WHOLE}"
+    data = (server.data / "log" / "pg.csv").read_bytes()
+    before, _, _ = data.partition(b"CREATE FUNCTION sly")
+    for log, coverage in ((before[: before.rindex(b"\n") + 1], "complete"), (data, "partial")):
+        (result,) = pgaudit.EVIDENCE.collect(
+            {"uri": "folder", "zone": "Asia/Kolkata", "store": uri},
+            opener({"pg.csv": log}),
+            [Store(uri, "postgresql")],
+            (begin, begin + timedelta(hours=1)),
+            lambda name: name,
+            {uri: Known(1, audits={"pgaudit": told})},
+        ).values()
+        assert result.evidence.coverage == coverage, result.evidence.detail
+        assert by_name(result)[ROLES[0]].reads == 4  # SELECT, COPY, two changes that give back
+    assert "functions that run by the right of their owner were made" in result.evidence.detail
 
 
 def set_up(server: postgres_server.Server, database: str, settings: dict[str, str]) -> None:
