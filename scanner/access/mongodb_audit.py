@@ -35,7 +35,8 @@ _SWITCHES = frozenset(("auditConfigure", "setClusterParameter"))
 _DEEP = 30
 _BLIND = (
     "a permission check says that a command was let through, not how many documents it gave; it"
-    " does not name the collection under a view, and auditLog.filter can leave users out"
+    " does not name the collection under a view, and auditLog.filter can leave users out:"
+    " how the server is set is not asked"
 )
 
 

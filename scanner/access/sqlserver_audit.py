@@ -30,7 +30,8 @@ SOURCE = "sqlserver-audit"
 NOBODY = "a login the record does not name"
 _BLIND = (
     "a record says that the permission check was passed; the audit's specification can leave"
-    " principals and tables out, and what a procedure or a view reads by its owner's right"
+    " principals and tables out, and what a procedure or a view reads by its owner's right: how the"
+    " server is set is not asked"
 )
 _SELECT = "SL"
 _HIDDEN = frozenset(("EX", "BA", "BAL"))
