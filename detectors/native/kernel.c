@@ -2,6 +2,7 @@
 
 #include "text.h"
 #include "runs.h"
+#include "tiles.h"
 #include "numbers.h"
 #include "signs.h"
 

@@ -5,6 +5,7 @@
 #pragma GCC target("avx2,bmi,bmi2,popcnt,lzcnt")
 #include "text.h"
 #include "runs.h"
+#include "tiles.h"
 #include "numbers.h"
 #include "signs.h"
 

@@ -21,7 +21,7 @@ static inline uint8_t byte_at(const Buffer *b, int64_t at)
 static inline Word load(const Buffer *b, int64_t at)
 {
     Word word = 0;
-    if (at >= 0 && at + 8 <= b->size)
+    if (__builtin_expect(at >= 0 && at + 8 <= b->size, 1))
         memcpy(&word, b->text + at, 8);
     else
         for (int i = 0; i < 8; i++)
@@ -237,15 +237,12 @@ static int64_t row_of(Counts *counts, int64_t sign, int64_t field)
             return entry;
     }
     counts->index[slot] = (uint32_t)entries + 1;
-    push(counts->rows, sign);
-    push(counts->rows, field);
-    for (int i = SEEN; i < COLUMNS; i++)
-        push(counts->rows, 0);
+    push_row(counts->rows, COLUMNS, (int64_t[COLUMNS]){[SIGN] = sign, [FIELD] = field});
     return counts->rows->failed ? -1 : (int64_t)entries;
 }
 
 /* The row of the place a number stands under; -1 when memory ran out. */
-static int64_t row_under(Counts *counts, Buffer *b, int64_t start, int size, Text kinds)
+static inline __attribute__((always_inline)) int64_t row_under(Counts *counts, Buffer *b, int64_t start, int size, Text kinds)
 {
     Word word = without_digits(load(b, start - 8));
     size_t slot = ((word ^ (Word)size << 58) * 0x9E3779B97F4A7C15u) >> 58;
@@ -273,7 +270,7 @@ static inline unsigned four_digits(Text text)
 enum { IS_GOOD = 1, IS_ZERO = 2, IS_STRIPE = 4, IS_CHIP = 8 };
 
 /* A search for numbers: what it was given, what it gives, and what waits to be looked at. */
-enum { BATCH = 256 };
+enum { BATCH = 64 * TILE / 12 + 8 };
 
 typedef struct {
     Buffer buffer;
@@ -287,19 +284,34 @@ typedef struct {
 static int issued_by_four(const Search *search, int64_t start, int length)
 {
     unsigned first = four_digits(search->buffer.text + start);
-    return first < 10000 && search->wanted->some[first] >> (length - 12) & 1;
+    return search->wanted->some[first] >> (length - 12) & 1; /* the four are digits */
+}
+
+/* Digits five and six of a number decide: it is issued by its first six alone, or those who give
+   out such numbers without a check digit are among the first four's. */
+static int issued_by_six(Text digits, unsigned first, int length, const Wanted *wanted)
+{
+    unsigned prefix = first * 100 + (digits[4] & 15) * 10 + (digits[5] & 15);
+    return wanted->issued[prefix] >> (length - 12) & 1;
+}
+
+static int may_lack_luhn(Text digits, unsigned first)
+{
+    return first - 6200 < 100 || (first == 5010 && digits[4] == '8' && digits[5] <= '2');
 }
 
 /* A number of 12 to 19 digits whose first four are issued. */
-static void one_number(Search *search, int64_t start, int length, int chip)
+static inline __attribute__((always_inline)) void one_number(
+    Search *search, int64_t start, int length, int chip)
 {
     Buffer *b = &search->buffer;
     const Wanted *wanted = search->wanted;
     Text digits = b->text + start;
-    unsigned first = four_digits(digits), prefix = first * 100 + (digits[4] & 15) * 10 + (digits[5] & 15);
-    if (first > 9999 || prefix > 999999 || start < wanted->first || start >= wanted->last)
+    unsigned first = four_digits(digits);
+    if (start < wanted->first || start >= wanted->last)
         return;
-    if (!(wanted->all[first] >> (length - 12) & 1) && !(wanted->issued[prefix] >> (length - 12) & 1))
+    if (!(wanted->all[first] >> (length - 12) & 1)
+        && !issued_by_six(digits, first, length, wanted))
         return;
     uint8_t behind = byte_at(b, start + length);
     int good = luhn_ok(b, start, length);
@@ -315,13 +327,9 @@ static void one_number(Search *search, int64_t start, int length, int chip)
     row[ZERO] += zero;
     row[INSIDE] += inside;
     row[INSIDE_GOOD] += inside & good;
-    int may_lack_luhn = first / 100 == 62 || (prefix >= 501080 && prefix <= 501082);
-    if (good | zero | stripe | may_lack_luhn) {
-        Rows *taken = &search->out->taken;
-        push(taken, start);
-        push(taken, length);
-        push(taken, good * IS_GOOD | zero * IS_ZERO | stripe * IS_STRIPE | chip * IS_CHIP);
-        push(taken, entry);
+    if (good | zero | stripe || may_lack_luhn(digits, first)) {
+        int flags = good * IS_GOOD | zero * IS_ZERO | stripe * IS_STRIPE | chip * IS_CHIP;
+        push_row(&search->out->taken, 4, (int64_t[]){start, length, flags, entry});
     }
 }
 
@@ -355,10 +363,8 @@ static void unusual_run(Search *search, int64_t start, int length)
             if (hex_phase(b, start, phase))
                 push(&search->out->hexes, start + phase);
     uint8_t behind = byte_at(b, start + length);
-    if (byte_at(b, start - 1) == '.' && (behind == 'E' || behind == 'e')) {
-        push(&search->out->floats, start);
-        push(&search->out->floats, length);
-    }
+    if (byte_at(b, start - 1) == '.' && (behind == 'E' || behind == 'e'))
+        push_row(&search->out->floats, 2, (int64_t[]){start, length});
     int chip = strip(b, &start, &length);
     if (length >= 12 && length <= 19 && issued_by_four(search, start, length))
         one_number(search, start, length, chip);
@@ -366,23 +372,46 @@ static void unusual_run(Search *search, int64_t start, int length)
 
 static inline int is_unusual(uint8_t before, uint8_t behind)
 {
-    uint8_t small = before | 32;
-    return (uint8_t)(small - 'a') < 6 || small == 'u' || small == 'x' || before == '%'
-        || before == '.' || behind == 'D';
+    static const uint8_t marks[256] = {
+        ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['u'] = 1, ['x'] = 1,
+        ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['U'] = 1, ['X'] = 1,
+        ['%'] = 1, ['.'] = 1,
+    };
+    return marks[before] | (behind == 'D');
 }
 
-static inline void one_run(Search *search, int64_t start, int length)
+/* ``inner``: nothing that is looked at lies outside the text. */
+static inline __attribute__((always_inline)) void look_at_runs(
+    Search *search, const Tile *tile, int64_t begin, int count, int inner)
 {
     const Buffer *b = &search->buffer;
-    if (length > 19 || is_unusual(byte_at(b, start - 1), byte_at(b, start + length))) {
-        unusual_run(search, start, length);
-        return;
+    Text text = b->text + begin, some = search->wanted->some;
+    int64_t *waiting = search->waiting + search->count;
+    uint32_t places[PLACES];
+    int runs = all_places(tile->runs, count, places);
+    for (int i = 0; i < runs; i++) {
+        int64_t at = places[i], start = begin + at;
+        Word map = map_from(tile, places[i]);
+        int length = lowest(~map); /* 64 for 64 and more */
+        if (length >= 12) {
+            uint8_t front = inner ? text[at - 1] : byte_at(b, start - 1);
+            uint8_t behind = inner ? text[at + length] : byte_at(b, start + length);
+            if (length > 19 || is_unusual(front, behind)) {
+                search->count = (size_t)(waiting - search->waiting);
+                unusual_run(search, start, length);
+                waiting = search->waiting;
+            } else {
+                /* no branch: which numbers are issued cannot be foretold */
+                *waiting = start << 8 | length;
+                waiting += some[four_digits(text + at)] >> (length - 12) & 1;
+            }
+        }
+        if (length < 16
+            && begins_group(b->text, b->size, start, length, map, search->wanted->behind))
+            push_row(&search->out->groups, 3, (int64_t[]){start, length, (int64_t)map});
     }
-    /* no branch: which numbers are issued cannot be foretold */
-    search->waiting[search->count] = start << 8 | length;
-    search->count += (size_t)issued_by_four(search, start, length);
-    if (search->count == BATCH)
-        look_at_waiting(search);
+    search->count = (size_t)(waiting - search->waiting);
+    look_at_waiting(search);
 }
 
 static void numbers(Text text, size_t size, const Wanted *wanted, Word seed, Numbers *out)
@@ -394,28 +423,18 @@ static void numbers(Text text, size_t size, const Wanted *wanted, Word seed, Num
         .out = out,
         .fields = {.rows = &out->fields, .seed = seed},
     };
-    Word before = 0, now = size ? range_flags(block(&blocks, 0), '0', 9) : 0;
-    for (size_t at = 0; at < size; at += 64) {
-        Word next = at + 64 < size ? range_flags(block(&blocks, at + 64), '0', 9) : 0;
-        Word starts = now & ~(now << 1 | before >> 63); /* runs of four and more */
-        starts &= now >> 1 | next << 63;
-        starts &= now >> 2 | next << 62;
-        starts &= now >> 3 | next << 61;
-        for (; starts; starts &= starts - 1) {
-            int bit = __builtin_ctzll(starts);
-            Word map = bit ? now >> bit | next << (64 - bit) : now;
-            int length = lowest(~map); /* 64 for 64 and more */
-            if (length >= 12)
-                one_run(&search, (int64_t)at + bit, length);
-            if (begins_group(text, size, at + bit, length, map, wanted->behind)) {
-                push(&out->groups, (int64_t)(at + bit));
-                push(&out->groups, length);
-                push(&out->groups, (int64_t)map);
-            }
-        }
-        before = now;
-        now = next;
+    Tile tile;
+    Word before = 0;
+    for (size_t begin = 0; begin < size; begin += 64 * TILE) {
+        size_t left = (size - begin + 63) / 64;
+        int count = left < TILE ? (int)left : TILE;
+        map_digits(&tile, &blocks, begin, count, before);
+        before = tile.digits[count];
+        find_runs(&tile, count);
+        if (begin && begin + 64 * TILE + 64 < size)
+            look_at_runs(&search, &tile, (int64_t)begin, count, 1);
+        else
+            look_at_runs(&search, &tile, (int64_t)begin, count, 0);
     }
-    look_at_waiting(&search);
     free(search.fields.index);
 }

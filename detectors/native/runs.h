@@ -6,19 +6,19 @@ enum { PLAIN = 1, LINE = 2, ESCAPE = 3 };
 /* ``map`` says which of the 64 bytes from ``at`` on are digits. */
 static int begins_group(Text text, size_t size, size_t at, int length, Word map, Text kinds)
 {
-    if (length > 15)
-        return 0;
-    if (length < 8) { /* another run of four has to begin not far behind */
-        Word fours = map & (map >> 1) & (map >> 2) & (map >> 3);
-        if (!(fours & ~(map << 1) & 0xFFFFE))
-            return 0;
-    }
     uint8_t lead = at + length < size ? text[at + length] : 0;
     uint8_t kind = kinds[lead];
+    if (!kind)
+        return 0;
+    if (kind != ESCAPE && at + length + 1 < size) { /* most often a word follows */
+        uint8_t next = text[at + length + 1];
+        if (next < 0x80 && !is_digit(next) && !kinds[next])
+            return 0;
+    }
     Word behind = map >> (length + 1);
     Word need = lead == '\n' && length >= 5 && length <= 7 ? 31 : 15;
     int follows = (behind & need) == need || ((behind & 0x1FF) && !(behind & 1));
-    if (!kind || !follows)
+    if (!follows)
         return 0;
     if (length == 4 && lead == '\n' && (behind & 0x1EF) != 0x1EF && (behind & 0x3DF) != 0x3DF
         && (behind & 0x7BF) != 0x7BF && (behind & 0xFF) != 0xFF)

@@ -9,21 +9,36 @@
 #include <emmintrin.h>
 #endif
 
-static void push(Rows *rows, int64_t value)
+/* Room for ``width`` more values; NULL when memory ran out. */
+static inline int64_t *more(Rows *rows, size_t width)
 {
-    if (rows->count == rows->room) {
+    if (rows->count + width > rows->room) {
         size_t room = rows->room ? rows->room * 2 : 256;
-        int64_t *more = realloc(rows->at, room * sizeof *more);
-        if (more == NULL) {
+        int64_t *at = realloc(rows->at, room * sizeof *at);
+        if (at == NULL) {
             rows->failed = 1;
-            return;
+            return NULL;
         }
-        rows->at = more;
+        rows->at = at;
         rows->room = room;
     }
-    rows->at[rows->count++] = value;
+    rows->count += width;
+    return rows->at + rows->count - width;
 }
 
+static inline void push(Rows *rows, int64_t value)
+{
+    int64_t *row = more(rows, 1);
+    if (row != NULL)
+        *row = value;
+}
+
+static inline void push_row(Rows *rows, size_t width, const int64_t *values)
+{
+    int64_t *row = more(rows, width);
+    if (row != NULL)
+        memcpy(row, values, width * sizeof *row);
+}
 
 static inline int lowest(Word word) { return word ? __builtin_ctzll(word) : 64; }
 static inline int is_digit(uint8_t byte) { return (uint8_t)(byte - '0') < 10; }
