@@ -30,8 +30,8 @@ def _any() -> bool:
 
 
 def _declarations(folder: Path) -> list[str]:
-    if folder.suffix in (".zip", ".egg", ".whl"):
-        return [_OURS]  # may hold anything: importlib.metadata knows
+    if folder.is_file():
+        return [_OURS]  # a zip or egg may hold anything: importlib.metadata knows
     found = []
     for file in [*folder.glob("*.dist-info/entry_points.txt"), *folder.glob("*.egg-info/entry_*")]:
         try:
