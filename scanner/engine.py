@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.context
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, TimeoutError
@@ -18,6 +19,8 @@ from typing import Any, Protocol
 from scanner.errors import CardtrailError, Reason
 
 _MAX_SOCKET_FOLDER = 60
+_LOOK_SECONDS = 0.01
+"""how often the pool looks after its workers"""
 
 
 class TaskLost(Exception):
@@ -85,7 +88,9 @@ class Processes:
         seconds: float,
     ) -> None:
         from pebble import ProcessPool
+        from pebble.common.types import CONSTS
 
+        CONSTS.sleep_unit = _LOOK_SECONDS  # 0.1: a tenth of a second at the end of each scan
         self.slots = jobs
         self._seconds = seconds
         self._pool: Any = ProcessPool(
@@ -114,7 +119,14 @@ class Processes:
 
 
 def warm_up() -> None:
-    """Starts the fork server, which loads its modules while this process still loads its own."""
+    """Starts the fork server, which loads its modules while this process still loads its own.
+
+    A worker would begin by importing the program that was started, which here only reads the
+    command line: it is told of none.
+    """
+    program = sys.modules["__main__"]
+    program.__spec__ = None
+    vars(program).pop("__file__", None)
     if _context().get_start_method() == "forkserver":
         forkserver.ensure_running()
 

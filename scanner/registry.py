@@ -10,7 +10,6 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from typing import Generic, TypeVar
 
@@ -81,8 +80,8 @@ def _declares(module: str, constant: str) -> bool:
     spec = find_spec(module)
     if spec is None:
         return False
-    loader = spec.loader
-    source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+    get_source = getattr(spec.loader, "get_source", None)
+    source = None if get_source is None else get_source(module)
     return source is None or f"\n{constant} = " in source or f"\n{constant}: " in source
 
 

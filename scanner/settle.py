@@ -17,7 +17,8 @@ from scanner import combined, sampling
 from scanner.errors import Reason
 from scanner.kinds import Kind
 from scanner.model import Location, Outcome, Status, Unit
-from scanner.tally import MAX_PLACES, SliceResult, Tally, distinct, short
+from scanner.prints import distinct
+from scanner.tally import MAX_PLACES, SliceResult, Tally, short
 from scanner.unitprofile import UnitField, UnitProfile, UnitRecords, profile
 
 PAN_ENTITY = "CREDIT_CARD"

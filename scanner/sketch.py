@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from scanner.prints import distinct
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -69,10 +71,12 @@ class Counting:
 
 
 def _sketch(packed: bytes, level: int, most: int) -> Sketch:
+    prints = distinct(packed)
+    if level == 0 and len(prints) <= 8 * most:
+        return Sketch(most, 0, prints)
     import numpy as np
 
-    kept = np.unique(np.frombuffer(packed, "<u8"))
-    kept = _at(kept, level)
+    kept = _at(np.frombuffer(prints, "<u8"), level)
     while len(kept) > most:
         level += 1
         kept = _at(kept, level)

@@ -23,6 +23,7 @@ from scanner.kinds import Kind as Kind
 from scanner.kinds import Place as Place
 from scanner.kinds import short as short
 from scanner.model import Location
+from scanner.prints import distinct
 from scanner.seal import Sealer, mask
 
 MAX_PLACES = 15
@@ -163,12 +164,6 @@ class Tallies:
             sheet=where.sheet and seal(where.sheet),
             field=where.field and seal(where.field),
         )
-
-
-def distinct(prints: bytes) -> bytes:
-    import numpy as np
-
-    return np.unique(np.frombuffer(prints, "<u8")).tobytes()
 
 
 def add_up(results: Iterable[SliceResult]) -> SliceResult:

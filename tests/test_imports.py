@@ -60,7 +60,7 @@ HEAVY = {
     | {"scanner.facts", "scanner.factview"},
     "jinja2": {"reports"},
     "numpy": {
-        *("detectors", "scanner.windows", "scanner.tally", "scanner.readers", "scanner.access"),
+        *("detectors", "scanner.windows", "scanner.prints", "scanner.readers", "scanner.access"),
         *("scanner.fieldtally", "scanner.sketch"),
         *("scanner.facts", "scanner.factview", "scanner.factreads"),
     },

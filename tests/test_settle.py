@@ -7,8 +7,9 @@ import pytest
 from detectors.base import FieldCounts, Match, State
 from scanner.errors import Reason
 from scanner.model import Location, Status, Unit
+from scanner.prints import distinct
 from scanner.settle import outcome, settle
-from scanner.tally import Crowd, Kind, Place, SealedProblem, SliceResult, Tally, distinct
+from scanner.tally import Crowd, Kind, Place, SealedProblem, SliceResult, Tally
 
 UNIT = Unit("file:///s", key="k", name="k", size=1000, version="v1")
 

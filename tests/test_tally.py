@@ -13,7 +13,7 @@ from detectors.base import Buffer, FieldCounts, Match, State, Value
 from scanner.contracts import Chunk
 from scanner.model import Location
 from scanner.seal import Sealer
-from scanner.tally import MAX_PLACES, Crowd, SliceResult, Tallies, add_up, distinct, short
+from scanner.tally import MAX_PLACES, Crowd, SliceResult, Tallies, add_up, short
 
 SEALER = Sealer(b"k" * 32)
 
@@ -118,14 +118,6 @@ def test_crowds_stay_small_with_many_repeats() -> None:
     result = slice_of(words, 0, 10)
     assert sum(len(crowd.prints) for crowd in result.crowds) <= 2 * 40 * 8
     assert all(isinstance(crowd, Crowd) for crowd in result.crowds)
-
-
-@given(st.lists(st.integers(0, 2**64 - 1)))
-def test_distinct_is_a_sorted_set(values: list[int]) -> None:
-    packed = b"".join(value.to_bytes(8, "little") for value in values)
-    out = distinct(packed)
-    got = [int.from_bytes(out[i : i + 8], "little") for i in range(0, len(out), 8)]
-    assert got == sorted(set(values))
 
 
 def test_what_leaves_a_worker_survives_the_ledger_unchanged() -> None:
