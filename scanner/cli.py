@@ -196,7 +196,7 @@ def scan(
     if jobs != 1:
         from scanner import engine
 
-        engine.warm_up()
+        engine.warm_up(targets or ())
     from scanner import commands
 
     request = commands.ScanRequest(

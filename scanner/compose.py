@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -97,7 +98,8 @@ def _described(store: Store, table: StoreTable) -> Store:
 
 
 def _kind_of(target: str) -> StoreKind:
-    for kind in registry.stores().values():
+    kinds = registry.stores()
+    for kind in chain(kinds.likely(target), kinds.values()):
         if kind.claims(target):
             return kind
     schemes = ", ".join(sorted(registry.stores()))

@@ -11,7 +11,8 @@ import multiprocessing
 import multiprocessing.context
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, TimeoutError
 from multiprocessing import forkserver
 from typing import Any, Protocol
@@ -21,6 +22,13 @@ from scanner.errors import CardtrailError, Reason
 _MAX_SOCKET_FOLDER = 60
 _LOOK_SECONDS = 0.01
 """how often the pool looks after its workers"""
+_preload = ["scanner.preload"]
+_FOR_TARGETS = {
+    "postgres": ("psycopg", "scanner.stores.postgres"),
+    "mysql": ("pymysql", "scanner.stores.mysql"),
+    "mariadb": ("pymysql", "scanner.stores.mysql"),
+}
+"""names of heavy modules by how a target begins; one that is not installed is passed over"""
 
 
 class TaskLost(Exception):
@@ -99,6 +107,9 @@ class Processes:
             initargs=(make, arguments),
             context=_context(),
         )
+        # they get ready while what there is to read is being listed
+        self._starting = threading.Thread(target=lambda: self._pool.active, daemon=True)
+        self._starting.start()
 
     def submit(self, task: Any) -> Future[Any]:
         outer: Future[Any] = Future()
@@ -111,6 +122,7 @@ class Processes:
         return outer
 
     def close(self, *, now: bool) -> None:
+        self._starting.join()
         if now:
             self._pool.stop()
         else:
@@ -118,8 +130,9 @@ class Processes:
         self._pool.join()
 
 
-def warm_up() -> None:
-    """Starts the fork server, which loads its modules while this process still loads its own.
+def warm_up(targets: Sequence[str]) -> None:
+    """Starts the fork server, which loads its modules, and those for the targets, while this
+    process still loads its own.
 
     A worker would begin by importing the program that was started, which here only reads the
     command line: it is told of none.
@@ -127,6 +140,12 @@ def warm_up() -> None:
     program = sys.modules["__main__"]
     program.__spec__ = None
     vars(program).pop("__file__", None)
+    _preload.extend(
+        module
+        for scheme, modules in _FOR_TARGETS.items()
+        if any(target.startswith(scheme) for target in targets)
+        for module in modules
+    )
     if _context().get_start_method() == "forkserver":
         forkserver.ensure_running()
 
@@ -140,7 +159,7 @@ def _context() -> multiprocessing.context.BaseContext:
     if len(tempfile.gettempdir()) > _MAX_SOCKET_FOLDER:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["scanner.preload"])
+    context.set_forkserver_preload(_preload)
     return context
 
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class Found(Mapping[str, T], Generic[T]):
     """Plug-ins of one sort by their name. Iterating over ``values`` loads no more than is taken; a
-    plug-in whose module is called like itself is found without the others."""
+    plug-in that begins with the name of its module is found without the others."""
 
     def __init__(self, package: str, constant: str, group: str, name: str) -> None:
         self._package, self._constant, self._group = package, constant, group
@@ -30,7 +30,7 @@ class Found(Mapping[str, T], Generic[T]):
         self._more = self._load()
 
     def __getitem__(self, key: str) -> T:
-        for plugin in (*self._namesake(key), *self._loaded):
+        for plugin in self.likely(key):
             if getattr(plugin, self._name) == key:
                 return plugin
         for plugin in self._each():
@@ -51,6 +51,12 @@ class Found(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return sum(1 for _ in self._each())
 
+    def likely(self, name: str) -> Iterator[T]:
+        """Plug-ins of modules that ``name`` begins with: of ``postgres`` for ``postgresql://``."""
+        for module in self._modules():
+            if name.startswith(module):
+                yield from self._in_module(module)
+
     def _each(self) -> Iterator[T]:
         yield from self._loaded
         for plugin in self._more:
@@ -58,13 +64,13 @@ class Found(Mapping[str, T], Generic[T]):
             yield plugin
 
     def _load(self) -> Iterator[T]:
-        parent = importlib.import_module(self._package)
-        for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda info: info.name):
-            yield from self._in_module(info.name)
+        for module in self._modules():
+            yield from self._in_module(module)
         yield from offered(self._group)
 
-    def _namesake(self, key: str) -> tuple[T, ...]:
-        return self._in_module(key) if key.isidentifier() else ()
+    def _modules(self) -> list[str]:
+        parent = importlib.import_module(self._package)
+        return sorted(info.name for info in pkgutil.iter_modules(parent.__path__))
 
     def _in_module(self, module: str) -> tuple[T, ...]:
         name = f"{self._package}.{module}"

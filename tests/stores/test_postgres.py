@@ -105,6 +105,24 @@ def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) 
     assert read.text.count(b"4539148803436467") == 3  # the double in its digits too
 
 
+def test_rows_of_nothing_are_rows_whatever_the_table_is_called(
+    server: Server, opened: OpenStore
+) -> None:
+    """The statement that reads has names of its own, and tables may be called like them."""
+    server.run(
+        DATABASE,
+        "CREATE TABLE b (first text, b text)",
+        "INSERT INTO b SELECT '', NULL FROM generate_series(1, 20000)",
+        "INSERT INTO b VALUES ('needle001', 'needle002')",
+        "CREATE TABLE bare (text text)",
+        "INSERT INTO bare SELECT '' FROM generate_series(1, 20000)",
+    )
+    read = Read(opened, "b")
+    assert read.text.count(b"\n") == 20_001
+    assert read.places == {b"needle001": ("first", None), b"needle002": ("b", None)}
+    assert Read(opened, "bare").text.count(b"\n") == 20_000
+
+
 def test_every_row_is_in_exactly_one_slice(server: Server, opened: OpenStore) -> None:
     server.run(
         DATABASE,
