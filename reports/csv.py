@@ -27,12 +27,12 @@ from scanner.text import printable
 
 COLUMNS = (
     "record", "store", "unit", "severity", "entity", "state", "masked", "brands", "confidence",
-    "distinct", "count", "place", "member", "sheet", "page", "row", "field", "line", "column",
-    "offset", "requirements", "why", "detector", "fingerprint", "status", "reason", "detail",
-    "bytes", "size", "fraction", "kind", "environment", "expected", "owner", "verdict", "sentence",
-    "findings", "distinct_pans", "distinct_pans_estimated", "units", "units_scanned", "public",
-    "could_read", "read_answer", "evidence", "did_read", "reads", "read_bytes", "first_read",
-    "last_read", "at_least", "holds", "structure", "rows", "share",
+    "distinct", "count", "place", "member", "sheet", "page", "row", "key", "field", "line",
+    "column", "offset", "requirements", "why", "detector", "fingerprint", "status", "reason",
+    "detail", "bytes", "size", "fraction", "kind", "environment", "expected", "owner",
+    "verdict", "sentence", "findings", "distinct_pans", "distinct_pans_estimated", "units",
+    "units_scanned", "public", "could_read", "read_answer", "evidence", "did_read", "reads",
+    "read_bytes", "first_read", "last_read", "at_least", "holds", "structure", "rows", "share",
 )  # fmt: skip
 
 Cell = str | int | float | bool | None
@@ -141,6 +141,7 @@ def _finding(found: Finding) -> dict[str, Cell]:
             "sheet": at.sheet,
             "page": at.page,
             "row": at.row,
+            "key": at.key,
             "field": at.field,
             "line": at.line,
             "column": at.column,

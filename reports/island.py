@@ -115,7 +115,7 @@ def _places(rows: Sequence[Finding], names: _Names) -> Iterator[str]:
 def _place(place: Location, names: _Names) -> str:
     offset = place.offset if place.line is None and place.row is None else None
     parts = [place.line, place.column, offset, place.page, place.row]
-    parts += [names.number(text) for text in (place.member, place.sheet, place.field)]
+    parts += [names.number(text) for text in (place.member, place.sheet, place.field, place.key)]
     while parts and parts[-1] is None:
         parts.pop()
     return ",".join("" if part is None else str(part) for part in parts)

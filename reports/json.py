@@ -291,6 +291,7 @@ def location(place: Location) -> Record:
         "sheet": place.sheet,
         "row": place.row,
         "field": place.field,
+        "key": place.key,
     }
 
 

@@ -455,6 +455,7 @@ def _location() -> Schema:
             "sheet": _text_or_null(),
             "row": _count_or_null(),
             "field": _text_or_null("Column or key."),
+            "key": _text_or_null("Primary key of the row, where that is no short number; sealed."),
         },
         "What does not apply is null.",
     )

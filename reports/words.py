@@ -86,7 +86,7 @@ def place(location: Location | None) -> str:
         ("member ", location.member),
         ("page ", location.page),
         ("sheet ", location.sheet),
-        ("row ", location.row),
+        ("row ", location.row if location.key is None else location.key),
         ("field ", location.field),
         ("line ", location.line),
         ("column ", location.column),
@@ -110,7 +110,7 @@ def path_place(unit: str, location: Location | None) -> str:
     inside = (
         ("page", location.page),
         ("sheet", location.sheet),
-        ("row", location.row if location.line is None else None),
+        ("row", location.key or (location.row if location.line is None else None)),
         ("field", location.field),
     )
     rest = ", ".join(f"{word} {value}" for word, value in inside if value is not None)

@@ -20,6 +20,7 @@ from scanner.contracts import Chunk, Rows
 from scanner.fieldtally import BUCKETS, LEAST_SCORE, Found
 from scanner.kinds import Kind, Place, short
 from scanner.model import Location
+from scanner.rowkey import row_key
 from scanner.seal import Sealer
 from scanner.sketch import EXACT, Counting, Sketch
 
@@ -187,6 +188,7 @@ class CompanyCollector:
             member=where.member and seal(where.member),
             sheet=where.sheet and seal(where.sheet),
             field=where.field and seal(where.field),
+            key=row_key(chunk, match.start, self._sealer),
         )
 
 

@@ -39,11 +39,21 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """``place`` of a column of the primary key among ``Rows.columns``; ``whole``: of a type that
+    holds nothing but whole numbers."""
+
+    place: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """How the rows of a table lie in a chunk. ``columns`` are their names as they come from data.
 
     ``exact``: no value holds a separator, so cells and rows can be told by splitting. ``header``:
-    the window begins with a line that names the columns and is no row.
+    the window begins with a line that names the columns and is no row. ``key``: the primary key,
+    where ``Location.row`` cannot say it.
     """
 
     columns: Sequence[str]
@@ -51,6 +61,7 @@ class Rows:
     row_end: bytes
     exact: bool = True
     header: bool = False
+    key: Sequence[KeyColumn] = ()
 
 
 class Chunk:

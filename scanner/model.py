@@ -103,7 +103,8 @@ class Slice:
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where a value stands. ``line`` and ``column`` count from 1; ``offset`` is a byte offset in
-    the unit or, with ``member``, in the unpacked member. What does not apply is None."""
+    the unit or, with ``member``, in the unpacked member. ``key`` is the primary key of a row that
+    has more than a number to go by, ``rowkey`` says how. What does not apply is None."""
 
     offset: int | None = None
     line: int | None = None
@@ -113,6 +114,7 @@ class Location:
     sheet: str | None = None
     row: int | None = None
     field: str | None = None
+    key: str | None = None
 
 
 class Severity(StrEnum):

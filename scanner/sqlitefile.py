@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scanner.contracts import Limits, Source
+from scanner.contracts import KeyColumn, Limits, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem
 from scanner.scratch import Scratch
@@ -48,6 +48,8 @@ class Table:
     name: str
     columns: tuple[str, ...]
     rowid: str | None
+    keys: tuple[KeyColumn, ...] = ()
+    """the primary key of a table without rowid"""
 
 
 class Database:
@@ -120,7 +122,18 @@ class Database:
                 info = []
             # hidden 2: computed when read, from columns that are read anyway
             columns = tuple(_text(row[1]) for row in info if row[6] != 2)
-            yield Table(name, columns, self._rowid(name, columns))
+            rowid = self._rowid(name, columns)
+            # row[5]: place in the primary key, from 1
+            key = sorted((row[5], _text(row[1]), _text(row[2])) for row in info if row[5])
+            keys = (
+                ()
+                if rowid
+                else tuple(
+                    KeyColumn(columns.index(column), "INT" in kind.upper())
+                    for _, column, kind in key
+                )
+            )
+            yield Table(name, columns, rowid, keys)
 
     def _rowid(self, name: str, columns: tuple[str, ...]) -> str | None:
         taken = {column.lower() for column in columns}

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from scanner import formats
-from scanner.contracts import Chunk, Member, Rows, Source
+from scanner.contracts import Chunk, KeyColumn, Member, Rows, Source
 from scanner.errors import Reason
 from scanner.model import Location, Problem
 from scanner.sqlitefile import FAULTS, Database, Table, unreadable
@@ -31,9 +31,14 @@ _PACKED = 32
 
 
 def chunks(
-    rows: Iterator[Row | Member | Problem], columns: Sequence[str], member: str | None = None
+    rows: Iterator[Row | Member | Problem],
+    columns: Sequence[str],
+    member: str | None = None,
+    keys: Sequence[KeyColumn] = (),
 ) -> Iterator[Chunk | Member | Problem]:
-    """``member`` goes into the locations: the table, for a database inside something."""
+    """``member`` goes into the locations: the table, for a database inside something. ``keys``:
+    the primary key, where a row's number is only its place."""
+    shape = Rows(columns, b"\t", b"\n", key=keys)
     before, ready = b"", _Batch()
     filling = _Batch()
     for item in rows:
@@ -43,12 +48,12 @@ def chunks(
         filling.add(*item)
         if filling.size >= WINDOW:
             if ready.size:
-                yield ready.chunk(before, filling.head(), columns, member)
+                yield ready.chunk(before, filling.head(), shape, member)
                 before = ready.tail(before)
             ready, filling = filling, _Batch()
     for batch, after in ((ready, filling.head()), (filling, b"")):
         if batch.size:
-            yield batch.chunk(before, after, columns, member)
+            yield batch.chunk(before, after, shape, member)
             before = batch.tail(before)
 
 
@@ -74,11 +79,10 @@ class _Batch:
         text = b"".join(reversed(_enough(reversed(self._lines), BEFORE)))
         return (before + text)[-BEFORE:]
 
-    def chunk(
-        self, before: bytes, after: bytes, columns: Sequence[str], member: str | None
-    ) -> Chunk:
+    def chunk(self, before: bytes, after: bytes, rows: Rows, member: str | None) -> Chunk:
         data = b"".join((before, *self._lines, after))
         lo, ids, starts = len(before), self._ids, self._starts
+        columns = rows.columns
 
         def column(start: int) -> str | None:
             index = bisect_right(starts, start - lo) - 1
@@ -92,7 +96,6 @@ class _Batch:
             row = ids[index] if index >= 0 else None
             return Location(row=row, field=column(start), member=member)
 
-        rows = Rows(columns, b"\t", b"\n")
         return Chunk(data, lo, lo + self.size, locate, column, len(self._lines), rows)
 
 

@@ -24,6 +24,7 @@ from scanner.kinds import Place as Place
 from scanner.kinds import short as short
 from scanner.model import Location
 from scanner.prints import distinct
+from scanner.rowkey import row_key
 from scanner.seal import Sealer, mask
 
 MAX_PLACES = 15
@@ -163,6 +164,7 @@ class Tallies:
             member=where.member and seal(where.member),
             sheet=where.sheet and seal(where.sheet),
             field=where.field and seal(where.field),
+            key=row_key(chunk, match.start, self._sealer),
         )
 
 

@@ -28,6 +28,7 @@ PIPELINE = {
     *(
         "recognisers",
         "registry",
+        "rowkey",
         "seal",
         "session",
         "settle",

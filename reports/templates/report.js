@@ -49,7 +49,7 @@
   }
   const names = data.findings.names.split("\n");
   const text = (column, row) => column.d[column.i[row]];
-  const PLACE = ["line", "column", "offset", "page", "row", "member", "sheet", "field"];
+  const PLACE = ["line", "column", "offset", "page", "row", "member", "sheet", "field", "key"];
   const SAID = ["member", "page", "sheet", "row", "field", "line", "column"];
   const places = (row) => (data.findings.places.l[row] || "").split(";").filter(Boolean).map((place) => {
     const at = {};
@@ -57,6 +57,7 @@
     return at;
   });
   const placeText = (at) => {
+    if ("key" in at) at.row = at.key;
     const said = SAID.filter((key) => key in at).map((key) => key + " " + at[key]);
     if ("offset" in at) said.push("byte " + at.offset);
     return said.join(", ");

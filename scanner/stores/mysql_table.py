@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from scanner.contracts import Chunk, Member, Sample, Source
+from scanner.contracts import Chunk, KeyColumn, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
 from scanner.sampling import draw
@@ -90,7 +90,9 @@ class TableReader:
             name in kinds and kinds[name].ordered for name in self._key
         )
         self._whole = catalogue.whole_key(mine, self._key)
-        self._row = self._names.index(self._whole) if self._whole else None
+        self._keys: list[KeyColumn] = []
+        if all(name in kinds and not kinds[name].binary for name in self._key):
+            self._keys = [KeyColumn(self._names.index(n), kinds[n].whole) for n in self._key]
         self._from = catalogue.source(session, table)
         self.sliceable = bool(self._whole and span and size)
 
@@ -149,7 +151,7 @@ class TableReader:
                 yield Problem(fault.reason, fault.detail)
                 return
             yield from members
-            yield from chunks(lines, b"", self._names, self._row)
+            yield from chunks(lines, b"", self._names, self._keys)
             wanted = step * TARGET // max(len(lines), TARGET // 4)
             place, step = place + step, max(1, min(wanted, 2 * step, _RANGES))
 
@@ -180,7 +182,7 @@ class TableReader:
             if bound is not None:
                 ahead = self._session.ahead(partial(self._piece, share, bound, step))
             yield from members
-            yield from chunks(lines, before, self._names, self._row)
+            yield from chunks(lines, before, self._names, self._keys)
             before = lines[-BEFORE:]
             if bound is None:
                 return
@@ -328,7 +330,7 @@ class TableReader:
                 left_out += sum(int(row[-1]) for row in rows)
                 lines, members = self._lines([row[:-1] for row in rows])
                 yield from members
-                yield from chunks(lines, before, self._names, self._row)
+                yield from chunks(lines, before, self._names, self._keys)
                 before, read = lines[-BEFORE:], True
         except Unreadable as fault:
             if not read:

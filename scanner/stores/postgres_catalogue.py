@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scanner.errors import Unreadable
 from scanner.stores.postgres_session import LOCKED, Session
@@ -65,12 +65,16 @@ class Column:
     """of variable length: may hold megabytes"""
     sized: bool
     """its length can be asked without unpacking it"""
-    key: bool
-    """the whole primary key of the table"""
+    key: int | None
+    """its place in the primary key, from 1"""
 
     @property
     def text(self) -> bool:
         return self.kind in ("text", "varchar")
+
+    @property
+    def whole(self) -> bool:
+        return self.kind in ("int2", "int4", "int8")
 
 
 def quote(name: str) -> str:
@@ -162,8 +166,9 @@ def sizes(session: Session, oids: Sequence[int]) -> dict[int, int]:
 _COLUMNS = """
 SELECT a.attname::text, coalesce(b.typname, t.typname)::text,
        t.typlen = -1, coalesce(b.oid, t.oid) IN (17, 25, 1042, 1043),
-       coalesce((SELECT i.indnatts = 1 AND i.indkey[0] = a.attnum FROM pg_index i
-                 WHERE i.indrelid = a.attrelid AND i.indisprimary), false),
+       (SELECT k.place FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k (attnum, place)
+        WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.attnum = a.attnum
+          AND k.place <= i.indnkeyatts),
        has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
@@ -174,9 +179,12 @@ ORDER BY a.attnum
 
 
 def columns(session: Session, oid: int) -> tuple[list[Column], int]:
-    """Those this role may read, and how many more there are."""
+    """Those this role may read, and how many more there are. A primary key of which it may not
+    read all is none."""
     rows = session.rows(_COLUMNS, (oid,))
     mine = [Column(*row[:5]) for row in rows if row[5]]
+    if any(row[4] is not None and not row[5] for row in rows):
+        mine = [replace(column, key=None) for column in mine]
     return mine, len(rows) - len(mine)
 
 

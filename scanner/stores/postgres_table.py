@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from scanner.contracts import Chunk, Member, Sample, Source
+from scanner.contracts import Chunk, KeyColumn, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
 from scanner.sampling import draw
@@ -69,7 +69,9 @@ class TableReader:
         self._text = [column for column in self._columns if column.kind != "bytea"]
         if self._binary:
             self._names = [column.name for column in [*self._text, *self._binary]]
-        self._key = next((i for i, c in enumerate(self._text) if c.key and not c.wide), None)
+        self._keys = _keys(self._text)
+        if any(column.key for column in self._binary):
+            self._keys = []  # bytes do not stand in a line as they are
         self.sliceable = sliceable(session, relation) and size is not None
 
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
@@ -126,7 +128,7 @@ class TableReader:
             if low < high:
                 ahead = self._session.ahead(partial(self._range, low, stop))
             yield from members
-            yield from chunks(lines, before, self._names, self._key)
+            yield from chunks(lines, before, self._names, self._keys)
             before = lines[-BEFORE:]
 
     def _range(self, low: int, high: int) -> tuple[bytes, list[Member]]:
@@ -188,7 +190,7 @@ class TableReader:
                 yield Problem(fault.reason, fault.detail)
                 return
             yield from members
-            yield from chunks(lines, b"", self._names, self._key)
+            yield from chunks(lines, b"", self._names, self._keys)
             place, step = place + step, min(_next_step(step, len(lines)), _PAGES)
 
     def _line(self) -> str:
@@ -271,12 +273,18 @@ class TableReader:
             for rows in self._session.stream(query, _ROWS_AT_ONCE):
                 lines, members = self._lines(rows)
                 yield from members
-                yield from chunks(lines, before, self._names, self._key)
+                yield from chunks(lines, before, self._names, self._keys)
                 before, read = lines[-BEFORE:], True
         except Unreadable as fault:
             if not read:
                 raise
             yield Problem(fault.reason, fault.detail)
+
+
+def _keys(columns: Sequence[Column]) -> list[KeyColumn]:
+    """The primary key, in its order."""
+    places = [(c.key, place, c.whole) for place, c in enumerate(columns) if c.key is not None]
+    return [KeyColumn(place, whole) for _, place, whole in sorted(places)]
 
 
 def _joined(texts: Iterable[bytes | None]) -> bytes:

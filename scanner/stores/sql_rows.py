@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from scanner import formats
-from scanner.contracts import Chunk, Member, Rows, Source
+from scanner.contracts import Chunk, KeyColumn, Member, Rows, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Location
 
@@ -24,12 +24,15 @@ _KEY_LIMIT = 10**10
 """a key from here on could be a card number, and is not told"""
 
 
-def chunks(lines: bytes, before: bytes, names: Sequence[str], key: int | None) -> Iterator[Chunk]:
-    """One, or none for no rows. ``names`` are those of the columns, ``key`` is the place among them
-    of a primary key of one whole number; it becomes the row of a location."""
+def chunks(
+    lines: bytes, before: bytes, names: Sequence[str], keys: Sequence[KeyColumn]
+) -> Iterator[Chunk]:
+    """One, or none for no rows. ``names`` are those of the columns, ``keys`` those of the primary
+    key: one short whole number becomes the row of a location."""
     if not lines:
         return
     data, lo = before + lines, len(before)
+    key = keys[0].place if len(keys) == 1 and keys[0].whole else None
 
     def line_start(start: int) -> int:
         found = data.rfind(NEW_ROW, lo, start)
@@ -49,7 +52,7 @@ def chunks(lines: bytes, before: bytes, names: Sequence[str], key: int | None) -
             row = _row(data[first:last].split(NEW_FIELD), key)
         return Location(row=row, field=field(start))
 
-    rows = Rows(names, NEW_FIELD, NEW_ROW)
+    rows = Rows(names, NEW_FIELD, NEW_ROW, key=keys)
     yield Chunk(data, lo, len(data), locate, field, rows=rows)
 
 

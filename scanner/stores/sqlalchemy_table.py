@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scanner import formats
-from scanner.contracts import Chunk, Member, Source
+from scanner.contracts import Chunk, KeyColumn, Member, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
 from scanner.stores.sqlalchemy_session import Session
@@ -41,13 +41,15 @@ _ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r"}
 @dataclass(frozen=True, slots=True)
 class Table:
     """``columns`` in their order; ``key`` those of the primary key when reading can go on after a
-    value of it, else none. ``whole`` is true when it is one whole number."""
+    value of it, else none. ``whole`` is true when it is one whole number. ``primary`` is the
+    primary key whatever can be done with it."""
 
     schema: str | None
     name: str
     columns: tuple[tuple[str, Any], ...]
     key: tuple[str, ...]
     whole: bool
+    primary: tuple[KeyColumn, ...] = ()
 
     @classmethod
     def look(cls, inspector: sa.Inspector, schema: str | None, name: str, dialect: str) -> Table:
@@ -57,6 +59,14 @@ class Table:
         columns = tuple((c["name"], c["type"]) for c in inspector.get_columns(name, schema))
         kinds = dict(columns)
         key = tuple(inspector.get_pk_constraint(name, schema).get("constrained_columns") or ())
+        names = [name for name, _ in columns]
+        primary = tuple(
+            KeyColumn(names.index(column), isinstance(kinds[column], sa.Integer))
+            for column in (key if all(column in kinds for column in key) else ())
+            if not isinstance(kinds[column], sa.LargeBinary)
+        )
+        if len(primary) < len(key):
+            primary = ()  # bytes do not stand in a line as they are
         ordered: tuple[type[Any], ...] = (sa.Integer, sa.Date)
         if dialect in _TEXT_KEYS:
             ordered = (*ordered, sa.Numeric, sa.String)
@@ -69,7 +79,7 @@ class Table:
         ):
             key = ()
         whole = len(key) == 1 and isinstance(kinds[key[0]], sa.Integer)
-        return cls(schema, name, columns, key, whole)
+        return cls(schema, name, columns, key, whole, primary)
 
     def clause(self) -> sa.TableClause:
         """Values come as the driver gives them, but for the key, which goes back to the server."""
@@ -107,7 +117,7 @@ class TableReader:
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
         """Raises ``Unreadable`` when nothing of the part can be read."""
         rows = self._by_key(part) if self._key else self._in_one()
-        return chunks(self._lines(rows), self._names)
+        return chunks(self._lines(rows), self._names, keys=self._table.primary)
 
     def _within(self, part: Slice) -> list[Any]:
         """The first and the last are open, for rows that came since the listing."""

@@ -112,4 +112,4 @@ class OpenSqlite:
 
 def _read(database: Database, table: Table, part: Slice) -> Iterator[Chunk | Member | Problem]:
     database.start_clock()
-    return chunks(sqlite_rows(database, table), table.columns)
+    return chunks(sqlite_rows(database, table), table.columns, keys=table.keys)
