@@ -320,6 +320,8 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
         for option in ("identities", "scps"):
             if isinstance(table.options.get(option), str):
                 table.options[option] = _absolute(table.options[option], base)
+        if isinstance(secret := table.options.get("password_file"), str):
+            table.options["password_file"] = str(base / Path(secret).expanduser())
     for evidence in settings.evidence:
         for option in ("uri", "selectors", "public_keys"):
             if isinstance(evidence.options.get(option), str):

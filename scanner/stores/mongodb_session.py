@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SCHEMES = ("mongodb://", "mongodb+srv://")
 _SHARED = (
-    *("user", "password_env", "password_file", "bytes_per_second", "rows_per_second"),
+    *("user", *sql_options.PASSWORD, "bytes_per_second", "rows_per_second"),
     *("statement_seconds", "patience", "replica_only"),
 )
 OPTIONS: Mapping[str, type] = {

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import Reason, Unreadable, UsageError
+from scanner.stores import sql_secrets
 
+PASSWORD = ("password_env", "password_file", "password_secret")
 OPTIONS: Mapping[str, type] = {
     "user": str,
     "password_env": str,  # name of the variable that holds the password
     "password_file": str,  # a file that holds it, and nothing else
+    "password_secret": str,  # where it lies in AWS, see sql_secrets
     "bytes_per_second": int,  # of one connection; 0, the default, is no limit
     "rows_per_second": int,  # the same in rows
     "statement_seconds": int,  # longest single statement; 60 if not given
@@ -33,8 +36,16 @@ def check(uri: str, options: Mapping[str, Any], mode: str, modes: tuple[str, ...
     for name, kind in OPTIONS.items():
         if kind is int and options.get(name, 0) < 0:
             raise UsageError(f"{uri}: {name}: expected 0 or more")
-    if options.get("password_env") and options.get("password_file"):
-        raise UsageError(f"{uri}: expected password_env or password_file, found both")
+    check_password(uri, options)
+
+
+def check_password(uri: str, options: Mapping[str, Any]) -> None:
+    """Raises ``UsageError`` when it is said to be in two places, or in one that cannot be."""
+    named = [name for name in PASSWORD if options.get(name)]
+    if len(named) > 1:
+        raise UsageError(f"{uri}: expected {' or '.join(named)}, found both")
+    if options.get("password_secret"):
+        sql_secrets.parse(options["password_secret"], uri)
 
 
 def refuse_password(target: str, form: str, places: str) -> None:
@@ -74,4 +85,6 @@ def password(options: Mapping[str, Any]) -> str | None:
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise Unreadable(Reason.CREDENTIALS, f"password_file: {file}: {why}") from None
+    if options.get("password_secret"):
+        return sql_secrets.fetch(sql_secrets.parse(options["password_secret"], ""))
     return None

@@ -18,7 +18,7 @@ from scanner.errors import UsageError
 from scanner.stores import sql_options
 
 _FORM = "dialect+driver://user@host:port/database"
-_SHARED = ("user", "password_env", "password_file", "bytes_per_second", "rows_per_second")
+_SHARED = ("user", *sql_options.PASSWORD, "bytes_per_second", "rows_per_second")
 OPTIONS: Mapping[str, type] = {
     **{name: sql_options.OPTIONS[name] for name in _SHARED},
     "statement_seconds": int,  # longest single statement where the dialect has such a limit; 60
@@ -136,8 +136,7 @@ def check(uri: str, options: Mapping[str, Any]) -> None:
     for name, kind in OPTIONS.items():
         if kind is int and options.get(name, 0) < 0:
             raise UsageError(f"{uri}: {name}: expected 0 or more")
-    if options.get("password_env") and options.get("password_file"):
-        raise UsageError(f"{uri}: expected password_env or password_file, found both")
+    sql_options.check_password(uri, options)
     if not all(isinstance(name, str) for name in options.get("schemas", [])):
         raise UsageError(f"{uri}: schemas: expected a list of names")
     refuse_secrets(f"{uri}: connect_args", options.get("connect_args", {}))
