@@ -13,9 +13,10 @@ def check_digit(body: str) -> str:
     return str(-_total(body + "0") % 10)
 
 
+_ONCE = bytes(48) + bytes(range(10)) + bytes(198)
+_TWICE = bytes(48) + bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)) + bytes(198)
+
+
 def _total(digits: str) -> int:
-    total = 0
-    for i, char in enumerate(reversed(digits)):
-        value = ord(char) - 48
-        total += value if i % 2 == 0 else (value * 2 if value < 5 else value * 2 - 9)
-    return total
+    data = digits.encode()
+    return sum(data[-1::-2].translate(_ONCE)) + sum(data[-2::-2].translate(_TWICE))

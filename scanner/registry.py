@@ -70,7 +70,8 @@ class Found(Mapping[str, T], Generic[T]):
 
     def _modules(self) -> list[str]:
         parent = importlib.import_module(self._package)
-        return sorted(info.name for info in pkgutil.iter_modules(parent.__path__))
+        names = (info.name for info in pkgutil.iter_modules(parent.__path__))
+        return sorted(name for name in names if not name.startswith("_"))  # but compiled helpers
 
     def _in_module(self, module: str) -> tuple[T, ...]:
         name = f"{self._package}.{module}"

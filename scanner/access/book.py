@@ -26,6 +26,7 @@ from datetime import datetime
 from itertools import compress
 from typing import Any, BinaryIO, cast
 
+from scanner.access.manynames import seal_all
 from scanner.batch import COLUMNS, Batch, FileFacts, Mark, Verb, Who
 from scanner.contracts import FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Reason, Unreadable
@@ -108,6 +109,8 @@ class Book:
         self._names: dict[str, int] = {}
         self._file = FileFacts("", None)
         self._rows = Rows()
+        self._columns: list[dict[str, Any]] = []
+        """of the file, besides the rows"""
         self._finished: list[dict[str, Any]] = []
         self._held = 0
         self._listed: set[str] = set()
@@ -142,14 +145,16 @@ class Book:
         watched = _Watched(source.file)
         source.file = cast(BinaryIO, io.BufferedReader(watched, 256 << 10))
         self._file, self._rows = FileFacts(sealed, source.version), Rows()
+        self._columns = []
         try:
             read(source)
             self._file.digest, self._file.head = watched.digests()
         except Unreadable:
             self.unreadable += 1
             return
-        self._held += len(self._rows.event)
         self._finish_rows(self._rows)
+        self._finished += self._columns
+        self._held += len(self._rows) + sum(len(each["event"]) for each in self._columns)
         self.batch.files.append(self._file)
 
     # --- writing
@@ -219,6 +224,37 @@ class Book:
         written.rows.extend((-1,) * size)
         written.event.extend(events)
 
+    def columns(
+        self, store: str, who: Any, objects: Any, events: Any, moments: Any, sent: Any
+    ) -> None:
+        """``reads`` in numpy arrays of one length: the numbers of principals, of objects
+        (``numbered``) and of events (as ``events_hashed`` gives them)."""
+        import numpy as np
+
+        size = len(events)
+        if len(self._rows) + sum(len(each["event"]) for each in self._columns) + size > _MOST:
+            raise Unreadable(Reason.BUDGET_MEMORY, f"over {_MOST:,} reads in one file; divide it")
+        hours, seconds = np.divmod(moments, 3600)
+        given = {
+            "store": np.full(size, self._stores[store]),
+            "verb": np.full(size, Verb.READ),
+            "who": who,
+            "object": objects,
+            "hour": hours,
+            "second": seconds,
+            "event": events,
+            "sent": sent,
+            "rows": np.full(size, -1),
+        }
+        self._columns.append({name: given[name].astype(kind) for name, kind in COLUMNS.items()})
+
+    def numbered(self, names: Sequence[str]) -> Sequence[int]:
+        """The number of each object by its name, which come once in a file."""
+        sealed = seal_all(names, self._seal)
+        numbers = [hashed or 1 for hashed in name_hashes(sealed)]
+        self.batch.objects.update(zip(numbers, sealed, strict=True))
+        return numbers
+
     def named(self, name: str | None) -> int:
         """The number of an object by its name, 0 without one."""
         if name is None:
@@ -236,19 +272,11 @@ class Book:
 
     def know(self, names: Iterable[str]) -> None:
         """Seals and numbers names of objects that are about to come."""
-        known, objects = self._names, self.batch.objects
+        known = self._names
         if len(known) > _REMEMBERED:
             known.clear()
         new = list({name for name in names if name not in known})
-        sealed = self._sealed(new)
-        numbers = [hashed or 1 for hashed in name_hashes(sealed)]
-        known.update(zip(new, numbers, strict=True))
-        objects.update(zip(numbers, sealed, strict=True))
-
-    def _sealed(self, names: Sequence[str]) -> list[str]:
-        """A number to mask never goes over the end of a line: nearly all are done in one go."""
-        together = self._seal("\n".join(names)).split("\n")
-        return together if len(together) == len(names) else [self._seal(name) for name in names]
+        known.update(zip(new, self.numbered(new), strict=True))
 
     def mark(self, name: str, when: datetime, store: str = "", count: int = 1) -> None:
         """Something the record shows at ``when``, of a store or of none in particular."""
@@ -263,8 +291,8 @@ class Book:
             mark = marks[key] = Mark()
         mark.add(second, count)
 
-    def mark_many(self, names: Sequence[str], moments: Sequence[int], store: str = "") -> None:
-        """``mark`` for each of ``moments``, in seconds since 1970."""
+    def mark_many(self, names: Sequence[str], moments: Any, store: str = "") -> None:
+        """``mark`` for each of ``moments``: numbers or an array of seconds since 1970."""
         import numpy as np
 
         seconds = np.sort(np.array(moments, "i8"))
@@ -339,6 +367,12 @@ class Book:
         rows.store = array("H", (self._stores[store],)) * len(rows)
         self._finish_rows(rows)
 
+    def unfinished(self) -> bool:
+        """Whether files are left for the next collection, which is the one that answers."""
+        if self._at.more:
+            self.end()
+        return self._at.more
+
     def end(self) -> None:
         """What was written so far; from here on ``view`` shows it too."""
         import numpy as np
@@ -351,7 +385,8 @@ class Book:
             self._finished = []
         if self.batch.files or self.batch.rows:
             self._at.batches.append(self.batch)
-            self._facts.add(replace(self.batch, columns=dict(self.batch.columns)))
+            if not self._at.more:
+                self._facts.add(replace(self.batch, columns=dict(self.batch.columns)))
             self.batch = replace(self.batch, files=[], columns={})
 
     def view(self, window: tuple[datetime, datetime]) -> View:

@@ -21,6 +21,7 @@ from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
 from scanner.access.digests import DIGEST_FILE, LOG_FILE, Checked
 from scanner.access.other_reads import DENIED, SOURCES, Resources, verb
 from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
+from scanner.access.plaincolumns import Columns, PlainColumns
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
@@ -77,6 +78,8 @@ class CloudTrail:
         if not collector.places.all and not others.uris:
             return {}
         collector.read(open_files, str(settings.get("uri", "")))
+        if book.unfinished():
+            return {}
         trail = None
         if settings.get("trail"):
             trail = look_up(settings, window)
@@ -102,6 +105,7 @@ class _Collector:
         self._callers = identity.Callers()
         buckets = [place.bucket for place in self.places.all]
         self._plain = PlainReads(buckets, self._callers, _owner, self._take_groups)
+        self._columns = PlainColumns(buckets, self._callers, _owner, self._take_columns)
 
     def read(self, open_files: OpenFiles, uri: str) -> None:
         with garbage_uncollected():
@@ -122,7 +126,7 @@ class _Collector:
         whole = None
         if LOG_FILE.fullmatch(name):
             whole = partial(kept_digests.keep_log, self._book, name)
-        for event in self._plain.sift(events(source, notes, whole)):
+        for event in self._plain.sift(events(source, notes, whole, self._columns.sift)):
             if not self._take(event):
                 notes.unparsed += 1
                 self._book.sample(f"{event.source} {event.name} {event.event_time}")
@@ -149,6 +153,48 @@ class _Collector:
         book.mark_many((coverage.DATA,), [at for group in groups for at in group.moments])
         for uri, moments in touched.items():
             book.mark_many((coverage.TOUCHED, coverage.READING), moments, uri)
+
+    def _take_columns(self, found: Columns) -> None:
+        """Writes down the plain reads of a whole file."""
+        import numpy as np
+
+        book = self._book
+        book.mark_many((coverage.DATA,), np.concatenate([found.moment, found.elsewhere]))
+        for bucket in {doer.bucket for doer in found.doers}:
+            there = np.array([doer.bucket == bucket for doer in found.doers])[found.doer]
+            for place in self.places.of(bucket):
+                mine = there
+                if place.prefix:
+                    mine = there & np.array([place.holds(key) for key in found.keys])[found.key]
+                if mine.any():
+                    self._take_mine(place, found, np.flatnonzero(mine))
+
+    def _take_mine(self, place: Place, found: Columns, mine: Any) -> None:
+        """Those of one store, at the places ``mine``."""
+        import numpy as np
+
+        book, uri = self._book, place.store.uri
+        doers, keys = np.unique(found.doer[mine]), np.unique(found.key[mine])
+        names = [found.keys[key] for key in keys.tolist()]
+        if place.prefix:
+            names = [place.name(name) for name in names]
+        numbers = np.zeros(len(found.doers), "u4")
+        for doer in doers.tolist():
+            who, _, owner = found.doers[doer]
+            numbers[doer] = number = book.who(uri, who.principal, who.session)
+            self._look_at(number, who, owner)
+        objects = np.zeros(len(found.keys), "u8")
+        objects[keys] = book.numbered(names)
+        moments = found.moment[mine]
+        book.columns(
+            uri,
+            numbers[found.doer[mine]],
+            objects[found.key[mine]],
+            found.event[mine],
+            moments,
+            found.sent[mine],
+        )
+        book.mark_many((coverage.TOUCHED, coverage.READING), moments, uri)
 
     def _whole(self, bucket: str) -> bool:
         """Whether a bucket itself is a store, whose units have the names of its keys."""

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import msgspec
 
@@ -167,18 +167,25 @@ def digest(source: Source, notes: Notes) -> Digest | None:
     return found
 
 
+Sift: TypeAlias = Callable[[bytes], tuple[bytes, int] | None]
+"""Takes events out of a file as delivered: what is left of it and how many they were, or None."""
+
+
 def events(
-    source: Source, notes: Notes, whole: Callable[[str], None] | None = None
+    source: Source,
+    notes: Notes,
+    whole: Callable[[str], None] | None = None,
+    sift: Sift = lambda data: None,
 ) -> Iterator[Event]:
-    """The events of one file. ``whole`` gets the SHA-256 of what it holds, unpacked, at the end.
-    Raises ``Unreadable`` if the source does."""
+    """The events of one file, but for those that ``sift`` takes. ``whole`` gets the SHA-256 of what
+    it holds, unpacked, at the end. Raises ``Unreadable`` if the source does."""
     file, counted = lines.unpacked(source.file), Notes()
     hashed = None
     if lines.begins(file, cloudtrail_exports.PARQUET):
         found = _of_parquet(replace(source, file=cast(BinaryIO, file)), counted)
     else:
         hashed = lines.Hashed(file) if whole is not None else None
-        found = _of_json(hashed or file, counted)
+        found = _of_json(hashed or file, counted, sift)
     try:
         for event in found:
             plausible = type(event.name) is str and type(event.source) is str
@@ -203,10 +210,14 @@ def events(
         whole(hashed.sha256())
 
 
-def _of_json(file: lines.Bytes, notes: Notes) -> Iterator[Event]:
+def _of_json(file: lines.Bytes, notes: Notes, sift: Sift) -> Iterator[Event]:
     head, damaged = lines.read(file, WHOLE + 1)
     found = None
     if len(head) <= WHOLE and not damaged:
+        sifted = sift(head)
+        if sifted is not None:
+            head, taken = sifted
+            notes.records += taken
         found = _at_once(head, notes)
     return found or _pieces(_Window(_Feed(head, file, damaged)), notes)
 
@@ -287,6 +298,11 @@ def _decoded(raws: list[msgspec.Raw], notes: Notes) -> Iterator[Event]:
             notes.unparsed += 1
         else:
             yield event
+
+
+def event_of(record: bytes) -> Event | None:
+    """One record as it stands in a file, None when it is no object."""
+    return _leniently(msgspec.Raw(record))
 
 
 def _leniently(raw: msgspec.Raw) -> Event | None:
