@@ -54,6 +54,7 @@ bench: $(STAMP) ## speed and memory beside ripgrep, panhunt and bare reads of da
 accuracy: $(STAMP) ## recall, precision and calibration on labelled data
 	@$(BIN)/python tools/accuracy.py
 	@$(BIN)/python -m tools.accuracy_pii
+	@$(BIN)/python tools/accuracy_access.py --seeds 1
 
 .PHONY: corpora
 corpora: $(STAMP) ## robustness over the folder in CARDTRAIL_CORPORA

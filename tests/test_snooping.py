@@ -200,7 +200,7 @@ def test_statements_of_a_database(parameters: bool) -> None:
     found = held("pgaudit", {"a.csv": pgaudit(sorted(reads), parameters)}, against)
     assert found["ann"] == {}
     assert found["bob"] == {
-        "watch-list": "read 3 times of 1 subjects of the watch list (line 3) among 7 reads of the"
+        "watch-list": "read 3 times of one subject of the watch list (line 3) among 7 reads of the"
         " day, without a ticket for it (2026-03-17 10:00 to 10:02 UTC)"
     }
     assert set(found["eve"]) == {"same-record"}
@@ -254,7 +254,7 @@ def test_who_works_by_ticket() -> None:
     held_tickets = {"ann": [snooping.Ticket("ann", NUMBER("1"), start, start + 60)]}
     against = snooping.Snooping({}, held_tickets, by_ticket=("sup-*",))
     found = held("pattern", {"a.log": "\n".join(lines).encode()}, against, **FORMAT)
-    assert found["ann"]["no-ticket"].startswith("read 1 times without a ticket for it, of 2 reads")
+    assert found["ann"]["no-ticket"].startswith("read once without a ticket for it, of 2 reads")
     assert "no-ticket" in found["sup-1"] and "no-ticket" not in found["bob"]
 
 

@@ -3,8 +3,14 @@
 An account of 300 principals over 56 + 30 days, made from a seed: services with a rate of their own,
 people with weekends and holidays, jobs of the month, backups that read everything, tools that list,
 services whose permission is broken, newcomers, and on one day in a thousand up to four times the
-usual work. None of that is misuse. Then one misuse of each kind is put into copies of many of
-them, from plain to hardly visible. Alarms on days nobody misused anything are false.
+usual work. People have records they come back to; some look up what is on the watch list, with a
+ticket that is forgotten once in fifty times. None of that is misuse. Then one misuse of each kind
+is put into copies of many of them, from plain to hardly visible. Alarms on days nobody misused
+anything are false.
+
+After that, smaller accounts of four months are written down in every form of log there is
+(``tools/accounts.py`` and its neighbours): the counts have to come out exactly, each kind of gap to
+be named without a zero anywhere, each kind of misuse to be found. What is not is printed by name.
 
     python tools/accuracy_access.py --seeds 5
 """
@@ -24,12 +30,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scanner.access import rules
-from scanner.access.tally import Person, earlier, hash64, later
+from scanner.access.tally import Day, Person, Single, earlier, hash64, later
+from tools.account_checks import can_be_complete, case, misuse, wrong_counts, zeros
+from tools.account_gaps import gaps, wrong_gaps
+from tools.account_logs import FORMATS
+from tools.accounts import account
 
 PRINCIPALS = 300
 HISTORY, WATCHED = 56, 30
 OBJECTS = 5_000
 START = datetime(2026, 1, 5, tzinfo=UTC)
+SUBJECTS = 20
+"""records that are on the watch list"""
+FORGOTTEN = 0.02
+"""of honest looks at those have no ticket"""
 LONG_AGO = 120
 """days of evidence before the history, for what is dormant or comes once a quarter"""
 FIRST = START + timedelta(days=HISTORY)
@@ -45,6 +59,8 @@ class Principal:
     spread: float
     hours: tuple[int, int] = (0, 23)
     person: Person = field(default_factory=Person)
+    records: dict[int, Counter[int]] = field(default_factory=dict)
+    """of people, what they read by day: records by number"""
 
 
 def principals(rng: random.Random) -> list[Principal]:
@@ -107,6 +123,27 @@ def live(principal: Principal, rng: random.Random) -> None:
             for _ in range(poisson(rng, 30)):
                 principal.person.refuse(when + timedelta(minutes=rng.randrange(1440)), True)
         read(principal, when, count, rng)
+    settle(principal, rng)
+
+
+def settle(principal: Principal, rng: random.Random) -> None:
+    """What the days say of single records, once all of them are there."""
+    for number, day in principal.person.days.items():
+        day.person = principal.kind == "person"
+        week = Counter[int]()
+        for back in range(7):
+            week.update(principal.records.get(number - back, {}))
+        day.same = max(week.values(), default=0)
+        for record in range(SUBJECTS):
+            seen = principal.records.get(number, Counter())[record]
+            if seen and rng.random() < FORGOTTEN and day.first and day.last:
+                look(day, seen, record)
+
+
+def look(day: Day, times: int, record: int) -> None:
+    assert day.first is not None and day.last is not None  # it has reads
+    day.watched = day.watched or Single()
+    day.watched.add(times, day.first, day.last, {record})
 
 
 def read(
@@ -133,8 +170,13 @@ def read(
             into.first = earlier(into.first, day + timedelta(hours=part))
             into.last = later(into.last, day + timedelta(hours=part, minutes=59))
     whole = principal.kind == "backup"
-    for hashed in HASHES[:count] if whole else rng.choices(HASHES, k=min(count, OBJECTS)):
-        into.objects.add(hashed)
+    chosen = range(count) if whole else rng.choices(range(OBJECTS), k=min(count, OBJECTS))
+    if principal.kind == "person":
+        own = random.Random(principal.rate).sample(range(SUBJECTS, OBJECTS), 8)
+        chosen = [rng.choice(own) if rng.random() < 0.3 else record for record in chosen]
+        principal.records.setdefault(day.toordinal(), Counter()).update(chosen)
+    for record in chosen:
+        into.objects.add(HASHES[record % OBJECTS])
 
 
 # --- misuse ---------------------------------------------------------------------------------------
@@ -186,9 +228,38 @@ def denied_then_success(principal: Principal, day: datetime, rng: random.Random)
     read(principal, day, rng.randint(1, 20), rng, hours=(9, 12))
 
 
+def watch_list(principal: Principal, day: datetime, rng: random.Random) -> None:
+    """One to five looks at records that nobody is to look up."""
+    times = rng.randint(1, 5)
+    read(principal, day, times, rng)
+    look(principal.person.day(day), times, rng.randrange(SUBJECTS))
+
+
+def same_record(principal: Principal, day: datetime, rng: random.Random) -> None:
+    """One record 14 to 40 times within a week."""
+    record, days = rng.randrange(SUBJECTS, OBJECTS), rng.randint(1, 6)
+    for back in range(days):
+        times = rng.randint(14, 40) // days + 1
+        when = day - timedelta(days=back)
+        read(principal, when, times, rng)
+        principal.records[when.toordinal()][record] += times
+
+
+def no_ticket(principal: Principal, day: datetime, rng: random.Random) -> None:
+    """Somebody who works by ticket, and has none for this."""
+    times = rng.randint(1, 5)
+    read(principal, day, times, rng)
+    into = principal.person.day(day)
+    assert into.first is not None and into.last is not None  # it was read just now
+    into.unticketed = Single()
+    into.unticketed.add(times, into.first, into.last)
+
+
 KINDS: tuple[Misuse, ...] = (
     *(bulk, by_night, share, first_time, dormant, list_then_fetch, denied_then_success),
 )
+SNOOPING: tuple[Misuse, ...] = (watch_list, same_record, no_ticket)
+"""what people do"""
 
 
 # --- measuring ------------------------------------------------------------------------------------
@@ -207,6 +278,8 @@ class Score:
     """principal-days with an alarm nobody meant, by rule"""
     false_days: int = 0
     days: int = 0
+    names: list[str] = field(default_factory=list)
+    """what was missed, and what was found and is no misuse"""
 
     @property
     def recall(self) -> float:
@@ -226,18 +299,56 @@ def measure(seed: int, limits: rules.Thresholds, score: Score) -> None:
         alarms = list(raised(principal.person, limits))
         score.false_days += len({alarm.day for alarm in alarms})
         score.false.update(alarm.rule for alarm in alarms)
-    for misuse in KINDS:
-        name = misuse.__name__
-        for template in rng.sample(everybody, 40):
+        about = f"a {principal.kind} of about {principal.rate:.1f} reads a day"
+        score.names += [f"false: {each.rule}: {about} {each.sentence}" for each in alarms]
+    for does in (*KINDS, *SNOOPING):
+        name = does.__name__
+        people = [each for each in everybody if each.kind == "person"]
+        for template in rng.sample(people if does in SNOOPING else everybody, 40):
             if template.kind in ("backup", "newcomer", "quarterly"):
                 continue  # it reads everything anyway, or has no past
             victim = Principal(template.kind, template.rate, template.spread, template.hours)
             live(victim, rng)
             day = FIRST + timedelta(days=rng.randrange(WATCHED))
-            misuse(victim, day, rng)
+            does(victim, day, rng)
+            settle(victim, rng)
             score.injected[name] += 1
-            hits = {alarm.day for alarm in raised(victim.person, limits)}
+            alarms = raised(victim.person, limits)
+            hits = {alarm.day for alarm in alarms if does not in SNOOPING or _says(alarm, name)}
             score.found[name] += day.date() in hits
+            if day.date() not in hits:
+                rate = f"about {template.rate:.1f} reads a day"
+                score.names.append(f"missed: {name} by a {template.kind} of {rate}, {day:%d %B}")
+
+
+def _says(alarm: rules.Alarm, name: str) -> bool:
+    return alarm.rule == name.replace("_", "-")
+
+
+def logs(seed: int) -> bool:
+    """Prints how each form of log comes out; False when anything does not."""
+    months, days = account(seed), account(seed, days=12, window=10, people=3, misuse=False)
+    faults: list[str] = []
+    injected = missed = 0
+    print(f"\n{len(months.acts):,} acts of 120 days in {len(FORMATS)} forms of log (seed {seed})")
+    print(f"{'form':24}{'counts':>8}{'gaps named':>12}{'misuse found':>14}{'false':>7}")
+    for name, form in FORMATS.items():
+        made = case(months, name)
+        wrong = [*wrong_counts(made), *zeros(made, complete=can_be_complete(name))]
+        holes, score = list(wrong_gaps(days, name)), misuse(made)
+        some = len(list(gaps(form, name)))
+        named = some - len({text.split(": ")[1] for text in holes})
+        injected, missed = injected + len(score.injected), missed + len(score.missed)
+        found = len(score.injected) - len(score.missed)
+        print(
+            f"{name:24}{'exact' if not wrong else 'WRONG':>8}{f'{named} of {some}':>12}"
+            f"{f'{found} of {len(score.injected)}':>14}{len(score.wrong):>7}"
+        )
+        faults += [*wrong, *holes, *(f"missed: {each}" for each in score.missed), *score.wrong]
+    print(f"found {injected - missed} of {injected} injected; not as it should be: {len(faults)}")
+    for fault in faults:
+        print(f"  {fault}")
+    return not faults
 
 
 def main() -> None:
@@ -246,6 +357,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--bulk-factor", type=float, default=rules.Thresholds().bulk_factor)
+    parser.add_argument("--no-logs", action="store_true", help="the rules only")
     given = parser.parse_args()
     limits, score = rules.Thresholds(bulk_factor=given.bulk_factor), Score()
     for seed in range(given.seeds):
@@ -260,6 +372,11 @@ def main() -> None:
     )
     for rule, count in score.false.most_common():
         print(f"  {rule:20}{count / score.days:.3f} a day")
+    for text in score.names[:20]:
+        print(f"  {text}")
+    if not given.no_logs:
+        sound = [logs(seed) for seed in range(1, given.seeds + 1)]
+        sys.exit(not all(sound))
 
 
 if __name__ == "__main__":

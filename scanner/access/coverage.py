@@ -200,8 +200,7 @@ def judge(
         lead = "the trail's selectors cover reads of this store" if told.whole else ""
     else:
         state, lead = _without_selectors(seen, trail)
-        if state is Coverage.PARTIAL:
-            causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
+        causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
     parts = [part for part in (lead, *causes, *remarks) if part]
     return Evidence(
         source=SOURCE,

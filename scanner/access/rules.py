@@ -232,18 +232,23 @@ def _watch_list(day: Day, past: _Past, units: int | None, limits: Thresholds) ->
         return ""
     lines = sorted(seen.lines)
     shown = ", ".join(map(str, lines[:_SHOWN])) + (" ..." if len(lines) > _SHOWN else "")
-    things = "line" if len(lines) == 1 else "lines"
+    one = len(lines) == 1
     return (
-        f"read {seen.reads:,} times of {len(lines):,} subjects of the watch list ({things} {shown})"
-        f" among {day.reads:,} reads of the day, without a ticket for it"
+        f"read {_times(seen.reads)} of {'one subject' if one else f'{len(lines):,} subjects'} of the"
+        f" watch list ({'line' if one else 'lines'} {shown}) among {day.reads:,} reads of the day,"
+        " without a ticket for it"
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _no_ticket(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     seen = day.unticketed
     if seen is None:
         return ""
-    return f"read {seen.reads:,} times without a ticket for it, of {day.reads:,} reads of the day"
+    return f"read {_times(seen.reads)} without a ticket for it, of {day.reads:,} reads of the day"
 
 
 def _same_record(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:

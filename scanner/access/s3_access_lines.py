@@ -170,6 +170,7 @@ def _keys(raw: str, operation: str) -> tuple[str, ...]:
 
 _FIELDS = {
     "bucketname": "bucket",
+    "keyname": "key",
     "requesttime": "time",
     "requestdatetime": "time",
     "timestamp": "time",
@@ -201,8 +202,7 @@ def _from_json(line: bytes) -> Record | None:
         return None
     names: tuple[str, ...] = ()
     if isinstance(key, str) and key not in ("", "-"):
-        # whether it is encoded differs from one export to the next
-        names = tuple(dict.fromkeys((key, *_keys(key, operation))))
+        names = _json_keys(key, operation, fields.get("requesturi"))
     return Record(
         when=when,
         owner=_text(fields.get("owner")),
@@ -215,6 +215,20 @@ def _from_json(line: bytes) -> Record | None:
         error=_text(fields.get("error")) or None,
         sent=None if ".COPY." in operation else _number(fields.get("sent")),
     )
+
+
+def _json_keys(key: str, operation: str, request: Any) -> tuple[str, ...]:
+    """Whether a key is encoded, and how often, differs from one export to the next: the path of the
+    request, which is encoded once, tells where it is there."""
+    names = dict.fromkeys((key, *_keys(key, operation)))
+    found = _PATH.match(request) if isinstance(request, str) else None
+    if found:
+        path = unquote(found[1])
+        return tuple(sorted(names, key=lambda name: not path.endswith(f"/{name}")))
+    return tuple(sorted(names, key=lambda name: "%25" in name))
+
+
+_PATH = re.compile(r"[A-Z]+ (/[^ ?]*)")
 
 
 def _field(name: str) -> str:

@@ -269,7 +269,7 @@ def test_json_forms() -> None:
         "requester": None,
         "request_id": "1",
         "operation": "REST.GET.OBJECT",
-        "key": "a%20b",
+        "key_name": "a%20b",
         "http_status": 200,
         "error_code": None,
         "bytes_sent": 7,
@@ -298,6 +298,33 @@ def test_json_forms() -> None:
     )
     assert (by[ALICE].reads, by[ALICE].denied) == (0, 1)
     assert result.evidence.unparsed == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "request_uri", "name"),
+    [
+        ("a%2520b.csv", "GET /a%20b.csv HTTP/1.1", "a b.csv"),
+        ("a%20b.csv", "GET /pay/a%20b.csv?versionId=1 HTTP/1.1", "a b.csv"),
+        ("a b.csv", "GET /a%20b.csv HTTP/1.1", "a b.csv"),
+        ("a%20b.csv", "GET /a%2520b.csv HTTP/1.1", "a%20b.csv"),
+        ("a%2520b.csv", None, "a b.csv"),
+        ("a b.csv", None, "a b.csv"),
+    ],
+)
+def test_keys_of_json_are_the_ones_asked_for(key: str, request_uri: str | None, name: str) -> None:
+    """However often the export has encoded them."""
+    entry = {
+        "bucket_name": "pay",
+        "request_time": "2026-03-01T00:05:00.123Z",
+        "operation": "REST.GET.OBJECT",
+        "key_name": key,
+        "request_uri": request_uri,
+        "http_status": 200,
+        "requester": ALICE,
+        "source_region": "eu-west-1",
+    }
+    (reads,) = one(json.dumps(entry), cards={"s3://pay": [name]}).reads
+    assert reads.card_reads == 1
 
 
 @given(st.binary(max_size=200))
