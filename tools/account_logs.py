@@ -295,9 +295,7 @@ def as_json(said: Said) -> bytes:
     more = {"pid": said.session, "session_id": f"s{said.session:x}", "line_num": said.number}
     about = {"error_severity": said.severity, "state_code": said.state, "message": said.message}
     told = {"statement": said.statement} if said.statement else {}
-    return json.dumps(
-        {k: v for k, v in (row | more | about | told).items() if v != ""}
-    ).encode() + (b"\n")
+    return lines([{k: v for k, v in (row | more | about | told).items() if v != ""}])
 
 
 def as_plain(said: Said) -> bytes:
@@ -313,11 +311,10 @@ POSTGRES_FORMS = {"csvlog": as_csv, "jsonlog": as_json, "stderr": as_plain}
 
 
 def postgres(form: Callable[[Said], bytes], entries: Callable[[int, Act], Iterator[Said]]) -> Write:
-    def make(day: list[tuple[int, Act]]) -> bytes:
-        day.sort(key=lambda each: each[1].when)  # a server writes in order
-        return b"".join(form(said) for each in day for said in entries(*each))
+    def entry(number: int, act: Act) -> bytes:
+        return b"".join(map(form, entries(number, act)))
 
-    return lambda acts: by_day(acts, make)
+    return lambda acts: by_day(sorted(acts, key=lambda act: act.when), joined(entry))
 
 
 def audited(number: int, act: Act) -> Iterator[Said]:
@@ -465,10 +462,7 @@ _VALUES, _ROWS = frozenset({"values"}), frozenset({"values", "rows"})
 _IN_ZONE = {"zone": ZONE}
 
 
-def _of_rgw(who: str) -> str:
-    return {NOBODY: arn(NOBODY), ABROAD: f"elsewhere${ABROAD}"}.get(who, who)
-
-
+_OF_RGW = {NOBODY: arn(NOBODY), ABROAD: f"elsewhere${ABROAD}"}
 FORMATS: dict[str, Format] = {
     "CloudTrail": Format("cloudtrail", "s3", trail, {}, True, _AWS, arn),
     "Athena, JSON": Format("cloudtrail", "s3", rows(athena), {}, True, _AWS, arn),
@@ -477,7 +471,7 @@ FORMATS: dict[str, Format] = {
     "CloudWatch": Format("cloudtrail", "s3", stream, {}, True, _AWS, arn),
     "S3 access log, text": Format("s3-access-logs", "s3", access_text, _ACCOUNT, True, _AWS, arn),
     "S3 access log, JSON": Format("s3-access-logs", "s3", access_json, _ACCOUNT, True, _AWS, arn),
-    "Ceph RGW": Format("rgw", "s3", gateway, {}, True, _AWS, _of_rgw),
+    "Ceph RGW": Format("rgw", "s3", gateway, {}, True, _AWS, lambda who: _OF_RGW.get(who, who)),
     "pattern": Format("pattern", "s3", application, _APPLICATION, True, _VALUES | {"bytes"}),
     **{
         f"pgaudit {name}": Format(

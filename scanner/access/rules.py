@@ -232,11 +232,12 @@ def _watch_list(day: Day, past: _Past, units: int | None, limits: Thresholds) ->
         return ""
     lines = sorted(seen.lines)
     shown = ", ".join(map(str, lines[:_SHOWN])) + (" ..." if len(lines) > _SHOWN else "")
-    one = len(lines) == 1
+    what, where = ("one subject", "line")
+    if len(lines) > 1:
+        what, where = f"{len(lines):,} subjects", "lines"
     return (
-        f"read {_times(seen.reads)} of {'one subject' if one else f'{len(lines):,} subjects'} of the"
-        f" watch list ({'line' if one else 'lines'} {shown}) among {day.reads:,} reads of the day,"
-        " without a ticket for it"
+        f"read {_times(seen.reads)} of {what} of the watch list ({where} {shown}) among"
+        f" {day.reads:,} reads of the day, without a ticket for it"
     )
 
 
