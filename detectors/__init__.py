@@ -78,16 +78,17 @@ def find(
     ``at_least`` is left out: 0.8 and more is *confirmed*, 0.3 to 0.8 *possible*. ``hints`` knows
     the columns of the data, if someone does. Never raises for any content.
     """
-    from detectors.base import NoHints
     from detectors.fieldstats import Evidence
+    from detectors.marks import OneBuffer
 
     text = data if isinstance(data, str) else None
     buffer = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     chosen = all_detectors(frozenset({profile})) if using is None else tuple(using)
     out: list[Match] = []
+    known = hints or OneBuffer()
     for detector in chosen:
         scan = detector.scan()
-        matches = scan.find(buffer, 0, len(buffer), hints or NoHints())
+        matches = scan.find(buffer, 0, len(buffer), known)
         evidence = Evidence(scan.fields() if matches else {})
         for match in matches:
             score, why = detector.settle(match, evidence.of(match.field))

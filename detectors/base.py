@@ -107,7 +107,11 @@ class Value:
 
 
 class Hints(Protocol):
-    """What a reader knows about the structure of a buffer. All optional to use."""
+    """What a reader knows about the structure of a buffer. All optional to use.
+
+    May have ``shared``, a dict that lives as long as the content of the one buffer it was made for:
+    there detectors keep what several of them need (``marks``).
+    """
 
     def field_name(self, start: int) -> str | None:
         """Name of the column or key that the byte at ``start`` belongs to, if it is known."""

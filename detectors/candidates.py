@@ -17,6 +17,7 @@ from detectors.compiled import native
 from detectors.evidence import AHEAD, BACK, Candidate
 from detectors.iin import SHORTEST
 from detectors.layouts import Grouped, grouped
+from detectors.marks import Marks
 from detectors.onepiece import FEW, Window, candidate, in_decoded, in_one_piece, not_ids
 from detectors.runs import Bytes, Frame, Prefilter, Tokens, tokens
 from detectors.sweep import Sweep
@@ -30,16 +31,18 @@ class Finder:
 
     def __init__(self) -> None:
         self.counter = fieldcount.Counter()
-        self._signs = encodings.SignFinder()
+        self._signs: encodings.SignFinder | None = None
         self._prefilters: dict[str, Prefilter] = {}
-        """by what they run over, made when they are needed: the compiled pass needs none"""
+        """by what they run over; like ``_signs`` made when needed: the compiled passes need none"""
 
-    def candidates(self, data: Bytes, lo: int, hi: int) -> Iterator[Candidate]:
+    def candidates(
+        self, data: Bytes, lo: int, hi: int, marks: Marks | None = None
+    ) -> Iterator[Candidate]:
         """Those that start in ``lo`` .. ``hi`` or up to ``SPILL`` bytes outside, in no order; one
         number may come more than once. Only those inside are counted."""
         window = Window(max(0, lo - SPILL), min(len(data), hi + SPILL), lo, hi)
         yield from self._text("ascii", data, window)
-        seen = self._signs.signs(data)
+        seen = self._seen(data) if marks is None else encodings.marked_signs(data, marks)
         until, phase = -1, 0
         for at in seen.base64:
             if at < until and at % 4 == phase:
@@ -56,6 +59,11 @@ class Finder:
             yield from self._wide(data, begin, end, window.clipped(begin, end))
         if seen.mainframe:
             yield from self._mainframe(data, window)
+
+    def _seen(self, data: Bytes) -> encodings.Signs:
+        if self._signs is None:
+            self._signs = encodings.SignFinder()
+        return self._signs.signs(data)
 
     def _text(
         self,

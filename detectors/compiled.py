@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from detectors.base import Buffer
     from detectors.runs import Bytes
 
 
@@ -33,17 +34,8 @@ class Native(Protocol):
         """``sweep`` says what is in them."""
         ...
 
-    def signs(self, data: Bytes, piece: int, /) -> tuple[bytes, bytes]:
-        """Places of base64 digits; for each piece how many bytes are NUL, are not ASCII, are
-        digits in EBCDIC."""
-        ...
-
-    def names(self, data: Bytes, /) -> tuple[bytes]:
-        """As ``sadnames.NameFinder.places``."""
-        ...
-
-    def masks(self, data: Bytes, /) -> tuple[bytes]:
-        """As ``masks.MaskFinder.places``."""
+    def marks(self, data: Buffer, piece: int, /) -> tuple[bytes, bytes, bytes, bytes]:
+        """``marks.Marks`` says what is in them."""
         ...
 
 

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.compiled import Native, native
 from detectors.iin import SHORTEST
-from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
+from detectors.marks import PIECE, Marks
+from detectors.runs import REST, Bytes, Flags, Places, parts
 
 _MARGIN = 64
 STEP = 256
@@ -59,15 +59,11 @@ class SignFinder:
     """The pass for signatures, with its scratch arrays. For one thread at a time."""
 
     def __init__(self) -> None:
-        if native is not None:
-            return  # the compiled pass needs none
         size = PIECE + REST + _MARGIN
         self._raw, self._least = np.empty(size, np.uint8), np.empty(size, np.uint8)
 
     def signs(self, data: Bytes) -> Signs:
         """One pass over ``data`` in pieces that stay in cache."""
-        if native is not None:
-            return _compiled_signs(native, data)
         wide: list[tuple[int, int]] = []
         mainframe = False
         quads: list[int] = []
@@ -102,12 +98,12 @@ class SignFinder:
         return at
 
 
-def _compiled_signs(native: Native, data: Bytes) -> Signs:
+def marked_signs(data: Bytes, marks: Marks) -> Signs:
+    """The same from the compiled pass."""
     wide: list[tuple[int, int]] = []
     mainframe = False
     script: list[int] = []
-    quads, pieces = native.signs(data, PIECE)
-    rows = np.frombuffer(pieces, np.int64).reshape(-1, 3)
+    rows = np.frombuffer(marks.pieces, np.int64).reshape(-1, 3)
     for number, (nuls, high, digits) in enumerate(rows.tolist()):
         begin = number * PIECE
         if nuls >= SHORTEST - 1:
@@ -115,7 +111,7 @@ def _compiled_signs(native: Native, data: Bytes) -> Signs:
         if high:
             mainframe = mainframe or digits >= SHORTEST
             script.extend((_script_digits(data[begin : begin + PIECE + _MARGIN]) + begin).tolist())
-    base64_digits = np.frombuffer(quads, np.int64).tolist()
+    base64_digits = np.frombuffer(marks.base64, np.int64).tolist()
     return Signs(wide, mainframe, _leaders(base64_digits, 4), _leaders(script, 12))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
-from detectors.compiled import native
-from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
+from detectors.marks import PIECE
+from detectors.runs import REST, Bytes, Flags, Places, parts
 
 _LOOK = 64
 _DIGIT = np.isin(np.arange(256), list(b"0123456789"))
@@ -15,11 +15,9 @@ _BULLET = 0x80E2  # the first two of its three bytes
 
 
 class MaskFinder:
-    """The pass over every byte, with its scratch array. For one thread at a time."""
+    """Over arrays, where nothing is compiled; with its scratch array. For one thread at a time."""
 
     def __init__(self) -> None:
-        if native is not None:
-            return  # the compiled pass needs none
         self._equal = np.empty((PIECE + REST + _LOOK) // 2, np.bool_)
 
     def places(self, data: Buffer) -> list[int]:
@@ -28,9 +26,6 @@ class MaskFinder:
         if len(data) < 12:
             return []
         array = np.frombuffer(data, np.uint8)
-        if native is not None:
-            places: list[int] = np.frombuffer(native.masks(array)[0], np.int64).tolist()
-            return places
         out: list[int] = []
         for begin, end in parts(0, len(array), PIECE):
             piece = array[begin : end + _LOOK]

@@ -11,6 +11,7 @@ from detectors import iin, track
 from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
 from detectors.candidates import Finder
 from detectors.evidence import Candidate, judge, name_of
+from detectors.marks import marks
 from detectors.testpans import is_test
 from detectors.words import key_weight
 
@@ -40,7 +41,7 @@ class PanScan:
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         array = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
         matches: list[Match] = []
-        for found in self._finder.candidates(array, lo, min(hi, len(array))):
+        for found in self._finder.candidates(array, lo, min(hi, len(array)), marks(data, hints)):
             matches.extend(_matches(found, hints))
         return [match for match in _without_overlaps(matches) if lo <= match.start < hi]
 

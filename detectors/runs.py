@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import iin
+from detectors.marks import PIECE
 from detectors.testpans import TEST_PANS
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -28,8 +29,6 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 Places: TypeAlias = npt.NDArray[np.int64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
-PIECE = 128 * 1024
-"""bytes the prefilter takes at a time: with its scratch they stay in the second-level cache"""
 BLOCK = 4 * PIECE
 """bytes that are worked on together once something in them is hot"""
 REST = 8 * 1024

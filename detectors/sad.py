@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from detectors.base import (
     Buffer,
@@ -20,6 +21,10 @@ from detectors.base import (
     Scan,
     Value,
 )
+from detectors.marks import marks, places
+
+if TYPE_CHECKING:
+    from detectors.sadnames import NameFinder
 
 _CODE_NAME = rb"(?:cvv2?|cvc2?|cvn2?)"
 _CODE = re.compile(
@@ -45,21 +50,27 @@ _LONGEST_ROW = 4096
 
 class _SadScan:
     def __init__(self) -> None:
-        from detectors.sadnames import NameFinder
-
-        self._names = NameFinder()
+        self._finder: NameFinder | None = None
 
     def fields(self) -> Mapping[int, FieldCounts]:
         return {}
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         found = {}
-        for match in _named(data, lo, hi, self._names.places(data)):
+        seen = marks(data, hints)
+        names = self._over_arrays(data) if seen is None else places(seen.names)
+        for match in _named(data, lo, hi, names):
             found[match.start] = match
         if not isinstance(hints, NoHints):
             for match in _in_columns(data, lo, hi, hints):
                 found[match.start] = match
         return [found[start] for start in sorted(found)]
+
+    def _over_arrays(self, data: Buffer) -> list[int]:
+        from detectors.sadnames import NameFinder
+
+        self._finder = self._finder or NameFinder()
+        return self._finder.places(data)
 
 
 def _named(data: Buffer, lo: int, hi: int, places: list[int]) -> Iterator[Match]:

@@ -5,36 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.base import Buffer
-from detectors.compiled import native
-from detectors.runs import PIECE, REST, Bytes, Flags, Places, parts
+from detectors.marks import PIECE
+from detectors.runs import REST, Bytes, Flags, Places, parts
 
 _LOOK = 8
+_SHORTEST = 3
 _THIRD = np.isin(np.arange(256), list(b"vcnVCN"))
 _FOURTH = np.isin(np.arange(256), list(b"bB_- "))
 
 
 class NameFinder:
-    """The pass over every byte, with its scratch arrays. For one thread at a time."""
+    """Over arrays, where nothing is compiled; with its scratch arrays. For one thread at a time."""
 
     def __init__(self) -> None:
-        if native is not None:
-            return  # the compiled pass needs none
         size = PIECE + REST + _LOOK
         self._lower = np.empty(size, np.uint8)
         self._one, self._two = np.empty(size, np.bool_), np.empty(size, np.bool_)
 
     def places(self, data: Buffer) -> list[int]:
         """Offsets of ``cvv``, ``cvc``, ``cvn``, ``pinb``, ``pin_``, ``pin-`` in any case."""
-        if len(data) < _LOOK:
+        if len(data) < _SHORTEST:
             return []
         array = np.frombuffer(data, np.uint8)
-        if native is not None:
-            places: list[int] = np.frombuffer(native.names(array)[0], np.int64).tolist()
-            return places
         out: list[int] = []
         for begin, end in parts(0, len(array), PIECE):
             piece = array[begin : end + _LOOK]
-            if len(piece) >= _LOOK:
+            if len(piece) >= _SHORTEST:
                 out.extend((self._in_piece(piece) + begin).tolist())
         return sorted(set(out))
 

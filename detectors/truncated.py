@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from detectors import iin
 from detectors.base import (
@@ -24,7 +25,11 @@ from detectors.base import (
     Value,
 )
 from detectors.hashes import Prover, beside
+from detectors.marks import marks, places
 from detectors.words import key_weight, text_weight
+
+if TYPE_CHECKING:
+    from detectors.masks import MaskFinder
 
 _BACK, _AHEAD = 24, 48
 _MASKED = re.compile(
@@ -47,17 +52,16 @@ def _parts(text: bytes) -> tuple[str, int, str]:
 
 class _TruncatedScan:
     def __init__(self) -> None:
-        from detectors.masks import MaskFinder
-
         self._prover = Prover()
-        self._masks = MaskFinder()
+        self._finder: MaskFinder | None = None
 
     def fields(self) -> Mapping[int, FieldCounts]:
         return {}
 
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         found: dict[tuple[int, int], Match] = {}
-        for at in self._masks.places(data):
+        seen = marks(data, hints)
+        for at in self._over_arrays(data) if seen is None else places(seen.masks):
             first = max(0, at - _BACK)
             window = bytes(data[first : at + _AHEAD])
             for hit in _MASKED.finditer(window):
@@ -67,6 +71,12 @@ class _TruncatedScan:
                     if lo <= match.start < hi:
                         found[match.start, match.end] = match
         return [found[key] for key in sorted(found)]
+
+    def _over_arrays(self, data: Buffer) -> list[int]:
+        from detectors.masks import MaskFinder
+
+        self._finder = self._finder or MaskFinder()
+        return self._finder.places(data)
 
     def _matches(self, data: Buffer, start: int, end: int, hints: Hints) -> Iterator[Match]:
         first, gone, last = _parts(bytes(data[start:end]))

@@ -73,10 +73,11 @@ class Chunk:
     ``data`` into a ``Location``; it is called for findings only, so it may be slow.
     ``field_name(start)`` names the column or key at an offset, None when there is none.
     ``newlines`` counts the line ends in the window, so that a later slice can number its lines.
-    ``rows`` says how the rows of a table lie in it, None for what is no table.
+    ``rows`` says how the rows of a table lie in it, None for what is no table. ``shared`` is for
+    the detectors (``detectors.base.Hints``).
     """
 
-    __slots__ = ("data", "field_name", "hi", "lo", "locate", "newlines", "rows")
+    __slots__ = ("data", "field_name", "hi", "lo", "locate", "newlines", "rows", "shared")
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Chunk:
         self.data, self.lo, self.hi = data, lo, hi
         self.locate, self.field_name, self.newlines = locate, field_name, newlines
         self.rows = rows
+        self.shared: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"Chunk(<{len(self.data)} bytes>)"

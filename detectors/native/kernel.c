@@ -4,6 +4,6 @@
 #include "runs.h"
 #include "tiles.h"
 #include "numbers.h"
-#include "signs.h"
+#include "marks.h"
 
-const Kernel kernel_plain = {numbers, signs, names, masks};
+const Kernel kernel_plain = {numbers, marks};

@@ -39,10 +39,15 @@ typedef struct {
 enum { NULS, HIGH, MAINFRAME, SORTS };
 
 typedef struct {
+    Rows base64; /* place */
+    Rows pieces; /* of so many bytes: how many are NUL, are not ASCII, are digits in EBCDIC */
+    Rows names;  /* place */
+    Rows masks;  /* place, not in order where bullets are among them */
+} Marks;
+
+typedef struct {
     void (*numbers)(Text text, size_t size, const Wanted *wanted, Word seed, Numbers *out);
-    void (*signs)(Text text, size_t size, size_t piece, Rows *base64, Rows *pieces);
-    void (*names)(Text text, size_t size, Rows *places);
-    void (*masks)(Text text, size_t size, Rows *places);
+    void (*marks)(Text text, size_t size, size_t piece, Marks *out);
 } Kernel;
 
 extern const Kernel kernel_plain; /* what every machine of the architecture can do */

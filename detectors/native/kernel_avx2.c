@@ -7,7 +7,7 @@
 #include "runs.h"
 #include "tiles.h"
 #include "numbers.h"
-#include "signs.h"
+#include "marks.h"
 
-const Kernel kernel_avx2 = {numbers, signs, names, masks};
+const Kernel kernel_avx2 = {numbers, marks};
 #endif

@@ -57,53 +57,28 @@ static PyObject *numbers(PyObject *self, PyObject *arguments)
     return as_tuple((Rows *[]){&out.taken, &out.fields, &out.hexes, &out.floats, &out.groups}, 5);
 }
 
-static PyObject *signs(PyObject *self, PyObject *arguments)
+static PyObject *marks(PyObject *self, PyObject *arguments)
 {
     Py_buffer data;
     Py_ssize_t piece;
     if (!PyArg_ParseTuple(arguments, "y*n", &data, &piece))
         return NULL;
-    Rows base64 = {0}, pieces = {0};
+    Marks out = {0};
     if (piece >= 64 && piece % 64 == 0) {
         Py_BEGIN_ALLOW_THREADS
-        kernel->signs(data.buf, (size_t)data.len, (size_t)piece, &base64, &pieces);
+        kernel->marks(data.buf, (size_t)data.len, (size_t)piece, &out);
         Py_END_ALLOW_THREADS
     } else
         PyErr_SetString(PyExc_ValueError, "piece: expected a multiple of 64");
     PyBuffer_Release(&data);
-    return as_tuple((Rows *[]){&base64, &pieces}, 2);
-}
-
-static PyObject *places(PyObject *arguments, void (*pass)(Text, size_t, Rows *))
-{
-    Py_buffer data;
-    if (!PyArg_ParseTuple(arguments, "y*", &data))
-        return NULL;
-    Rows rows = {0};
-    Py_BEGIN_ALLOW_THREADS
-    pass(data.buf, (size_t)data.len, &rows);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&data);
-    return as_tuple((Rows *[]){&rows}, 1);
-}
-
-static PyObject *names(PyObject *self, PyObject *arguments)
-{
-    return places(arguments, kernel->names);
-}
-
-static PyObject *masks(PyObject *self, PyObject *arguments)
-{
-    return places(arguments, kernel->masks);
+    return as_tuple((Rows *[]){&out.base64, &out.pieces, &out.names, &out.masks}, 4);
 }
 
 static PyMethodDef methods[] = {
     {"numbers", numbers, METH_VARARGS,
      "numbers(data, first, last, lo, hi, some, all, issued, before, behind)"
      " -> taken, fields, hexes, floats, groups"},
-    {"signs", signs, METH_VARARGS, "signs(data, piece) -> base64, pieces"},
-    {"names", names, METH_VARARGS, "names(data) -> places,"},
-    {"masks", masks, METH_VARARGS, "masks(data) -> places,"},
+    {"marks", marks, METH_VARARGS, "marks(data, piece) -> base64, pieces, names, masks"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -98,36 +98,6 @@ static inline Word range_flags(Text text, uint8_t low, uint8_t width)
     return flags;
 }
 
-static inline Word mask_flags(Text text)
-{
-    Word flags = 0;
-    EACH(i) {
-        Lane lane = LOAD(text + i);
-        flags |= FLAGS(OR(OR(IS(lane, '*'), IS(lane, '#')), IS(SMALL(lane), 'x'))) << i;
-    }
-    return flags;
-}
-
-/* Where ``cv`` or ``pin`` begins, in any case; reads two bytes more. */
-static inline Word name_flags(Text text)
-{
-    Word flags = 0;
-    EACH(i) {
-        Lane one = SMALL(LOAD(text + i)), two = SMALL(LOAD(text + i + 1));
-        Lane three = SMALL(LOAD(text + i + 2));
-        Lane pin = AND(AND(IS(one, 'p'), IS(two, 'i')), IS(three, 'n'));
-        flags |= FLAGS(OR(AND(IS(one, 'c'), IS(two, 'v')), pin)) << i;
-    }
-    return flags;
-}
-
-static inline Word odd_flags(Text text) /* NUL, or not ASCII */
-{
-    Word flags = 0;
-    EACH(i) flags |= FLAGS(ABOVE(ALL(1), LOAD(text + i))) << i;
-    return flags;
-}
-
 static inline Word high_flags(Text text)
 {
     Word flags = 0;

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from detectors import all_detectors, candidates, compiled, encodings, masks, sadnames
+from detectors import all_detectors, candidates, compiled, marks
 from detectors.base import Detector, FieldCounts, Match, NoHints
-from detectors.runs import PIECE
+from detectors.marks import PIECE, places
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import generate
@@ -39,7 +39,7 @@ def test_it_is_built_where_there_is_a_compiler() -> None:
 @contextmanager
 def _over_arrays() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (candidates, encodings, masks, sadnames):
+        for module in (candidates, marks):
             patch.setattr(module, "native", None)
         yield
 
@@ -105,13 +105,11 @@ def test_the_same_for_whole_documents(seed: int) -> None:
 )
 def test_names_and_masks_against_plain_python(data: bytes) -> None:
     assert NATIVE is not None
-    array = np.frombuffer(data, np.uint8)
-    names = np.frombuffer(NATIVE.names(array)[0], np.int64).tolist()
-    assert names == [m.start() for m in re.finditer(rb"(?i)(?=cv[vcn]|pin[b_\- ])", data)]
-    places = np.frombuffer(NATIVE.masks(array)[0], np.int64).tolist()
+    _, _, names, masks = NATIVE.marks(data, 64)
+    assert places(names) == [m.start() for m in re.finditer(rb"(?i)(?=cv[vcn]|pin[b_\- ])", data)]
     rows = re.finditer(rb"(?<![*#xX])[*#xX]{4,}|(?:\xe2\x80\xa2){4,}", data)
     near = [m.start() for m in rows if re.search(rb"[0-9]", data[m.start() + 4 : m.start() + 33])]
-    assert sorted(places) == near
+    assert sorted(places(masks)) == near
 
 
 @built
@@ -120,7 +118,7 @@ def test_odd_bytes_are_counted_by_piece(data: bytes, offset: int) -> None:
     """Each piece counts the first block of the next one too: no number is cut in two."""
     assert NATIVE is not None
     array = np.frombuffer(b"a" * offset + data, np.uint8)
-    _, pieces = NATIVE.signs(array, 64)
+    _, pieces, _, _ = NATIVE.marks(array.data, 64)
     rows = np.frombuffer(pieces, np.int64).reshape(-1, 3).tolist()
     text = array.tobytes()
     assert rows == [
