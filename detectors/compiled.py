@@ -38,6 +38,10 @@ class Native(Protocol):
         """``marks.Marks`` says what is in them."""
         ...
 
+    def lines(self, data: Buffer, lo: int, hi: int, /) -> int:
+        """Line ends in ``data[lo:hi]``."""
+        ...
+
 
 native: Native | None = None
 if not os.environ.get("CARDTRAIL_ARRAYS"):

@@ -364,7 +364,7 @@ def main() -> None:
     from scanner.hygiene import keep_private
 
     keep_private()
-    gc.set_threshold(50_000, 20, 100)  # what is loaded at the start stays: do not look at it often
+    gc.set_threshold(250_000, 20, 100)  # what is loaded at the start stays: do not look at it often
     # numpy comes with a library that starts threads for matrices: we have none
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _stop)

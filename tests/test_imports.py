@@ -42,8 +42,8 @@ PIPELINE = {
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
 MIDDLE = {"scanner.stores", "scanner.readers", "scanner.access", "detectors", "reports"}
-SHARED = ("detectors.base",)
-"""types that everybody may use"""
+SHARED = ("detectors.base", "detectors.compiled")
+"""types that everybody may use, and the compiled passes"""
 STANDARD_LIBRARY_ONLY = {
     "detectors.base",
     "scanner.model",

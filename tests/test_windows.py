@@ -40,7 +40,7 @@ class Dribble(io.RawIOBase):
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that short inputs have many seams."""
-    monkeypatch.setattr(module, "WINDOW", 64)
+    monkeypatch.setattr(module, "READ", 64)
     monkeypatch.setattr(module, "LOOK_BACK", 100)
 
 

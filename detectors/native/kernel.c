@@ -6,4 +6,4 @@
 #include "numbers.h"
 #include "marks.h"
 
-const Kernel kernel_plain = {numbers, marks};
+const Kernel kernel_plain = {numbers, marks, lines};

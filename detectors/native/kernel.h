@@ -48,6 +48,7 @@ typedef struct {
 typedef struct {
     void (*numbers)(Text text, size_t size, const Wanted *wanted, Word seed, Numbers *out);
     void (*marks)(Text text, size_t size, size_t piece, Marks *out);
+    size_t (*lines)(Text text, size_t size); /* line ends */
 } Kernel;
 
 extern const Kernel kernel_plain; /* what every machine of the architecture can do */

@@ -9,5 +9,5 @@
 #include "numbers.h"
 #include "marks.h"
 
-const Kernel kernel_avx2 = {numbers, marks};
+const Kernel kernel_avx2 = {numbers, marks, lines};
 #endif

@@ -133,3 +133,13 @@ static void marks(Text text, size_t size, size_t piece, Marks *out)
         }
     }
 }
+
+static size_t lines(Text text, size_t size)
+{
+    size_t at = 0, count = 0;
+    for (; at + 64 <= size; at += 64)
+        count += (size_t)__builtin_popcountll(range_flags(text + at, '\n', 0));
+    for (; at < size; at++)
+        count += text[at] == '\n';
+    return count;
+}

@@ -74,11 +74,30 @@ static PyObject *marks(PyObject *self, PyObject *arguments)
     return as_tuple((Rows *[]){&out.base64, &out.pieces, &out.names, &out.masks}, 4);
 }
 
+static PyObject *lines(PyObject *self, PyObject *arguments)
+{
+    Py_buffer data;
+    Py_ssize_t lo, hi;
+    if (!PyArg_ParseTuple(arguments, "y*nn", &data, &lo, &hi))
+        return NULL;
+    size_t count = 0;
+    int right = 0 <= lo && lo <= hi && hi <= data.len;
+    if (right) {
+        Py_BEGIN_ALLOW_THREADS
+        count = kernel->lines((Text)data.buf + lo, (size_t)(hi - lo));
+        Py_END_ALLOW_THREADS
+    } else
+        PyErr_SetString(PyExc_ValueError, "lo, hi: expected 0 <= lo <= hi <= length of the data");
+    PyBuffer_Release(&data);
+    return right ? PyLong_FromSize_t(count) : NULL;
+}
+
 static PyMethodDef methods[] = {
     {"numbers", numbers, METH_VARARGS,
      "numbers(data, first, last, lo, hi, some, all, issued, before, behind)"
      " -> taken, fields, hexes, floats, groups"},
     {"marks", marks, METH_VARARGS, "marks(data, piece) -> base64, pieces, names, masks"},
+    {"lines", lines, METH_VARARGS, "lines(data, lo, hi) -> line ends in data[lo:hi]"},
     {NULL, NULL, 0, NULL},
 };
 
