@@ -430,7 +430,8 @@ class _Muted:
         for mute, count in self._hidden.items():
             who = seal_around_accounts(mute.principal, self._seal)
             why = self._seal(mute.reason)
-            yield f"{count} flags of {who} are muted until {mute.until} ({why})"
+            some = "one flag" if count == 1 else f"{count:,} flags"
+            yield f"{some} of {who} muted until {mute.until} ({why})"
         for mute in self._mutes:
             if mute.until < self._today:
                 who = seal_around_accounts(mute.principal, self._seal)

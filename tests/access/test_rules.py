@@ -214,7 +214,7 @@ def test_a_mute_hides_flags_and_says_so() -> None:
     _read(usual(people.get("x", ""), 10), TODAY, 100)
     muted = answered(people, mute=[MUTE])
     assert muted.reads[0].flags == ()
-    assert "1 flags of x are muted until 2026-12-31 (yearly audit)" in muted.remarks
+    assert "one flag of x muted until 2026-12-31 (yearly audit)" in muted.remarks
     other = answered(people, mute=[{**MUTE, "rule": "share"}, {**MUTE, "principal": "y"}])
     assert other.reads[0].flags
     over = answered(people, mute=[{**MUTE, "until": "2026-03-30"}])
