@@ -59,6 +59,8 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
     score, why = judge(found, column)
     # digits inside a longer token: the field it stands under says nothing
     torn = found.before[-1:].isalnum() or found.after[:1].isalnum()
+    if found.layout == "lost-digit" and torn and stripe is None:
+        return []  # a float stands alone in its cell
     if found.layout in ("lost-digit", "scientific") and not found.luhn:
         score = 0.9 if column else 0.6
         why = ("a number stored as a float: the last digit follows from the others", *why)
