@@ -45,6 +45,7 @@ format: $(STAMP) ## put the code into its form
 bench: $(STAMP) ## speed and memory beside ripgrep, panhunt and bare reads of databases
 	@tools/system-packages ripgrep mariadb-server
 	@$(BIN)/python tools/bench.py
+	@$(BIN)/python tools/bench_detectors.py
 	@$(BIN)/python tools/bench_access.py
 	@$(BIN)/python tools/bench_facts.py
 	@$(BIN)/python tools/bench_databases.py

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 
 from detectors import all_detectors
-from detectors.base import AFTER, BEFORE, NoHints, Scan
+from detectors.base import AFTER, BEFORE, Scan
+from detectors.marks import OneBuffer
 
-CHUNK = 1 << 20
+CHUNK = 1 << 21
 
 
 def sparse(size: int, seed: int = 1) -> bytes:
@@ -54,11 +55,11 @@ def dense(size: int, seed: int = 1) -> bytes:
 def drive(data: bytes, scans: list[Scan]) -> int:
     """Feed ``data`` through scans as a reader would; returns the number of matches."""
     view = memoryview(data)
-    hints = NoHints()
     total = 0
     for lo in range(0, len(data), CHUNK):
         first, hi = max(0, lo - BEFORE), min(lo + CHUNK, len(data))
         chunk = view[first : min(hi + AFTER, len(data))]
+        hints = OneBuffer()
         for scan in scans:
             total += len(scan.find(chunk, lo - first, hi - first, hints))
     return total
