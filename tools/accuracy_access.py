@@ -34,6 +34,7 @@ from scanner.access.tally import Day, Person, Single, earlier, hash64, later
 from tools.account_checks import can_be_complete, case, misuse, wrong_counts, zeros
 from tools.account_gaps import gaps, wrong_gaps
 from tools.account_logs import FORMATS
+from tools.account_rights import wrong_rights
 from tools.accounts import account
 
 PRINCIPALS = 300
@@ -345,6 +346,9 @@ def logs(seed: int) -> bool:
             f"{f'{found} of {len(score.injected)}':>14}{len(score.wrong):>7}"
         )
         faults += [*wrong, *holes, *(f"missed: {each}" for each in score.missed), *score.wrong]
+    rights = list(wrong_rights(months))
+    faults += rights
+    print(f"who could and who did: {'exact' if not rights else 'WRONG'}")
     print(f"found {injected - missed} of {injected} injected; not as it should be: {len(faults)}")
     for fault in faults:
         print(f"  {fault}")

@@ -13,6 +13,7 @@ import pytest
 from tools.account_checks import can_be_complete, case, misuse, wrong_counts, zeros
 from tools.account_gaps import wrong_gaps
 from tools.account_logs import FORMATS
+from tools.account_rights import wrong_rights
 from tools.accounts import account
 
 ALL = "CARDTRAIL_EXAMPLES" in os.environ
@@ -37,3 +38,7 @@ def test_every_gap_is_named_and_no_zero_is_said(name: str) -> None:
 def test_misuse_of_every_kind_is_found_and_nothing_else(name: str) -> None:
     score = misuse(case(account(1, people=4), name))
     assert score.injected and score.missed == [] and score.wrong == []
+
+
+def test_who_could_and_who_did() -> None:
+    assert list(wrong_rights(account(1, people=4))) == []
