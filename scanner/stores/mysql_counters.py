@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from scanner.contracts import SealName
 from scanner.counters import Counter, Counts, Snapshot
@@ -45,10 +47,8 @@ def _asked(source: str, session: Session, seal_name: SealName, started: datetime
         if lacking:
             return Counts(source, _WHAT, blind, lacking=lacking)
         query = _PERFORMANCE if source == PERFORMANCE else _USERSTAT
-        counters = tuple(
-            Counter(str(name), (seal_name(key_of(str(name))),), None, None, int(fetched))
-            for name, fetched in session.rows(query, (session.database,))
-        )
+        rows = session.rows(query, (session.database,))
+        counters = _counters(rows, session.database, seal_name)
         remark = _accounts(source, session, seal_name)
     except Unreadable as error:
         why = f"could not be asked: {error.detail or error.reason}"
@@ -56,12 +56,29 @@ def _asked(source: str, session: Session, seal_name: SealName, started: datetime
     return Counts(source, _WHAT, blind, counters, started, started, remark=remark)
 
 
+def _counters(
+    rows: Iterable[tuple[Any, ...]], database: str, seal_name: SealName
+) -> tuple[Counter, ...]:
+    """One for each table, whatever the server has of it. Names are compared here: the server may do
+    it without regard to case, and two databases can differ in it alone."""
+    fetched: dict[str, int] = {}
+    for schema, name, count in rows:
+        if schema == database:
+            fetched[str(name)] = fetched.get(str(name), 0) + int(count)
+    return tuple(
+        Counter(name, (seal_name(key_of(name)),), None, None, count)
+        for name, count in fetched.items()
+    )
+
+
 _PERFORMANCE = (
-    "SELECT object_name, count_fetch FROM performance_schema.table_io_waits_summary_by_table"
+    "SELECT object_schema, object_name, count_fetch"
+    " FROM performance_schema.table_io_waits_summary_by_table"
     " WHERE object_type = 'TABLE' AND object_schema = %s"
 )
 _USERSTAT = (
-    "SELECT table_name, rows_read FROM information_schema.table_statistics WHERE table_schema = %s"
+    "SELECT table_schema, table_name, rows_read FROM information_schema.table_statistics"
+    " WHERE table_schema = %s"
 )
 
 
