@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from detectors import luhn
+from tests import warm
 
 # how fast examples are made says something of the machine, and nothing of what is tested
 # CARDTRAIL_EXAMPLES=1000 looks longer than there is time for at every commit
@@ -34,6 +35,8 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
+_AT_THE_START = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUTF8")
+"""what an interpreter looks at when it starts, and never again"""
 _PLANTED = pytest.StashKey["Planted"]()
 
 
@@ -139,7 +142,8 @@ class Result:
 
 @dataclass
 class Cardtrail:
-    """Runs the real command in a process of its own, and searches what it says for leaks."""
+    """Runs the real command in a process of its own (``warm``), and searches what it says for
+    leaks."""
 
     planted: Planted
     cwd: Path
@@ -149,27 +153,46 @@ class Cardtrail:
     def __call__(
         self, *arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 120
     ) -> Result:
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.cwd,
-            env=self.env(env),
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-        self.planted.check(done.stdout, "stdout")
-        self.planted.check(done.stderr, "stderr")
+        code, out, err = self._run(arguments, self.env(env), timeout)
+        self.planted.check(out, "stdout")
+        self.planted.check(err, "stderr")
         return Result(
-            done.returncode,
-            done.stdout.decode("utf-8", "surrogateescape"),
-            done.stderr.decode("utf-8", "surrogateescape"),
+            code,
+            out.decode("utf-8", "surrogateescape"),
+            err.decode("utf-8", "surrogateescape"),
         )
+
+    def _run(
+        self, arguments: Sequence[str | Path], env: dict[str, str], timeout: float
+    ) -> tuple[int, bytes, bytes]:
+        if self.prefix or any(os.environ.get(name) != env.get(name) for name in _AT_THE_START):
+            done = subprocess.run(
+                self.command(*arguments),
+                cwd=self.cwd,
+                env=env,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+            return done.returncode, done.stdout, done.stderr
+        process = warm.start([*map(str, arguments)], self.cwd, env)
+        try:
+            out, err = process.communicate(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return process.wait(), out, err
+
+    def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> warm.Warm:
+        """Does not wait for its end."""
+        return warm.start([*map(str, arguments)], self.cwd, self.env(env))
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [*self.prefix, sys.executable, "-m", "scanner", *map(str, arguments)]
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
+        """One job if the test does not say otherwise: worker processes cost a second of start."""
+        return {**os.environ, "PYTHONPATH": str(ROOT), "CARDTRAIL_JOBS": "1", **(more or {})}
 
 
 @pytest.fixture

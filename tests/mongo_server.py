@@ -11,8 +11,10 @@ from __future__ import annotations
 import socketserver
 import struct
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import bson
@@ -55,6 +57,11 @@ def order(value: Any) -> tuple[int, Any]:
     return (11, 0) if isinstance(value, MaxKey) else (10, repr(value))
 
 
+@lru_cache(1 << 16)
+def _place(document: bytes) -> tuple[int, Any]:
+    return order(bson.decode(document).get("_id"))
+
+
 class MongoServer:
     """``data[database][collection]`` is a list of raw documents. ``options`` is what
     ``getCmdLineOpts`` tells; ``denied`` are the commands the role may not say; ``reads`` counts
@@ -85,7 +92,7 @@ class MongoServer:
     def put(self, database: str, collection: str, *documents: Mapping[str, Any]) -> None:
         held = self.data.setdefault(database, {}).setdefault(collection, [])
         held += [bson.encode(document) for document in documents]
-        held.sort(key=lambda raw: order(bson.decode(raw).get("_id")))
+        held.sort(key=_place)
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -165,15 +172,11 @@ class MongoServer:
         self.drop_after -= 1
         if self.drop_after == 0:
             raise ConnectionAbortedError
-        documents = list(self._documents(command, command["find"]))
-        keys = {raw: order(bson.decode(raw).get("_id")) for raw in documents}
+        held = self._documents(command, command["find"])
         low, high = command.get("min"), command.get("max")
-        documents = [
-            raw
-            for raw in documents
-            if (low is None or keys[raw] >= order(low["_id"]))
-            and (high is None or keys[raw] < order(high["_id"]))
-        ]
+        first = bisect_left(held, order(low["_id"]), key=_place) if low else 0
+        behind = bisect_left(held, order(high["_id"]), key=_place) if high else len(held)
+        documents = held[first:behind]
         if (command.get("sort") or {}).get("_id") == -1:
             documents.reverse()
         limit = command.get("limit") or len(documents)

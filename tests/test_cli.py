@@ -30,7 +30,7 @@ def test_init_plan_scan_runs_report_as_a_newcomer_would(cardtrail: Cardtrail, st
     assert again.code == 2 and "exists" in again.err
     planned = cardtrail("plan")
     assert planned.code == 0 and "2 units" in planned.out and "file://" in planned.out
-    scanned = cardtrail("scan")
+    scanned = cardtrail("scan", env={"CARDTRAIL_JOBS": ""})
     assert scanned.code == 1
     assert "logs/a.log:1:6" in scanned.out
     listed = cardtrail("runs")

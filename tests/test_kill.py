@@ -74,15 +74,7 @@ def kill_until_done(
     """One run, killed until it has ended; returns how many kills hit it."""
     kills, arguments = 0, ["scan"]
     while True:
-        command = cardtrail.command(*arguments, "-j", jobs, "-o", "again.json", "-q")
-        process = subprocess.Popen(
-            command,
-            cwd=cardtrail.cwd,
-            env=cardtrail.env(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = cardtrail.start(*arguments, "-j", jobs, "-o", "again.json", "-q")
         try:
             # some early, while it starts; most while it works
             process.wait(timeout=rng.uniform(0.05, seconds) if kills < wanted else 120)
@@ -109,12 +101,7 @@ def test_workers_die_with_the_scan_that_started_them(
     store.mkdir()
     for i in range(200):
         (store / f"{i}.txt").write_text(f"{planted.pan()} " * 20_000)
-    process = subprocess.Popen(
-        cardtrail.command("scan", store, "-j", 2, "-q"),
-        cwd=cardtrail.cwd,
-        env=cardtrail.env(),
-        start_new_session=True,
-    )
+    process = cardtrail.start("scan", store, "-j", 2, "-q")
     deadline = time.monotonic() + 30
     while len(session(process.pid)) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -157,14 +144,7 @@ def test_a_signal_ends_it_with_its_status_and_leaves_a_run_to_resume(
     pan = planted.pan()
     for i in range(120):
         (store / f"{i}.txt").write_text(f"card {pan}\n" + "x" * 4_000_000)
-    process = subprocess.Popen(
-        cardtrail.command("scan", store, "-j", jobs),
-        cwd=cardtrail.cwd,
-        env=cardtrail.env(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = cardtrail.start("scan", store, "-j", jobs)
     deadline = time.monotonic() + 30
     while not list(home.rglob("ledger.db-wal")) and time.monotonic() < deadline:
         time.sleep(0.02)

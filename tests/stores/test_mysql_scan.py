@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from scanner.stores.mysql import STORE
 from tests import mariadb_server
 from tests.conftest import Cardtrail, Planted
 from tests.mariadb_server import Server
+from tests.warm import Warm
 
 pytestmark = [
     pytest.mark.xdist_group("mariadb"),
@@ -64,15 +64,8 @@ bytes_per_second = {rate}
     )
 
 
-def start(cardtrail: Cardtrail, jobs: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        cardtrail.command("scan", "-j", jobs, "-o", "run.json"),
-        cwd=cardtrail.cwd,
-        env=cardtrail.env(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def start(cardtrail: Cardtrail, jobs: int) -> Warm:
+    return cardtrail.start("scan", "-j", jobs, "-o", "run.json")
 
 
 def wait_for_reads(server: Server, rows: int) -> None:

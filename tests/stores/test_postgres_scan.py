@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,14 +86,7 @@ def test_killed_in_mid_table_it_goes_on_where_it_was(
 ) -> None:
     pans = fill(server, planted)
     configure(cardtrail, server, 8_000_000)
-    process = subprocess.Popen(
-        cardtrail.command("scan", "-j", "1", "-o", "run.json"),
-        cwd=cardtrail.cwd,
-        env=cardtrail.env(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = cardtrail.start("scan", "-j", "1", "-o", "run.json")
     wait_for_reads(server, 6_000_000)
     time.sleep(0.6)
     process.send_signal(signal.SIGKILL)
@@ -112,13 +104,7 @@ def test_a_server_that_restarts_is_waited_for(
 ) -> None:
     pans = fill(server, planted)
     configure(cardtrail, server, 8_000_000)
-    process = subprocess.Popen(
-        cardtrail.command("scan", "-j", "2", "-o", "run.json"),
-        cwd=cardtrail.cwd,
-        env=cardtrail.env(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = cardtrail.start("scan", "-j", "2", "-o", "run.json")
     wait_for_reads(server, 6_000_000)
     server.halt()
     time.sleep(0.5)
