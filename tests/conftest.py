@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from detectors import luhn
-from tests import warm
+from tests import one_engine, warm
 
 # how fast examples are made says something of the machine, and nothing of what is tested
 # CARDTRAIL_EXAMPLES=1000 looks longer than there is time for at every commit
@@ -87,6 +87,13 @@ def _forms(pan: str) -> Iterator[bytes]:
     yield base64.b64encode(pan.encode())
     for separator in " -":
         yield separator.join(pan[i : i + 4] for i in range(0, len(pan), 4)).encode()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def engine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        one_engine.use(patch)
+        yield
 
 
 @pytest.fixture

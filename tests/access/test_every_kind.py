@@ -82,9 +82,12 @@ GARBAGE = [
 
 
 @every_kind
-@pytest.mark.parametrize("data", GARBAGE, ids=range(len(GARBAGE)))
-def test_garbage_tells_nothing(name: str, data: bytes) -> None:
-    check(collect(name, opener({"a": data, "b": b"", "c": data})))
+def test_garbage_tells_nothing(name: str) -> None:
+    """Each a file, beside the others and twice."""
+    files = {f"{turn}{at}": data for turn in "ab" for at, data in enumerate(GARBAGE)}
+    check(collect(name, opener(files)))
+    for data in GARBAGE[::5]:
+        check(collect(name, opener({"a": data, "b": b"", "c": data})))
 
 
 @every_kind
