@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# modules are compiled when they are first imported, and kept: a tenth of what is installed ever is
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the commands
@@ -12,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard detectors/native/*.[ch] scan
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is older than 3.11; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 .PHONY: venv
@@ -24,7 +26,7 @@ demo: $(STAMP) ## a made-up company on a local S3, scanned; writes demo/report.h
 
 .PHONY: test
 test: $(STAMP) system lint ## lint, types, import directions and all tests
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 .PHONY: lint
 lint: $(STAMP) ## ruff and mypy (strict)

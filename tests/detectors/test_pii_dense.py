@@ -72,7 +72,7 @@ def messy(seed: int) -> bytes:
         "415.555.{:04}",
     ]
     out = []
-    for _ in range(900):
+    for _ in range(450):
         number = dice.randrange(1000)
         address = f"{dice.choice(locals_)}@{dice.choice(domains)}".format(number)
         phone = dice.choice(numbers).format(number)
@@ -116,7 +116,7 @@ def test_counting_in_masses_is_exact(
     with monkeypatch.context() as patch:
         patch.setattr(pii_scan._Look, "masses", lambda self, after: None)
         one_by_one = confirmed_counts(data, len(data), 20, tabs)
-    assert one_by_one["EMAIL_ADDRESS"] > 100 and one_by_one["PHONE_NUMBER"] > 150
+    assert one_by_one["EMAIL_ADDRESS"] > 50 and one_by_one["PHONE_NUMBER"] > 75
     for size, limit in ((len(data), 20), (3000, 20), (911, 20)):
         counted = confirmed_counts(data, size, limit, tabs)
         for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER"):
