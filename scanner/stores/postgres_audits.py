@@ -16,7 +16,7 @@ WHERE name LIKE 'pgaudit.%%' OR name IN ('log_statement', 'log_min_duration_stat
   'log_truncate_on_rotation', 'log_filename', 'shared_preload_libraries', 'log_min_messages')
 """
 _AROUND = """
-SELECT extract(epoch FROM pg_postmaster_start_time())::bigint,
+SELECT ceil(extract(epoch FROM pg_postmaster_start_time()))::bigint,
   (SELECT count(*) FROM pg_stat_replication) + (SELECT count(*) FROM pg_replication_slots)
 """
 _AS_OWNER = """

@@ -81,7 +81,7 @@ def read_wholly(server: postgres_server.Server) -> dict[str, Any]:
         f"ALTER DATABASE {WHOLE} SET pgaudit.log = 'all'",
         f"ALTER DATABASE {WHOLE} SET pgaudit.log_relation = 'on'",
     )
-    time.sleep(0.01)
+    time.sleep(1.01 - time.time() % 1)  # the start of the server is told to the second, rounded up
     begin = datetime.now(UTC)
     with server.connect(WHOLE, ROLES[0]) as connection:
         for statement in (
