@@ -29,6 +29,8 @@ _END64_PLACE = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_DESCRIPTOR = 24
+"""bytes: the sizes that may follow an entry, of zip64 and with a signature"""
 _FULL = 0xFFFFFFFF
 _UTF8 = 1 << 11
 _SIZES_BEHIND = 1 << 3
@@ -76,6 +78,8 @@ class Zip:
                 yield problem
             elif entry.packed or entry.size:
                 yield Member(entry.name, entry.size, opener(file, entry, limits))
+            elif (hidden := entry.hidden(file, end)) is not None:
+                yield hidden
         if directory.damaged:
             yield Problem(Reason.CORRUPT, "the directory of the archive is damaged: rest not read")
         if office:
@@ -109,6 +113,20 @@ class Entry:
             return Problem(Reason.UNSUPPORTED, f"packed by {how}", self.name)
         if self.start + _LOCAL.size + self.packed > end:
             return Problem(Reason.CORRUPT, "overlaps the next entry, as in a zip bomb", self.name)
+        return None
+
+    def hidden(self, file: BinaryIO, end: int) -> Problem | None:
+        """What lies in an entry of which the directory says that it is empty."""
+        head = _at(file, self.start, _LOCAL.size)
+        if head[:4] != b"PK\3\4" or len(head) < _LOCAL.size:
+            return Problem(Reason.CORRUPT, "it is not where the directory says", self.name)
+        *_, packed, size, names, extras = _LOCAL.unpack(head)
+        lies_there = end - self.start - _LOCAL.size - names - extras
+        if packed or size or lies_there > _DESCRIPTOR:
+            told = (
+                f"the directory says it is empty, and {max(packed, lies_there):,} bytes lie there"
+            )
+            return Problem(Reason.CORRUPT, f"{told}: they were not read", self.name)
         return None
 
 

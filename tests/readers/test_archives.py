@@ -202,17 +202,18 @@ def test_zip_round_trip(method: int, files: dict[str, bytes]) -> None:
         assert not seen.problems
 
 
+class Pipe(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
 def test_a_zip_written_to_a_pipe_has_its_sizes_behind() -> None:
-    class Pipe(io.BytesIO):
-        def seekable(self) -> bool:
-            return False
-
-        def seek(self, *_: object) -> int:
-            raise io.UnsupportedOperation
-
-        def tell(self) -> int:
-            raise io.UnsupportedOperation
-
     out = Pipe()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", b"content " * 100)
@@ -222,6 +223,34 @@ def test_a_zip_written_to_a_pipe_has_its_sizes_behind() -> None:
     cut = see(out.getvalue()[: out.getvalue().index(b"PK\1\2")])
     assert cut.content == {"a": b"content " * 100}
     assert cut.problems == [(None, "truncated")]
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_an_entry_that_claims_to_be_empty_and_is_not(local: bool) -> None:
+    """Its directory says 0 bytes, and with ``local`` the header before the bytes says so too."""
+    packed = bytearray(zip_of({"hidden": b"text " * 50, "open": b"text"}, zipfile.ZIP_STORED))
+    struct.pack_into("<2L", packed, packed.index(b"PK\1\2") + 20, 0, 0)
+    if local:
+        struct.pack_into("<2L", packed, 18, 0, 0)
+    seen = see(bytes(packed))
+    assert seen.content == {"open": b"text"}
+    assert seen.problems == [("hidden", "corrupt")]
+
+
+def test_an_entry_that_is_nowhere_is_told_even_if_empty() -> None:
+    packed = bytearray(zip_of({"a": b"", "open": b"text"}))
+    struct.pack_into("<L", packed, packed.index(b"PK\1\2") + 42, 3)
+    assert see(bytes(packed)).problems[0] == ("a", "corrupt")
+
+
+@given(st.lists(st.sampled_from(["empty", "folder/", "full"]), unique=True), st.booleans())
+def test_entries_that_are_empty_are_no_problem(kinds: list[str], piped: bool) -> None:
+    out = Pipe() if piped else io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in kinds:
+            archive.writestr(name, b"text" if name == "full" else b"")
+    seen = see(out.getvalue(), "a.zip")
+    assert not seen.problems and ("full" in seen.content) == ("full" in kinds)
 
 
 def test_a_zip_that_was_cut_off_gives_what_is_there() -> None:
