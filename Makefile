@@ -63,6 +63,10 @@ accuracy: $(STAMP) ## recall, precision and calibration on labelled data
 corpora: $(STAMP) ## robustness over the folder in CARDTRAIL_CORPORA
 	@$(BIN)/python tools/corpora.py
 
+.PHONY: licences
+licences: $(STAMP) ## write docs/licences.md; ends with 1 for a licence we do not take
+	@$(BIN)/python -m tools.licences
+
 .PHONY: dist-check
 dist-check: $(STAMP) ## build the wheel, install it in a clean environment, run it
 	@tools/dist-check $(BIN)/python
