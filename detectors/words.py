@@ -43,8 +43,9 @@ _ID_PARTS = _set(
     routing correlation job pid tid thread port host node pointer ptr addr address memory arn
     account_id snowflake nonce cursor index idx ratio score weight duration elapsed latency usec
     nsec micros millis nanos rrn stan arrival departure flight meter article tax vat ein ssn npi
-    passport licence license vehicle vin sha sha1 sha256 sha512 md md5 hmac plate po bestellung auftrag bestellnummer sendung
-    sendungsnummer commande pedido ordine zamowienie numer_zamowienia заказ id_заказа 订单 注文 주문
+    passport licence license vehicle vin sha sha1 sha256 sha512 md md5 hmac plate po bestellung
+    auftrag bestellnummer sendung sendungsnummer commande pedido ordine zamowienie
+    numer_zamowienia заказ id_заказа 订单 注文 주문
     """
 )
 _LOOSE_PARTS = _set(
