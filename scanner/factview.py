@@ -7,7 +7,7 @@ is a raw value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -337,14 +337,15 @@ class View:
             f" AND hour BETWEEN {start} AND {self._to // 3600}"
         )
 
-    def object_names(self, store: str, since: int) -> dict[int, str]:
-        """Of all that was read from day ``since`` on, by number."""
-        return dict(
-            self._db.execute(
-                f"""SELECT id, name FROM all_object WHERE id IN
-                (SELECT object FROM all_fact WHERE {self._of_store(store, since, TOUCHES)})"""
-            ).fetchall()
+    def object_names(self, store: str, since: int) -> Iterator[tuple[int, str]]:
+        """Number and name of all that was read from day ``since`` on, some at a time: they are
+        many. To be taken to the end before anything else is asked."""
+        found = self._db.execute(
+            f"""SELECT id, name FROM all_object WHERE id IN
+            (SELECT object FROM all_fact WHERE {self._of_store(store, since, TOUCHES)})"""
         )
+        while some := found.fetchmany(10_000):
+            yield from some
 
     def single(
         self, store: str, people: Iterable[int], since: int, verbs: Sequence[Verb]

@@ -53,6 +53,11 @@ class Snooping:
     by_ticket: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
 
+    def named(self) -> frozenset[int]:
+        """The numbers of all subjects that anything is said of."""
+        tickets = (each for some in (self.tickets or {}).values() for each in some)
+        return frozenset(self.subjects) | {each.subject for each in tickets if each.subject}
+
     def works_by_ticket(self, principal: str, session: str) -> bool:
         """Who is named so, and whoever has a ticket of its own."""
         if self.tickets is None:

@@ -69,13 +69,14 @@ class _Held:
     def __init__(self, view: View, store: str, since: int, lookout: Lookout, objects: bool) -> None:
         self._view, self._store, self._since = view, store, since
         self._against, self._verbs = lookout.against, READS if objects else (Verb.ABOUT,)
-        wanted = bool(self._against.subjects or self._against.tickets)
-        names = view.object_names(store, since) if objects and wanted else {}
-        self._subjects = {
-            number: frozenset(map(lookout.number, set(forms(name))))
-            for number, name in names.items()
-        }
         self._objects = objects
+        self._subjects: dict[int, frozenset[int]] = {}
+        """of the objects that are about any of the list or of a ticket"""
+        wanted = self._against.named()
+        for number, name in view.object_names(store, since) if objects and wanted else ():
+            about = wanted.intersection(map(lookout.number, set(forms(name))))
+            if about:
+                self._subjects[number] = about
 
     def hold(self, actors: Sequence[Acts], people: Sequence[Acts]) -> None:
         against = self._against
