@@ -406,9 +406,11 @@ class Ledger:
         return row is not None
 
     def snapshots(self, uri: str) -> Iterator[tuple[str, Snapshot]]:
-        """Those of a store with their moments, oldest first."""
+        """Those of a store with their moments, oldest first. Of one run the opening one is, also
+        where the server told both the same second."""
         for moment, counts in self._db.execute(
-            "SELECT moment, counts FROM snapshot WHERE uri=? ORDER BY taken", (uri,)
+            "SELECT moment, counts FROM snapshot WHERE uri=? ORDER BY taken, run, moment DESC",
+            (uri,),
         ):
             yield moment, unpack(counts)
 

@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from detectors.base import State
 from scanner import ledger as ledger_module
 from scanner.assemble import assemble, summary
+from scanner.counters import CLOSING, OPENING, Snapshot
 from scanner.errors import LedgerError, LedgerWriteError
 from scanner.ledger import Ledger, RunAbout, StoreAbout, now
 from scanner.model import Access, Location, Outcome, Status, Store
@@ -177,3 +179,12 @@ def test_a_full_disk_rolls_back_and_goes_on_later(book: Ledger) -> None:
     book._db.execute("PRAGMA max_page_count=1000000")
     book.put_unit("r1", 0, ended("b"), many)
     assert book.stores("r1")[0].pans == 5_000
+
+
+def test_snapshots_of_one_second_come_in_the_order_of_the_run(book: Ledger) -> None:
+    moment = datetime(2026, 11, 24, 14, 0, 12, tzinfo=UTC)
+    for run in ("20261124T140010Z-a", "20261124T140011Z-b"):
+        for which in (CLOSING, OPENING):
+            book.put_snapshot(run, "mysql://h/d", which, Snapshot(moment, ()))
+    moments = [which for which, _ in book.snapshots("mysql://h/d")]
+    assert moments == [OPENING, CLOSING, OPENING, CLOSING]

@@ -30,9 +30,9 @@ _BLIND = {
 def snapshot(session: Session, seal_name: SealName) -> Snapshot:
     """Raises ``Unreadable``."""
     ((_, up),) = session.rows("SHOW GLOBAL STATUS LIKE 'Uptime'")
-    ((now,),) = session.rows("SELECT unix_timestamp()")
-    taken = datetime.fromtimestamp(int(now), UTC)
-    started = taken - timedelta(seconds=int(up))
+    ((now,),) = session.rows("SELECT unix_timestamp(now(6))")  # two scans can share a second
+    taken = datetime.fromtimestamp(float(now), UTC)
+    started = taken.replace(microsecond=0) - timedelta(seconds=int(up))
     counts = (
         _asked(PERFORMANCE, session, seal_name, started),
         _asked(USERSTAT, session, seal_name, started),
