@@ -77,4 +77,4 @@ sanitize: $(STAMP) ## the compiled passes under the address sanitizer
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf $(VENV) build dist demo bench-out detectors/_native*.so scanner/access/_trail*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist demo bench-out detectors/_native*.so detectors/_prints*.so scanner/access/_trail*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,9 +13,9 @@ independent of where a stream was cut.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -146,6 +146,46 @@ class Counting(Protocol):
 
     def more(self) -> Mapping[tuple[str, int, float], int]:
         """By entity, field and score: values that were confirmed and are in no ``Match``."""
+        ...
+
+
+class Form(IntEnum):
+    """How the text of a value in bulk becomes the canonical one, as ``Detector.value`` gives it."""
+
+    PLAIN = 0
+    EMAIL = 1  # the domain, behind the @, in small letters
+    COMPACT = 2  # letters, digits and "+" only, letters in capitals
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Values of one window that differ in their text only, confirmed by an exact test.
+
+    ``match`` stands for each; its span is that of the first. ``starts``/``ends`` are arrays of
+    int64, offsets in the buffer given to ``find``, in order. The values are ASCII. ``column`` is
+    the name of the column all of them stand in, None where that differs or is not known.
+    """
+
+    match: Match
+    starts: Any
+    ends: Any
+    form: Form = Form.PLAIN
+    column: str | None = None
+
+    def one(self, index: int) -> Match:
+        return replace(self.match, start=int(self.starts[index]), end=int(self.ends[index]))
+
+
+@runtime_checkable
+class Massing(Protocol):
+    """A scan that, when told so before its first ``find``, gives what is plainly one of very many
+    in ``bulk`` instead of as a ``Match`` each: the path of a single value costs a hundred times
+    the test. Off, the same values come one by one."""
+
+    in_bulk: bool
+
+    def bulk(self) -> Sequence[Bulk]:
+        """Of the last ``find``; in none of its matches."""
         ...
 
 

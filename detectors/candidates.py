@@ -19,7 +19,7 @@ from detectors.iin import SHORTEST
 from detectors.layouts import Grouped, grouped
 from detectors.marks import Marks
 from detectors.onepiece import FEW, Window, candidate, in_decoded, in_one_piece, not_ids
-from detectors.runs import Bytes, Frame, Prefilter, Tokens, tokens
+from detectors.runs import Bytes, Frame, Places, Prefilter, Tokens, tokens
 from detectors.sweep import Sweep
 
 SPILL = 160
@@ -36,12 +36,18 @@ class Finder:
         """by what they run over; like ``_signs`` made when needed: the compiled passes need none"""
 
     def candidates(
-        self, data: Bytes, lo: int, hi: int, marks: Marks | None = None
+        self,
+        data: Bytes,
+        lo: int,
+        hi: int,
+        marks: Marks | None = None,
+        known: Places | None = None,
     ) -> Iterator[Candidate]:
         """Those that start in ``lo`` .. ``hi`` or up to ``SPILL`` bytes outside, in no order; one
-        number may come more than once. Only those inside are counted."""
+        number may come more than once. Only those inside are counted. Numbers in one piece that
+        start at a place of ``known`` (in order) are counted, and do not come."""
         window = Window(max(0, lo - SPILL), min(len(data), hi + SPILL), lo, hi)
-        yield from self._text("ascii", data, window)
+        yield from self._text("ascii", data, window, known=known)
         seen = self._seen(data) if marks is None else encodings.marked_signs(data, marks)
         until, phase = -1, 0
         for at in seen.base64:
@@ -71,12 +77,13 @@ class Finder:
         data: Bytes,
         window: Window,
         counter: fieldcount.Counter | None = None,
+        known: Places | None = None,
     ) -> Iterator[Candidate]:
         """Numbers in ASCII digits. ``data`` may be a narrowed copy."""
         counter = counter or self.counter
         if native is not None:
             seen = Sweep(native, data, window, counter)
-            yield from seen.in_one_piece()
+            yield from seen.in_one_piece(known)
             for frame, runs in seen.frames():
                 yield from _other(frame, data, runs, window, counter)
             return
@@ -87,7 +94,7 @@ class Finder:
                 start, length = runs.start, runs.length
                 if len(long) < len(start):
                     start, length = start[long], length[long]
-                yield from in_one_piece(block, data, start, length, window, counter)
+                yield from in_one_piece(block, data, start, length, window, counter, known)
             yield from _other(block, data, runs, window, counter)
 
     def _prefilter(self, what: str, zero: int = 48) -> Prefilter:

@@ -9,10 +9,15 @@ what it is worth to a thief. Looked for only where a card number was found, in i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from detectors.sad import entity_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 EXPIRY, HOLDER, SERVICE_CODE = "EXPIRY_DATE", "PERSON", "SERVICE_CODE"
 
@@ -89,6 +94,24 @@ class Columns:
                 if len(cell) <= _LONGEST and value.fullmatch(cell):
                     found.add(kind)
         return found
+
+
+    def column_wise(
+        self, data: bytes, edges: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """As ``beside`` of many rows, a column at a time: a kind, and which of ``rows`` have it.
+        ``edges`` as in ``pii_grid.Grid``."""
+        import numpy as np
+
+        for place, kind, value in self._wanted:
+            if place < edges.shape[1] - 1:
+                begins = edges[rows, place].tolist()
+                ends = (edges[rows, place + 1] - 1).tolist()
+                cells = [data[a:b].strip(b" \"'") for a, b in zip(begins, ends, strict=True)]
+                found = [
+                    value.fullmatch(cell) is not None and len(cell) <= _LONGEST for cell in cells
+                ]
+                yield kind, np.array(found, np.bool_)
 
 
 _KEY = re.compile(

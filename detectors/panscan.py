@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from detectors import iin, track
-from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
+from detectors.base import AFTER, CONFIRMED, Buffer, Bulk, FieldCounts, Hints, Match, NoHints, State
 from detectors.candidates import Finder
 from detectors.evidence import Candidate, judge, name_of
 from detectors.marks import marks
+from detectors.panbulk import Settled
+from detectors.runs import Places
 from detectors.testpans import is_test
 from detectors.words import key_weight
 
@@ -30,20 +32,68 @@ _ENCODED = {
 
 
 class PanScan:
-    """One pass over one slice."""
+    """One pass over one slice. ``in_bulk`` as in ``base.Massing``."""
 
     def __init__(self) -> None:
         self._finder = Finder()
+        self.in_bulk = False
+        self._settled = Settled()
+        self._bulk: list[Bulk] = []
 
     def fields(self) -> Mapping[int, FieldCounts]:
         return self._finder.counter.counts()
 
+    def bulk(self) -> Sequence[Bulk]:
+        return self._bulk
+
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
+        self._bulk = []
+        if not self.in_bulk or isinstance(hints, NoHints):
+            return self._find(data, lo, hi, hints)
+        matches = []
+        if not self._settled and hi - lo > 2 * _FIRST:
+            # a part of the window may settle columns for the rest of it
+            first = lo + _FIRST
+            matches = self._find(data[: first + AFTER], lo, first, hints)
+            self._settled.learn(matches, hints)
+            lo = first
+        if self._settled:
+            whole = data if isinstance(data, bytes) else bytes(data)
+            self._bulk = self._settled.bulk(whole, np.frombuffer(whole, np.uint8), lo, hi, hints)
+        further = self._find(data, lo, hi, hints)
+        self._settled.learn(further, hints)
+        return matches + further
+
+    def _find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         array = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+        known = _places(self._bulk)
         matches: list[Match] = []
-        for found in self._finder.candidates(array, lo, min(hi, len(array)), marks(data, hints)):
+        seen = marks(data, hints)
+        for found in self._finder.candidates(array, lo, min(hi, len(array)), seen, known[0]):
             matches.extend(_matches(found, hints))
-        return [match for match in _without_overlaps(matches) if lo <= match.start < hi]
+        return [
+            match
+            for match in _without_overlaps(matches)
+            if lo <= match.start < hi and not _overlaps(match, *known)
+        ]
+
+
+_FIRST = 1 << 15
+"""bytes of a window that are judged one by one before any column of it is settled"""
+
+
+def _places(bulk: Sequence[Bulk]) -> tuple[Places, Places]:
+    """Starts and ends of all values in bulk, in order."""
+    starts = [np.empty(0, np.int64), *(some.starts for some in bulk)]
+    ends = [np.empty(0, np.int64), *(some.ends for some in bulk)]
+    return np.sort(np.concatenate(starts)), np.sort(np.concatenate(ends))
+
+
+def _overlaps(match: Match, starts: Places, ends: Places) -> bool:
+    """Whether a match has bytes in common with a value in bulk. These do not overlap each other."""
+    if not len(starts):
+        return False
+    return bool(ends.searchsorted(match.start, "right") < starts.searchsorted(match.end, "left"))
 
 
 def _matches(found: Candidate, hints: Hints) -> list[Match]:

@@ -19,6 +19,7 @@ from detectors.runs import (
     Bytes,
     Flags,
     Frame,
+    Places,
     Tokens,
     issue_table,
     prefix_table,
@@ -69,7 +70,7 @@ class Sweep:
             frame = Frame(data, 0) if inside else Frame.padded(data, int(at[0]), int(at[-1]))
             yield frame, Tokens(at - frame.origin, length[begin:end], map_[begin:end])
 
-    def in_one_piece(self) -> Iterator[Candidate]:
+    def in_one_piece(self, known: Places | None = None) -> Iterator[Candidate]:
         """As ``onepiece.in_one_piece``."""
         data, window = self._data, self._window
         for (at,) in _table(self._hexes, 1).tolist():
@@ -84,7 +85,10 @@ class Sweep:
         self._counter.add_counts({name: (row[_INSIDE], row[_INSIDE_VALID]) for name, row in fields})
         if not self._taken:
             return
-        taken = _wanted(_table(self._taken, 4), entries)
+        rows = _table(self._taken, 4)
+        if known is not None and len(known):
+            rows = rows[~np.isin(rows[:, _START], known)]
+        taken = _wanted(rows, entries)
         if len(taken):
             taken = taken[_unlike_ids(taken, entries, fields, self._counter)]
         for start, length, flags, entry in taken.tolist():

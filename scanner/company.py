@@ -17,7 +17,7 @@ import msgspec
 from detectors.base import CONFIRMED, Match, State
 from detectors.company import Columns, beside
 from scanner.contracts import Chunk, Rows
-from scanner.fieldtally import BUCKETS, LEAST_SCORE, Found
+from scanner.fieldtally import BUCKETS, LEAST_SCORE, Found, Sealed
 from scanner.kinds import Kind, Place, short
 from scanner.model import Location
 from scanner.rowkey import row_key
@@ -82,8 +82,10 @@ class CompanyCollector:
         self._known: dict[tuple[object, ...], _Records] = {}
         self._columns: tuple[Sequence[str], Columns] = ((), Columns(()))
 
-    def chunk(self, chunk: Chunk, found: Sequence[Found]) -> None:
-        """``found`` are all matches of the window."""
+    def chunk(self, chunk: Chunk, found: Sequence[Found], many: Sequence[Sealed] = ()) -> None:
+        """``found`` are all matches of the window, but for those that are in bulk in ``many``."""
+        if many:
+            found = [*found, *self._rows(chunk, found, many)]
         cards = [f for f in found if f.match.entity == CARD and _counts(f.match)]
         if not cards:
             return
@@ -105,6 +107,34 @@ class CompanyCollector:
                 until = span[1]
             held.append(card)
         self._record(chunk, span, held, others, starts)
+
+    def _rows(
+        self, chunk: Chunk, found: Sequence[Found], many: Sequence[Sealed]
+    ) -> Sequence[Found]:
+        """Counts the rows with one card number in bulk and no other; gives all in bulk that
+        stands in another record, to be counted record by record."""
+        from scanner.rowcompany import OneCard, each
+
+        if not any(bulk.match.entity == CARD for bulk, _ in many) and not any(
+            f.match.entity == CARD for f in found
+        ):
+            return ()
+        rows = OneCard.of(chunk, found, many)
+        if rows is None:
+            return each(many)
+        if rows.columns is not self._columns[0]:
+            self._columns = (rows.columns, Columns(rows.columns))
+        for sealed, kinds, which in rows.groups(self._columns[1]):
+            match = sealed.bulk.match
+            records = self._slot([[Found(match, b"")]], ROW, kinds)
+            records.records += len(which)
+            records.numbers[0] += len(which)
+            records.cards[0].add_all(sealed.shorts[which])
+            for index in which[: max(0, _PLACES - len(records.places))].tolist():
+                self._rank += 1
+                where = self._locate(chunk, sealed.bulk.one(index))
+                records.places.append(Place(self._part, self._rank, where))
+        return rows.rest()
 
     def done(self) -> list[Company]:
         return [

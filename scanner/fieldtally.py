@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from detectors.base import Match
+from detectors.base import Bulk, Match
 from detectors.keys import key_before
 from detectors.looks import OTHER, look
 from detectors.splithash import SplitHash
@@ -24,6 +24,10 @@ from scanner.contracts import Buffer, Chunk, Rows
 from scanner.kinds import Kind, short
 from scanner.seal import Sealer
 from scanner.sketch import EXACT, ROUGH, Counting, Sketch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST = 256
 _MOST_KINDS = 32
@@ -46,6 +50,13 @@ class Found(NamedTuple):
 
     match: Match
     fingerprint: bytes
+
+
+class Sealed(NamedTuple):
+    """Values in bulk, and the first 64 bits of the fingerprint of each (``kinds.short``)."""
+
+    bulk: Bulk
+    shorts: NDArray[np.uint64]
 
 
 class FieldName(msgspec.Struct, frozen=True, order=True):
@@ -151,6 +162,21 @@ class FieldCollector:
                 if table in self._rows:
                     self._close(chunk, rows or _LINES, table, entity, found)
 
+    def bulk(self, chunk: Chunk, bulk: Bulk, shorts: NDArray[np.uint64]) -> None:
+        """Values in bulk, by the first 64 bits of their fingerprints; called after ``chunk``."""
+        table = self._table(chunk, ())
+        if bulk.column is not None:
+            values = self._values_of(chunk, table, bulk.match, len(shorts))
+            if values is not None:
+                values.count += len(shorts)
+                values.distinct.add_all(shorts)
+            return
+        for index, print_ in enumerate(shorts.tolist()):
+            values = self._values_of(chunk, table, bulk.one(index), 1)
+            if values is not None:
+                values.count += 1
+                values.distinct.add(print_)
+
     def done(self) -> Fields:
         tallies = [
             FieldTally(name, kind, bucket, values.count, values.distinct.done())
@@ -169,16 +195,23 @@ class FieldCollector:
     # --- matches
 
     def _add(self, chunk: Chunk, table: _Table, found: Found) -> None:
-        match = found.match
+        values = self._values_of(chunk, table, found.match, 1)
+        if values is not None:
+            values.count += 1
+            values.distinct.add(short(found.fingerprint))
+
+    def _values_of(self, chunk: Chunk, table: _Table, match: Match, count: int) -> _Values | None:
+        """Where a match is counted, and ``count - 1`` more of its kind; None where it stands under
+        no name, or, once that is noted, under one too many."""
         if match.score < LEAST_SCORE:
-            return
+            return None
         raw = chunk.field_name(match.start)
         if raw is None and chunk.rows is None:
             span = key_before(chunk.data, match.start)
             if span is not None and not self._is_data(*span):
                 raw = bytes(chunk.data[span[0] : span[1]]).decode("utf-8", "replace")
         if not raw:
-            return
+            return None
         bucket = int(match.score * BUCKETS)
         key = (raw, match.entity, match.field, bucket, match.state, match.detector, table)
         values = self._known.get(key)
@@ -187,12 +220,10 @@ class FieldCollector:
             values = self._slot(name, match, bucket)
             if values is None:
                 self._further.add(short(self._sealer.fingerprint(repr(name))))
-                self._further_values += 1
-                return
-            if len(self._known) < 16 * MOST:
+                self._further_values += count
+            elif len(self._known) < 16 * MOST:
                 self._known[key] = values
-        values.count += 1
-        values.distinct.add(short(found.fingerprint))
+        return values
 
     def _is_data(self, start: int, end: int) -> bool:
         """Whether what looks like a key is part of a value that was found: no name of anything."""

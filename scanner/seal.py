@@ -10,23 +10,42 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import unicodedata
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from detectors import iin, luhn
+from detectors.base import Buffer, Form
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Prints: TypeAlias = NDArray[np.uint8]  # a row of FINGERPRINT_BYTES for each value
+
+_prints: Any = None
+if not os.environ.get("CARDTRAIL_ARRAYS"):
+    try:
+        from detectors import _prints  # type: ignore[attr-defined, no-redef]
+    except ImportError:  # no compiler where it was installed
+        _prints = None
 
 FINGERPRINT_BYTES = 16
+_BLOCK = 64
+"""bytes: a longer key is hashed first (RFC 2104)"""
 
 
 class Sealer:
     """Seals values under one key. Its repr shows the key id."""
 
-    __slots__ = ("_base", "key_id")
+    __slots__ = ("_base", "_key", "key_id")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < 16:
             raise ValueError("a fingerprint key has at least 16 bytes")
         self._base = hmac.new(key, digestmod=hashlib.sha256)
+        self._key = key if len(key) <= _BLOCK else hashlib.sha256(key).digest()
         self.key_id = self.fingerprint("cardtrail key id").hex()[:12]
 
     def __repr__(self) -> str:
@@ -41,6 +60,22 @@ class Sealer:
         """A text of which only this is told: whether it is the same as another."""
         return f"~{self.fingerprint(text).hex()[:12].translate(_LETTERS)}~"
 
+    def prints(self, data: Buffer, starts: Any, ends: Any, form: Form) -> Prints:
+        """A row with the fingerprint of each span of ``data``: of ASCII text, made canonical as
+        ``form`` says. ``starts`` and ``ends`` are arrays of int64."""
+        import numpy as np
+
+        if _prints is not None:
+            packed = _prints.prints(
+                self._key, data, np.ascontiguousarray(starts), np.ascontiguousarray(ends), form
+            )
+        else:
+            packed = b"".join(
+                self.fingerprint(canonical(bytes(data[start:end]).decode("ascii"), form))
+                for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+            )
+        return np.frombuffer(packed, np.uint8).reshape(-1, FINGERPRINT_BYTES)
+
     def name(self, text: str) -> str:
         """A name that came from data, with every card-like number in it masked.
 
@@ -50,6 +85,16 @@ class Sealer:
         when separated (``4111-1111-1111-1111``) or inside a longer run of digits.
         """
         return _RUN.sub(lambda match: _seal_run(match[0], self), text)
+
+
+def canonical(text: str, form: Form) -> str:
+    """As ``Form`` says; ``native/prints.c`` does the same."""
+    if form is Form.EMAIL:
+        local, at, domain = text.rpartition("@")
+        return f"{local}{at}{domain.lower()}"
+    if form is Form.COMPACT:
+        return "".join(char for char in text.upper() if char.isalnum() or char == "+")
+    return text
 
 
 def mask(pan: str) -> str:

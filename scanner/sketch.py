@@ -61,6 +61,11 @@ class Counting:
         if len(self._prints) >= 2 * max(self._most, self._settled):
             self._settle()
 
+    def add_all(self, prints: npt.NDArray[np.uint64]) -> None:
+        self._prints.frombytes(_at(prints, self._level).tobytes())
+        if len(self._prints) >= 2 * max(self._most, self._settled):
+            self._settle()
+
     def _settle(self) -> None:
         done = self.done()
         self._level, self._prints = done.level, array("Q", done.prints)

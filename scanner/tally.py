@@ -12,10 +12,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from detectors.base import Detector, FieldCounts, Match
+from detectors import iin
+from detectors.base import Bulk, Detector, FieldCounts, Match
 from scanner.company import Company, add_company
 from scanner.contracts import Chunk
 from scanner.fieldtally import Fields, add_fields
@@ -26,6 +28,10 @@ from scanner.model import Location
 from scanner.prints import distinct
 from scanner.rowkey import row_key
 from scanner.seal import Sealer, mask
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_PLACES = 15
 _COMPACT_AT = 1 << 20
@@ -111,6 +117,7 @@ class Tallies:
         self._tallies: dict[tuple[Kind, bytes], Tally] = {}
         self._distinct: dict[str, int] = {}
         self._crowds: dict[tuple[Kind, int], tuple[int, array[int]]] = {}
+        self._known: dict[Kind, tuple[int, NDArray[np.uint64]]] = {}
 
     def add(self, detector: Detector, match: Match, chunk: Chunk) -> bytes:
         """Seals one match, and gives its fingerprint. The raw value is a local of this function
@@ -123,12 +130,13 @@ class Tallies:
         if tally is None:
             known = self._distinct.get(match.entity, 0)
             if known >= self._limit:
-                self._crowd(kind, match.score, fingerprint)
+                self._add_crowd(kind, match.score, fingerprint[:8], 1)
                 return fingerprint
             self._distinct[match.entity] = known + 1
             masked = None if value.pan is None else mask(value.pan)
+            brands = match.brands or _brands(value.pan)
             tally = Tally(
-                kind, fingerprint, masked, match.brands, match.score, match.why, match.layout, 0, []
+                kind, fingerprint, masked, brands, match.score, match.why, match.layout, 0, []
             )
             self._tallies[(kind, fingerprint)] = tally
         elif match.score > tally.score:
@@ -140,6 +148,51 @@ class Tallies:
             tally.places.append(Place(self._part, self._rank, where))
         return fingerprint
 
+    def add_bulk(self, detector: Detector, bulk: Bulk, chunk: Chunk) -> NDArray[np.uint64]:
+        """As ``add`` for each value of ``bulk``; gives the first 64 bits of each fingerprint."""
+        import numpy as np
+
+        match = bulk.match
+        prints = self._sealer.prints(chunk.data, bulk.starts, bulk.ends, bulk.form)
+        kind = Kind(match.detector, match.entity, match.state, match.field)
+        shorts = prints[:, :8].copy().view("<u8")[:, 0]
+        distinct_, first, which = np.unique(shorts, return_index=True, return_inverse=True)
+        counts = np.bincount(which)
+        listed = np.zeros(len(distinct_), np.bool_)
+        order = np.argsort(first)
+        if self._distinct.get(match.entity, 0) >= self._limit:  # none is listed from now on
+            known = self._listed(kind)
+            order = order[np.isin(distinct_[order], known)]
+        for index in order.tolist():
+            row = int(first[index])
+            key = (kind, prints[row].tobytes())
+            tally = self._tallies.get(key)
+            if tally is None and self._distinct.get(match.entity, 0) >= self._limit:
+                continue
+            listed[index] = True
+            more = int(counts[index])
+            if tally is None or len(tally.places) < MAX_PLACES:
+                rows = [row] if more == 1 else np.flatnonzero(which == index).tolist()
+                for place in rows[:MAX_PLACES]:
+                    self.add(detector, bulk.one(place), chunk)
+                more -= min(more, MAX_PLACES)
+            self._tallies[key].count += more
+        rest = shorts[~listed[which]]
+        if len(rest):
+            self._rank += len(rest)
+            self._add_crowd(kind, match.score, rest.tobytes(), len(rest))
+        return shorts
+
+    def _listed(self, kind: Kind) -> NDArray[np.uint64]:
+        """The short prints of the tallies of a kind."""
+        import numpy as np
+
+        known = self._known.get(kind)
+        if known is None or known[0] != len(self._tallies):
+            shorts = [short(print_) for each, print_ in self._tallies if each == kind]
+            known = self._known[kind] = len(self._tallies), np.array(shorts, np.uint64)
+        return known[1]
+
     def done(self) -> tuple[list[Tally], list[Crowd]]:
         crowds = [
             Crowd(kind, bucket / _BUCKETS, count, distinct(prints.tobytes()))
@@ -147,13 +200,14 @@ class Tallies:
         ]
         return list(self._tallies.values()), crowds
 
-    def _crowd(self, kind: Kind, score: float, fingerprint: bytes) -> None:
+    def _add_crowd(self, kind: Kind, score: float, packed: bytes, more: int) -> None:
         key = (kind, int(score * _BUCKETS))
         count, prints = self._crowds.get(key, (0, array("Q")))
-        prints.append(short(fingerprint))
-        if len(prints) >= _COMPACT_AT and len(prints).bit_count() == 1:  # at each doubling
-            prints = array("Q", distinct(prints.tobytes()))
-        self._crowds[key] = (count + 1, prints)
+        before = len(prints)
+        prints.frombytes(packed)
+        if len(prints) >= _COMPACT_AT and len(prints).bit_length() > before.bit_length():
+            prints = array("Q", distinct(prints.tobytes()))  # at each doubling
+        self._crowds[key] = (count + more, prints)
 
     def _locate(self, chunk: Chunk, match: Match) -> Location:
         """Names in a location come from data (members, columns, keys), so they are sealed."""
@@ -166,6 +220,11 @@ class Tallies:
             field=where.field and seal(where.field),
             key=row_key(chunk, match.start, self._sealer),
         )
+
+
+def _brands(pan: str | None) -> tuple[str, ...]:
+    """Of a number in bulk, whose match stands for many."""
+    return iin.brands(pan) if pan is not None and pan.isdigit() else ()
 
 
 def add_up(results: Iterable[SliceResult]) -> SliceResult:

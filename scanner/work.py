@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
-from detectors.base import Counting, Detector, Fallible, Scan, State
+from detectors.base import Counting, Detector, Fallible, Massing, Scan, State
 from scanner.batch import Batch
 from scanner.company import CompanyCollector
 from scanner.contracts import (
@@ -29,7 +29,7 @@ from scanner.contracts import (
     StoreKind,
 )
 from scanner.errors import ExitCode, LedgerError, Reason, Stopped, Unreadable
-from scanner.fieldtally import FieldCollector, Found
+from scanner.fieldtally import FieldCollector, Found, Sealed
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
 from scanner.seal import Sealer
@@ -129,6 +129,9 @@ class Worker:
         result = SliceResult(unit=task.unit.id, index=task.part.index)
         tallies = Tallies(self._sealer, task.part.index, self._distinct_limit)
         scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
+        for _, scan in scans:
+            if isinstance(scan, Massing):
+                scan.in_bulk = True
         around = _Around(self._sealer, task.part.index, scans)
         try:
             self._read(task, scans, tallies, around, result)
@@ -183,7 +186,7 @@ class Worker:
                     if isinstance(item, Problem):
                         self._note(result, item, member)
                         continue
-                    around.chunk(item, _sealed_matches(item, scans, tallies))
+                    around.chunk(item, *_sealed_matches(item, scans, tallies))
                     result.newlines += item.newlines
                     result.searched += item.hi - item.lo
                     self._stop_if_asked()
@@ -284,23 +287,27 @@ class _Around:
         self.fields, self.company = FieldCollector(sealer), CompanyCollector(sealer, part)
         self._counting = [scan for _, scan in scans if isinstance(scan, Counting)]
 
-    def chunk(self, chunk: Chunk, found: Sequence[Found]) -> None:
+    def chunk(self, chunk: Chunk, found: Sequence[Found], many: Sequence[Sealed]) -> None:
         dense = {entity for scan in self._counting for entity, _, _ in scan.more()}
         self.fields.chunk(chunk, found, dense)
-        self.company.chunk(chunk, found)
+        for bulk, shorts in many:
+            self.fields.bulk(chunk, bulk, shorts)
+        self.company.chunk(chunk, found, many)
 
 
 def _sealed_matches(
     chunk: Chunk, scans: Sequence[tuple[Detector, Scan]], tallies: Tallies
-) -> list[Found]:
-    """All matches of the window, sealed: spans and fingerprints. The name of a field is asked for
-    by detectors and for the count of fields, and found once."""
+) -> tuple[list[Found], list[Sealed]]:
+    """All matches of the window, sealed: spans and fingerprints; and those in bulk. The name of a
+    field is asked for by detectors and for the count of fields, and found once."""
     chunk.field_name = _remembered(chunk.field_name)
-    return [
-        Found(match, tallies.add(detector, match, chunk))
-        for detector, scan in scans
-        for match in scan.find(chunk.data, chunk.lo, chunk.hi, chunk)
-    ]
+    found, many = [], []
+    for detector, scan in scans:
+        for match in scan.find(chunk.data, chunk.lo, chunk.hi, chunk):
+            found.append(Found(match, tallies.add(detector, match, chunk)))
+        for bulk in scan.bulk() if isinstance(scan, Massing) else ():
+            many.append(Sealed(bulk, tallies.add_bulk(detector, bulk, chunk)))
+    return found, many
 
 
 def _remembered(field_name: Callable[[int], str | None]) -> Callable[[int], str | None]:
