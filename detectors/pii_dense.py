@@ -45,14 +45,14 @@ class Emails:
         self._state = state
         self._known: dict[int, bool] = {}
 
-    def plain(self, data: bytes, lo: int, hi: int) -> Places:
-        """Places of the ``@`` of addresses that begin in ``lo``..``hi`` and are somebody's: letters
-        and digits with a digit among them, so that no role such as ``webmaster`` is one."""
+    def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places, Places]:
+        """Starts, places of the ``@`` and ends of addresses that begin in ``lo``..``hi`` and are
+        somebody's, no role such as ``webmaster``."""
         bytes_ = np.frombuffer(data, np.uint8)
         at = np.flatnonzero(bytes_[lo : hi + _WIDTH] == 64) + lo
         at = at[(at > _WIDTH) & (at < len(data) - _WIDTH - 1)]
         if not len(at):
-            return at
+            return at, at, at
         steps = np.arange(_WIDTH)
         front = bytes_[at[:, None] - 1 - steps]
         inside = _IS_LOCAL[front]
@@ -66,14 +66,17 @@ class Emails:
         good &= (at - size >= lo) & (at - size < hi)
         good &= front[rows, size] != 39  # a quote may be a part of an address
         good &= _IS_ALNUM[first] & _IS_ALNUM[front[:, 0]]
-        good &= (digits > 0) & (digits < 12) & ~dots.any(axis=1)
-        at = at[good]
+        good &= (digits < 12) & ~dots.any(axis=1)
+        for row in np.flatnonzero(good & (digits == 0)).tolist():  # no digit: it may be a role
+            address = data[at[row] - size[row] : at[row] + 1]
+            good[row] = pii_email.probability(address) == pii_email.SOMEBODY
+        at, begin = at[good], (at - size)[good]
         behind = bytes_[at[:, None] + 1 + steps]
         inside = _IS_DOMAIN[behind]
         size = np.argmin(inside, axis=1)
         rows = np.arange(len(at))
         ended = (size > 3) & ~inside[rows, size] & _ENDS[behind[rows, size]]
-        at, behind, size = at[ended], behind[ended], size[ended]
+        begin, at, behind, size = begin[ended], at[ended], behind[ended], size[ended]
         texts = np.where(steps < size[:, None], behind, 0).astype(np.uint64)
         prints = (texts * _WEIGHTS).sum(axis=1, dtype=np.uint64)
         distinct, where, which = np.unique(prints, return_index=True, return_inverse=True)
@@ -81,8 +84,8 @@ class Emails:
             self._is_known(int(print_), data[at[i] + 1 : at[i] + 1 + size[i]])
             for print_, i in zip(distinct.tolist(), where.tolist(), strict=True)
         ]
-        good_ones: Places = at[np.array(known, np.bool_)[which]] if known else at[:0]
-        return good_ones
+        sure = np.array(known, np.bool_)[which]
+        return begin[sure], at[sure], (at + 1 + size)[sure]
 
     def _is_known(self, print_: int, domain: bytes) -> bool:
         if print_ not in self._known:
@@ -107,14 +110,22 @@ class Phones:
         self._regions = tuple(region for region in regions if region in ("US", "CA"))
         self._known: dict[int, bool] = {}
 
-    def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places]:
-        """Starts of such numbers in ``lo``..``hi``, and the ends of their hits in the fast pass."""
+    def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places, Places]:
+        """Starts and ends of such numbers in ``lo``..``hi``, and the ends of their hits in the fast
+        pass."""
         bytes_ = np.frombuffer(data, np.uint8)
-        found = [(self._layout(bytes_, lo, hi, layout), anchor) for layout, anchor in _LAYOUTS]
+        found = [(self._layout(bytes_, lo, hi, each), len(each), hit) for each, hit in _LAYOUTS]
         return (
-            np.concatenate([at for at, _ in found]),
-            np.concatenate([at + anchor for at, anchor in found]),
+            np.concatenate([at for at, _, _ in found]),
+            np.concatenate([at + width for at, width, _ in found]),
+            np.concatenate([at + hit for at, _, hit in found]),
         )
+
+    @staticmethod
+    def none_of(starts: Places, seen: list[int]) -> NDArray[np.bool_]:
+        """Which of ``starts`` are not among ``seen``."""
+        fresh: NDArray[np.bool_] = ~np.isin(starts, seen)
+        return fresh
 
     def _layout(self, bytes_: Any, lo: int, hi: int, layout: str) -> Places:
         width, dash = len(layout), layout.rindex("-")

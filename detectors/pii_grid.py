@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Hints
 
+Places: TypeAlias = "NDArray[np.int64]"
+Flags: TypeAlias = "NDArray[np.bool_]"
 _SIGNS = b"\t,;|"
 
 
@@ -28,6 +31,19 @@ class Grid:
                 starts = self.edges[:, column].tolist()
                 ends = (self.edges[:, column + 1] - 1).tolist()
                 yield from zip(starts, ends, strict=True)
+
+
+    def by_column(self, starts: Places) -> Iterator[tuple[str | None, Flags]]:
+        """By name, which of ``starts`` stand in cells of a column; None: in no row of the grid."""
+        edges = self.edges
+        row = edges[:, 0].searchsorted(starts, "right") - 1
+        inside = (row >= 0) & (starts < edges[-1, -1])
+        column = (edges[row] <= starts[:, None]).sum(axis=1) - 1
+        column[~inside] = len(self.names)
+        for place, name in enumerate((*self.names, None)):
+            mine = column == place
+            if mine.any():
+                yield name, mine
 
 
 def of(data: bytes, lo: int, hi: int, hints: Hints) -> Grid | None:

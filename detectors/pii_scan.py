@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
-from detectors.base import CONFIRMED, Buffer, FieldCounts, Hints, Match, NoHints, State
+from detectors.base import (
+    CONFIRMED,
+    Buffer,
+    Bulk,
+    FieldCounts,
+    Form,
+    Hints,
+    Match,
+    NoHints,
+    State,
+)
 from detectors.pii_fastpass import Anchor, FastPass
 from detectors.pii_found import Found, best, columns
 from detectors.pii_kind import Kind, leads
@@ -17,6 +27,7 @@ from detectors.pii_kinds import KINDS
 from detectors.pii_settings import PiiSettings, settings, version
 
 if TYPE_CHECKING:
+    from detectors.pii_dense import Places
     from detectors.pii_grid import Grid
 
 NAME = "pii"
@@ -101,6 +112,11 @@ class PiiScan:
         self.listed: Counter[str] = Counter()
         self.counted: Counter[tuple[str, int, float]] = Counter()
         self.dense: set[str] = set()
+        self.in_bulk = False
+        self._bulk: Sequence[Bulk] = ()
+
+    def bulk(self) -> Sequence[Bulk]:
+        return self._bulk
 
     def fields(self) -> Mapping[int, FieldCounts]:
         return self.counts
@@ -132,6 +148,7 @@ class PiiScan:
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before
+        self._bulk = look.bulk
         return [
             Match(NAME, f.entity, f.start, f.end, f.score, f.state, why=f.why, field=f.field)
             for f in look.best()
@@ -149,6 +166,10 @@ class _Look:
         self._found: dict[tuple[int, int, str], Found] = {}
         self._seen: set[tuple[int, int, str]] = set()
         self._grids: list[Grid | None] = []
+        self.bulk: list[Bulk] = []
+        self._in_bulk = scan.in_bulk
+        self._rare = scan.in_bulk and not isinstance(hints, NoHints)
+        """what is not plainly one is rare then, and is told apart too"""
         self._counted: set[int] = set()
         """starts of telephone numbers that were counted in masses"""
         self._edges: set[tuple[str, int, int]] = set()
@@ -156,18 +177,36 @@ class _Look:
         """by target, the ends of hits that were dealt with in masses"""
 
     def masses(self, after: int) -> None:
-        """Counts what is dense and plainly one, from the hit that ends at ``after`` on."""
+        """Takes what is dense and plainly one all at once, from the hit that ends at ``after``."""
         emails, phones = self._plan.dense()
         if "EMAIL_ADDRESS" in self._dense and EMAIL not in self.done:
-            ends = emails.plain(self._data, self._lo, self._hi) + 2
-            self.done[EMAIL] = set(ends[ends >= after].tolist())
-            self._more["EMAIL_ADDRESS", 0, pii_email.SOMEBODY] += len(self.done[EMAIL])
+            starts, at, ends = emails.plain(self._data, self._lo, self._hi)
+            later = at + 2 >= after
+            self.done[EMAIL] = set((at[later] + 2).tolist())
+            score, form = pii_email.SOMEBODY, Form.EMAIL
+            self._many("EMAIL_ADDRESS", score, form, starts[later], ends[later])
         if "PHONE_NUMBER" in self._dense and PHONE not in self.done:
-            starts, ends = phones.plain(self._data, self._lo, self._hi)
-            seen = {start for start, _, entity in self._seen if entity == "PHONE_NUMBER"}
-            self._counted = set(starts[ends >= after].tolist()) - seen
-            self.done[PHONE] = set(ends[ends >= after].tolist())
-            self._more["PHONE_NUMBER", 0, STRICT_PHONE] += len(self._counted)
+            starts, ends, hits = phones.plain(self._data, self._lo, self._hi)
+            later = hits >= after
+            seen = [start for start, _, entity in self._seen if entity == "PHONE_NUMBER"]
+            fresh = later & phones.none_of(starts, seen)
+            self._counted = set(starts[fresh].tolist())
+            self.done[PHONE] = set(hits[later].tolist())
+            self._many("PHONE_NUMBER", STRICT_PHONE, Form.COMPACT, starts[fresh], ends[fresh])
+
+    def _many(self, entity: str, score: float, form: Form, starts: Places, ends: Places) -> None:
+        if not len(starts):
+            return
+        if not self._in_bulk:
+            self._more[entity, 0, score] += len(starts)
+            return
+        why = (f"one of many: beyond the first {self._plan.limit:,} the exact test alone decides",)
+        order = starts.argsort()
+        starts, ends = starts[order], ends[order]
+        grid = self._grid() if not isinstance(self._hints, NoHints) else None
+        for name, mine in [(None, slice(None))] if grid is None else grid.by_column(starts):
+            first = Match(NAME, entity, int(starts[mine][0]), int(ends[mine][0]), score, why=why)
+            self.bulk.append(Bulk(first, starts[mine], ends[mine], form, name))
 
     def best(self) -> list[Found]:
         return best(self._found.values())
@@ -311,7 +350,8 @@ class _Look:
             return
         if width > 1 and state is State.CLEAR:
             state = State.ENCODED
-        if score >= CONFIRMED and state is State.CLEAR and "EMAIL_ADDRESS" in self._dense:
+        counted = "EMAIL_ADDRESS" in self._dense and not self._rare
+        if score >= CONFIRMED and state is State.CLEAR and counted:
             self._count(*span, "EMAIL_ADDRESS", 0, score)
         else:
             self._keep(Found(*span, "EMAIL_ADDRESS", score, (), 0, state))

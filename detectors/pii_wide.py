@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints, State
+from detectors.base import Buffer, Bulk, FieldCounts, Hints, Match, NoHints, State
 
 LAYOUT = "utf-16"
 _SHARE = 0.3
@@ -18,6 +18,18 @@ class Wide:
 
     def __init__(self, scan: Any) -> None:
         self.scan = scan
+        self._bulk: Sequence[Bulk] = ()
+
+    @property
+    def in_bulk(self) -> bool:
+        return bool(self.scan.in_bulk)
+
+    @in_bulk.setter
+    def in_bulk(self, on: bool) -> None:
+        self.scan.in_bulk = on
+
+    def bulk(self) -> Sequence[Bulk]:
+        return self._bulk
 
     def fields(self) -> Mapping[int, FieldCounts]:
         counts: Mapping[int, FieldCounts] = self.scan.fields()
@@ -28,10 +40,14 @@ class Wide:
         phase = _phase(text)
         if phase is None:
             found: list[Match] = self.scan.find(text, lo, hi, hints)
+            self._bulk = getattr(self.scan, "bulk", tuple)()
             return found
+        self._bulk = ()
         narrow = text[phase::2]
         first, last = (lo - phase + 1) // 2, (hi - phase + 1) // 2
         named: Hints = hints if isinstance(hints, NoHints) else _Named(hints, phase)
+        matches = self.scan.find(narrow, max(0, first), max(0, last), named)
+        matches += [some.one(i) for some in getattr(self.scan, "bulk", tuple)() for i in range(len(some.starts))]
         return [
             replace(
                 match,
@@ -40,7 +56,7 @@ class Wide:
                 state=State.ENCODED if match.state is State.CLEAR else match.state,
                 layout=LAYOUT,
             )
-            for match in self.scan.find(narrow, max(0, first), max(0, last), named)
+            for match in sorted(matches, key=lambda match: match.start)
         ]
 
     def __getattr__(self, name: str) -> Any:
