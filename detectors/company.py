@@ -95,7 +95,6 @@ class Columns:
                     found.add(kind)
         return found
 
-
     def column_wise(
         self, data: bytes, edges: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -110,8 +110,8 @@ def _cards(grid: Grid, column: int, array: Bytes, length: int) -> Places:
     values = _DOUBLED.take(digits[:, -2::-2]).sum(axis=1) + digits[:, ::-2].sum(axis=1)
     good = values % 10 == 0
     if np.count_nonzero(good) < _ALIKE * len(good):
-        return starts[:0]
-    good &= ~np.isin(_number(digits), _tests(length))
+        good = np.zeros(len(good), np.bool_)
+    good = good & ~np.isin(_number(digits), _tests(length))
     cards: Places = starts[good]
     return cards
 
@@ -129,5 +129,6 @@ def _number(digits: NDArray[np.uint8]) -> Places:
 @cache
 def _tests(length: int) -> Places:
     """The published test numbers of a length."""
-    tests = [int(pan) for pan in TEST_PANS if len(pan) == length]
-    return np.array(tests, np.uint64).view(np.int64)
+    tests = np.array([int(pan) for pan in TEST_PANS if len(pan) == length], np.uint64)
+    number: Places = tests.view(np.int64)
+    return number

@@ -32,7 +32,6 @@ class Grid:
                 ends = (self.edges[:, column + 1] - 1).tolist()
                 yield from zip(starts, ends, strict=True)
 
-
     def by_column(self, starts: Places) -> Iterator[tuple[str | None, Flags]]:
         """By name, which of ``starts`` stand in cells of a column; None: in no row of the grid."""
         edges = self.edges

@@ -47,7 +47,11 @@ class Wide:
         first, last = (lo - phase + 1) // 2, (hi - phase + 1) // 2
         named: Hints = hints if isinstance(hints, NoHints) else _Named(hints, phase)
         matches = self.scan.find(narrow, max(0, first), max(0, last), named)
-        matches += [some.one(i) for some in getattr(self.scan, "bulk", tuple)() for i in range(len(some.starts))]
+        matches += [
+            some.one(i)
+            for some in getattr(self.scan, "bulk", tuple)()
+            for i in range(len(some.starts))
+        ]
         return [
             replace(
                 match,

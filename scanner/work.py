@@ -301,12 +301,13 @@ def _sealed_matches(
     """All matches of the window, sealed: spans and fingerprints; and those in bulk. The name of a
     field is asked for by detectors and for the count of fields, and found once."""
     chunk.field_name = _remembered(chunk.field_name)
-    found, many = [], []
+    found: list[Found] = []
+    many: list[Sealed] = []
     for detector, scan in scans:
-        for match in scan.find(chunk.data, chunk.lo, chunk.hi, chunk):
-            found.append(Found(match, tallies.add(detector, match, chunk)))
-        for bulk in scan.bulk() if isinstance(scan, Massing) else ():
-            many.append(Sealed(bulk, tallies.add_bulk(detector, bulk, chunk)))
+        matches = scan.find(chunk.data, chunk.lo, chunk.hi, chunk)
+        found += [Found(match, tallies.add(detector, match, chunk)) for match in matches]
+        bulks = scan.bulk() if isinstance(scan, Massing) else ()
+        many += [Sealed(bulk, tallies.add_bulk(detector, bulk, chunk)) for bulk in bulks]
     return found, many
 
 

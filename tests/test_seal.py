@@ -6,12 +6,15 @@ import hashlib
 import hmac
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors import iin, luhn
-from scanner.seal import Sealer, mask
+from detectors.base import Form
+from scanner import seal
+from scanner.seal import Sealer, canonical, mask
 
 SEALER = Sealer(b"k" * 32)
 VISA = "4111111111111111"
@@ -103,3 +106,25 @@ def test_no_window_of_digits_that_could_be_a_card_survives(pieces: list[str]) ->
             for start in range(len(digits) - length + 1):
                 window = digits[start : start + length]
                 assert not (luhn.valid(window) and iin.brands(window))
+
+
+@given(
+    st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=150)),
+    st.sampled_from(Form),
+    st.binary(min_size=16, max_size=80),
+)
+def test_prints_of_many_are_those_of_each(texts: list[str], form: Form, key: bytes) -> None:
+    sealer, data = Sealer(key), "".join(texts).encode()
+    ends = np.cumsum([0, *map(len, texts)])
+    prints = sealer.prints(data, ends[:-1], ends[1:], form)
+    assert [row.tobytes() for row in prints] == [
+        sealer.fingerprint(canonical(text, form)) for text in texts
+    ]
+
+
+@pytest.mark.parametrize("span", [(-1, 2), (0, 9), (3, 2)])
+def test_spans_outside_are_refused(span: tuple[int, int]) -> None:
+    if seal._prints is None:
+        pytest.skip("the extension is not built")
+    with pytest.raises(ValueError, match="spans inside"):
+        Sealer(b"k" * 32).prints(b"x" * 8, *np.array(span)[:, None], Form.PLAIN)
