@@ -41,13 +41,13 @@ class Finder:
         lo: int,
         hi: int,
         marks: Marks | None = None,
-        known: Places | None = None,
+        bulk: Places | None = None,
     ) -> Iterator[Candidate]:
         """Those that start in ``lo`` .. ``hi`` or up to ``SPILL`` bytes outside, in no order; one
         number may come more than once. Only those inside are counted. Numbers in one piece that
-        start at a place of ``known`` (in order) are counted, and do not come."""
+        start at a place of ``bulk`` (in order) are counted, and do not come."""
         window = Window(max(0, lo - SPILL), min(len(data), hi + SPILL), lo, hi)
-        yield from self._text("ascii", data, window, known=known)
+        yield from self._text("ascii", data, window, bulk=bulk)
         seen = self._seen(data) if marks is None else encodings.marked_signs(data, marks)
         until, phase = -1, 0
         for at in seen.base64:
@@ -77,13 +77,13 @@ class Finder:
         data: Bytes,
         window: Window,
         counter: fieldcount.Counter | None = None,
-        known: Places | None = None,
+        bulk: Places | None = None,
     ) -> Iterator[Candidate]:
         """Numbers in ASCII digits. ``data`` may be a narrowed copy."""
         counter = counter or self.counter
         if native is not None:
             seen = Sweep(native, data, window, counter)
-            yield from seen.in_one_piece(known)
+            yield from seen.in_one_piece(bulk)
             for frame, runs in seen.frames():
                 yield from _other(frame, data, runs, window, counter)
             return
@@ -94,7 +94,7 @@ class Finder:
                 start, length = runs.start, runs.length
                 if len(long) < len(start):
                     start, length = start[long], length[long]
-                yield from in_one_piece(block, data, start, length, window, counter, known)
+                yield from in_one_piece(block, data, start, length, window, counter, bulk)
             yield from _other(block, data, runs, window, counter)
 
     def _prefilter(self, what: str, zero: int = 48) -> Prefilter:

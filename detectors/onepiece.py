@@ -58,9 +58,9 @@ def in_one_piece(
     length: Places,
     window: Window,
     counter: fieldcount.Counter,
-    known: Places | None = None,
+    bulk: Places | None = None,
 ) -> Iterator[Candidate]:
-    """Candidates among runs of twelve digits or more; none at places that are ``known``."""
+    """Candidates among runs of twelve digits or more; none at the places ``bulk``."""
     yield from _long(frame, data, start, length, window)
     before, behind = frame.data.take(start - 1), frame.data.take(start + length)
     yield from _scientific(frame, data, start, length, before, behind, window)
@@ -93,8 +93,8 @@ def in_one_piece(
     zero = (frame.data.take(start + length - 1) == 48) & (length == 16)
     other = ~good & (zero | stripe | _may_lack_luhn(prefix))
     take = (good | other).nonzero()[0]
-    if known is not None and len(known):
-        take = take[~np.isin(start[take] + frame.origin, known)]
+    if bulk is not None and len(bulk):
+        take = take[~np.isin(start[take] + frame.origin, bulk)]
     if len(take) > FEW:
         take = take[not_ids(sign, take, good, zero, other)]
     if len(take):

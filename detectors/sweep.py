@@ -70,7 +70,7 @@ class Sweep:
             frame = Frame(data, 0) if inside else Frame.padded(data, int(at[0]), int(at[-1]))
             yield frame, Tokens(at - frame.origin, length[begin:end], map_[begin:end])
 
-    def in_one_piece(self, known: Places | None = None) -> Iterator[Candidate]:
+    def in_one_piece(self, bulk: Places | None = None) -> Iterator[Candidate]:
         """As ``onepiece.in_one_piece``."""
         data, window = self._data, self._window
         for (at,) in _table(self._hexes, 1).tolist():
@@ -86,8 +86,8 @@ class Sweep:
         if not self._taken:
             return
         rows = _table(self._taken, 4)
-        if known is not None and len(known):
-            rows = rows[~np.isin(rows[:, _START], known)]
+        if bulk is not None and len(bulk):
+            rows = rows[~np.isin(rows[:, _START], bulk)]
         taken = _wanted(rows, entries)
         if len(taken):
             taken = taken[_unlike_ids(taken, entries, fields, self._counter)]

@@ -38,7 +38,16 @@ PIPELINE = {
         "walk",
         "work",
     ),
-    *("combined", "company", "fieldtally", "fieldverdict", "kinds", "sketch", "unitprofile"),
+    *(
+        "combined",
+        "company",
+        "rowcompany",
+        "fieldtally",
+        "fieldverdict",
+        "kinds",
+        "sketch",
+        "unitprofile",
+    ),
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
 MIDDLE = {"scanner.stores", "scanner.readers", "scanner.access", "detectors", "reports"}
@@ -62,7 +71,8 @@ HEAVY = {
     "jinja2": {"reports"},
     "numpy": {
         *("detectors", "scanner.windows", "scanner.prints", "scanner.readers", "scanner.access"),
-        *("scanner.fieldtally", "scanner.sketch"),
+        *("scanner.fieldtally", "scanner.sketch", "scanner.seal", "scanner.tally"),
+        "scanner.rowcompany",
         *("scanner.facts", "scanner.factview", "scanner.factreads"),
     },
     "isal": {"scanner.readers", "scanner.access"},
@@ -142,6 +152,8 @@ def test_direction(path: Path) -> None:
             light = ("detectors", "detectors.iin", "detectors.luhn", "detectors.fieldstats")
             light += (
                 "detectors.company",
+                "detectors._prints",
+                "detectors.pii_grid",
                 "detectors.keys",
                 "detectors.looks",
                 "detectors.splithash",
