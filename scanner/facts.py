@@ -5,9 +5,9 @@ A source of evidence adds whole files, each batch in one transaction: a kill at 
 file believed or not, never half. A file that is known (same version, or same content under
 another name) adds nothing; an event counts once, in whichever file it comes, however late.
 
-Facts are sums by hour, principal and object. Those of before ``KEPT_DAYS`` are rolled up into days
-without objects, which stay: they are the history that rules compare with. One writer, the main
-process; workers read.
+Facts are sums by hour, principal and object. Those of before ``KEPT_DAYS`` become days without
+objects at the end of each scan, which stay: they are the history that rules compare with. One
+writer, the main process; workers read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -296,7 +297,7 @@ class Facts:
         table = {
             name: np.array(list(values), "i8")
             if len(values) and isinstance(values[0], int)
-            else np.array([_storable(value) for value in values], object)
+            else np.array(_all_storable(values), object)
             for name, values in columns.items()
         }
         put(self.db, "given", table)
@@ -323,7 +324,7 @@ class Facts:
         )
         names = {
             "id": np.fromiter(batch.objects, "u8", len(batch.objects)),
-            "name": np.array(_all_storable(list(batch.objects.values())), object),
+            "name": np.array(_all_storable([*batch.objects.values()]), object),
         }
         if batch.objects:
             put(self.db, "given", names)
@@ -333,19 +334,17 @@ class Facts:
 
     def _people(self, people: Sequence[Who]) -> list[int]:
         known = {
-            Who(*about): number
+            tuple(about): number
             for number, *about in self.db.execute(
-                "SELECT id, principal, session, anonymous, foreign_account FROM who"
+                "SELECT id, principal, session, anonymous::INTEGER, foreign_account FROM who"
             ).fetchall()
         }
-        new = [who for who in dict.fromkeys(people) if who not in known]
-        known.update({who: number for number, who in enumerate(new, len(known) + 1)})
-        self._insert(
-            "who",
-            ("id", "principal", "session", "anonymous", "foreign_account"),
-            [(known[w], w.principal, w.session, int(w.anonymous), w.foreign) for w in new],
-        )
-        return [known[who] for who in people]
+        told = [(who.principal, who.session, int(who.anonymous), who.foreign) for who in people]
+        new = [about for about in dict.fromkeys(told) if about not in known]
+        known.update({about: number for number, about in enumerate(new, len(known) + 1)})
+        names = ("id", "principal", "session", "anonymous", "foreign_account")
+        self._insert("who", names, [(known[about], *about) for about in new])
+        return [known[about] for about in told]
 
     def _new_events(self, source: int, columns: dict[str, Any]) -> Any:
         """Which rows are of events not counted before, as places; notes them as counted."""
@@ -391,9 +390,9 @@ class Facts:
 
     # --- keeping
 
-    def roll_up(self, today: int) -> None:
-        """Facts of before ``KEPT_DAYS`` become days; ``today`` in days since 1970."""
-        last = today - KEPT_DAYS
+    def roll_up(self, before: int) -> None:
+        """Facts of before a day (since 1970) become days. The numbers of their events stay: what
+        is read again, in whichever file and however late, is still known."""
         touches = ", ".join(str(int(verb)) for verb in TOUCHES)
         with self.transaction():
             self.db.execute(
@@ -402,10 +401,15 @@ class Facts:
                   sum(count), sum(sent), sum(told), sum(rows), sum(told_rows),
                   count(DISTINCT object) FILTER (verb IN ({touches})),
                   min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
-                FROM fact WHERE hour < {last * 24} GROUP BY ALL"""
+                FROM fact WHERE hour < {before * 24} GROUP BY ALL"""
             )
-            for table in ("fact", "seen"):
-                self.db.execute(f"DELETE FROM {table} WHERE hour < {last * 24}")
+            self.db.execute(f"DELETE FROM fact WHERE hour < {before * 24}")
+
+
+def rolled_before(window: tuple[datetime, datetime]) -> int:
+    """The day (since 1970) before which facts are rolled up: never in the window of a run."""
+    start, end = (int(moment.timestamp()) // 86_400 for moment in window)
+    return min(end - KEPT_DAYS, start)
 
 
 def put(db: DuckDBPyConnection, name: str, columns: Mapping[str, Any]) -> None:
@@ -463,12 +467,12 @@ def _patiently(path: Path | None, open_it: Callable[[], T]) -> T:
             raise LedgerError(f"facts {path}: {said}") from None
 
 
-def _all_storable(names: list[str]) -> list[str]:
+def _all_storable(values: Sequence[Any]) -> Sequence[Any]:
     try:
-        "".join(names).encode()
-    except UnicodeEncodeError:
-        return [_storable(name) for name in names]
-    return names
+        "".join(values).encode()
+    except (TypeError, UnicodeEncodeError):  # not texts only, or such
+        return [_storable(value) for value in values]
+    return values
 
 
 def _storable(value: Any) -> Any:

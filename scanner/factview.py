@@ -7,7 +7,7 @@ is a raw value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +64,50 @@ class DayTotals:
     last: int = -1
     refused: int = -1
     listed: int = -1
+
+    def add_rolled(self, numbers: Sequence[int]) -> None:
+        """What became a day: reads, rows, denied, lists, objects, first, last."""
+        self.reads += numbers[0]
+        self.rows += numbers[1]
+        self.denied += numbers[2]
+        self.lists += numbers[3]
+        self.objects = max(self.objects, numbers[4])
+        known = [each for each in (self.first, numbers[5]) if each >= 0]
+        self.first, self.last = min(known, default=-1), max(self.last, numbers[6])
+
+
+@dataclass(slots=True)
+class _Sums:
+    """``Totals`` under way."""
+
+    reads: list[int] = field(default_factory=lambda: [0] * 6)
+    """count, bytes, told, rows, told rows, nameless"""
+    denied: int = 0
+    asked: int = 0
+    first: int = 1 << 62
+    last: int = -(1 << 62)
+
+    def add(self, verb: Verb, numbers: Sequence[int]) -> None:
+        """``numbers``: those of ``reads``, then the first and last second."""
+        if verb in READS:
+            self.reads = [one + other for one, other in zip(self.reads, numbers[:6], strict=True)]
+        self.denied += numbers[0] if verb is Verb.DENIED else 0
+        self.asked += numbers[0] if verb is Verb.ASKED else 0
+        self.first, self.last = min(self.first, numbers[6]), max(self.last, numbers[7])
+
+    def totals(self, objects: int, cards: int) -> Totals:
+        count, sent, told, rows, told_rows, nameless = self.reads
+        first, last = (datetime.fromtimestamp(each, UTC) for each in (self.first, self.last))
+        return Totals(
+            *(count, sent, told, rows, told_rows, cards, self.denied, self.asked),
+            *(objects, nameless, first, last),
+        )
+
+
+def _numbers(values: Iterable[int]) -> Any:
+    import numpy as np
+
+    return np.fromiter(values, "u8")
 
 
 class View:
@@ -188,48 +232,76 @@ class View:
         """Who did anything in the window but list, by number, most reads first."""
         rows = self._db.execute(
             f"""SELECT who.id, principal, session, anonymous, foreign_account
-            FROM all_fact AS fact JOIN who ON fact.who = who.id
-            WHERE source = ? AND store = ? AND verb <> {_LIST} AND {self._inside()}
+            FROM {self._acts(store)} AS act JOIN who ON act.who = who.id
             GROUP BY ALL
-            ORDER BY sum(count) FILTER (verb IN ({_READS})) DESC NULLS LAST, principal, session""",
-            [self._source, self._stores.get(store, 0)],
+            ORDER BY sum(count) FILTER (verb IN ({_READS})) DESC NULLS LAST, principal, session"""
         ).fetchall()
         return [(number, Who(p, s, bool(a), f)) for number, p, s, a, f in rows]
 
+    def _acts(self, store: str) -> str:
+        """All but listings of the window as a table, facts and what became days of them."""
+        where = f"source = {self._source} AND store = {self._stores.get(store, 0)}"
+        return f"""(SELECT who, verb, count::BIGINT AS count, sent, told, rows, told_rows,
+              object IS NULL AS nameless, hour * 3600::BIGINT + first AS first,
+              hour * 3600::BIGINT + last AS last
+            FROM all_fact WHERE {where} AND verb <> {_LIST} AND {self._inside()}
+            UNION ALL
+            SELECT who, verb, count::BIGINT, sent, told, rows, told_rows, true, first, last
+            FROM all_day WHERE {where} AND verb <> {_LIST}
+              AND last >= {self._from} AND first <= {self._to})"""
+
+    def rolled_until(self, store: str) -> datetime | None:
+        """Up to when acts of the window are known as sums of days only, None: all are known."""
+        found = self._db.execute(
+            "SELECT max(last) FROM all_day"
+            " WHERE source = ? AND store = ? AND last >= ? AND first <= ?",
+            [self._source, self._stores.get(store, 0), self._from, self._to],
+        ).fetchall()
+        last = found[0][0]
+        return None if last is None else datetime.fromtimestamp(last, UTC)
+
     def totals(
-        self, store: str, entries: Mapping[int, int], cards: Iterable[int] = ()
+        self, store: str, entries: Mapping[int, int], cards: Collection[int] = ()
     ) -> dict[int, Totals]:
         """By entry; ``entries`` says of each principal's number which is its. ``cards`` are the
         numbers of the objects that hold card data."""
+        # different objects are counted apart: together with the sums it takes twice as long
+        sums: dict[int, _Sums] = {}
+        for who, verb, *numbers in self._db.execute(
+            f"""SELECT who, verb, sum(count)::BIGINT, sum(sent)::BIGINT, sum(told)::BIGINT,
+              sum(rows)::BIGINT, sum(told_rows)::BIGINT,
+              coalesce(sum(count) FILTER (nameless), 0)::BIGINT, min(first), max(last)
+            FROM {self._acts(store)} GROUP BY who, verb"""
+        ).fetchall():
+            if who in entries:
+                sums.setdefault(entries[who], _Sums()).add(Verb(verb), numbers)
+        objects = self._by_entry(store, entries, "count(DISTINCT object)")
+        held: dict[int, int] = {}
+        if cards:
+            put(self._db, "card_objects", {"object": _numbers(cards)})
+            among = "object IN (SELECT object FROM card_objects)"
+            held = self._by_entry(store, entries, "sum(count)::BIGINT", among)
+        return {
+            entry: each.totals(objects.get(entry, 0), held.get(entry, 0))
+            for entry, each in sums.items()
+        }
+
+    def _by_entry(
+        self, store: str, entries: Mapping[int, int], what: str, among: str = "true"
+    ) -> dict[int, int]:
+        """Something of what names an object, by entry."""
         import numpy as np
 
-        put(self._db, "card_objects", {"object": np.fromiter(cards, "u8")})
         entry_of = {"who": np.fromiter(entries, "u4"), "entry": np.fromiter(entries.values(), "i8")}
         put(self._db, "entry_of", entry_of)
-        rows = self._db.execute(
-            f"""SELECT entry,
-              coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
-              coalesce(sum(sent) FILTER (verb IN ({_READS})), 0)::BIGINT,
-              coalesce(sum(told) FILTER (verb IN ({_READS})), 0)::BIGINT,
-              coalesce(sum(rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
-              coalesce(sum(told_rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
-              coalesce(sum(count) FILTER (verb IN ({_TOUCHES})
-                AND object IN (SELECT object FROM card_objects)), 0)::BIGINT,
-              coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
-              coalesce(sum(count) FILTER (verb = {_ASKED}), 0)::BIGINT,
-              count(DISTINCT object) FILTER (verb IN ({_TOUCHES})),
-              coalesce(sum(count) FILTER (verb IN ({_READS}) AND object IS NULL), 0)::BIGINT,
-              min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
-            FROM all_fact AS fact JOIN entry_of USING (who)
-            WHERE source = ? AND store = ? AND verb <> {_LIST} AND {self._inside()}
-            GROUP BY entry""",
-            [self._source, self._stores.get(store, 0)],
-        ).fetchall()
-        found: dict[int, Totals] = {}
-        for entry, *about in rows:
-            about[-2:] = [datetime.fromtimestamp(second, UTC) for second in about[-2:]]
-            found[entry] = Totals(*about)
-        return found
+        return dict(
+            self._db.execute(
+                f"""SELECT entry, {what} FROM all_fact AS fact JOIN entry_of USING (who)
+                WHERE source = ? AND store = ? AND verb IN ({_TOUCHES}) AND {among}
+                  AND {self._inside()} GROUP BY entry""",
+                [self._source, self._stores.get(store, 0)],
+            ).fetchall()
+        )
 
     def of_verb(self, store: str, verb: Verb) -> int:
         """Rows of one verb in the window."""
@@ -307,25 +379,34 @@ class View:
         for actor, number, hours, *numbers in self._rolled(where, start // 24):
             day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
             day.hours.update({hour: 1 for hour in range(24) if hours >> hour & 1})
-            (day.reads, day.rows, day.denied, day.lists, day.objects) = numbers[:5]
-            (day.first, day.last) = numbers[5:]
+            day.add_rolled(numbers)
         return found
 
-    def _day_rows(self, where: str, start: int) -> list[Any]:
-        return self._db.execute(
+    def _day_rows(self, where: str, start: int) -> Iterator[tuple[Any, ...]]:
+        """Different objects are counted apart: together with the sums it takes twice as long."""
+        where += f" AND hour BETWEEN {start} AND {self._to // 3600}"
+        objects = {
+            (actor, day): count
+            for actor, day, count in self._db.execute(
+                f"""SELECT actor, hour // 24 AS day, count(DISTINCT object)
+                FROM all_fact AS fact JOIN acting USING (who)
+                WHERE {where} AND verb IN ({_TOUCHES}) GROUP BY actor, day"""
+            ).fetchall()
+        }
+        for actor, day, reads, rows, denied, lists, *moments in self._db.execute(
             f"""SELECT actor, hour // 24 AS day,
               coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
               coalesce(sum(rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
               coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
               coalesce(sum(count) FILTER (verb = {_LIST}), 0)::BIGINT,
-              count(DISTINCT object) FILTER (verb IN ({_TOUCHES})),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb IN ({_READS})), -1),
               coalesce(max(hour * 3600::BIGINT + last) FILTER (verb IN ({_READS})), -1),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_DENIED}), -1),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_LIST}), -1)
             FROM all_fact AS fact JOIN acting USING (who)
-            WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, day"""
-        ).fetchall()
+            WHERE {where} GROUP BY actor, day"""
+        ).fetchall():
+            yield (actor, day, reads, rows, denied, lists, objects.get((actor, day), 0), *moments)
 
     # --- single records
 

@@ -23,7 +23,7 @@ from scanner.audits import Audited
 from scanner.contracts import EvidenceResult, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
-from scanner.facts import Facts
+from scanner.facts import Facts, rolled_before
 from scanner.flow import Flow, Job, Listener
 from scanner.joining import join
 from scanner.known import Known, known
@@ -118,6 +118,10 @@ def _gather_evidence(
                 cards = seen[store.uri].cards or ()
                 access = factreads.summary(facts, store.uri, access, cards)
             ledger.put_access(job.run, row.place, access)
+    if facts is not None and job.facts is not None:
+        # last of all: a run that is killed before it answers anew, and finds what it had found
+        with closing(Facts(job.facts)) as kept:
+            kept.roll_up(rolled_before(job.window))
 
 
 def _collected(

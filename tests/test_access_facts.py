@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scanner.facts import Facts
 from tests.conftest import Cardtrail
 
 CARD = "4556737586899855"
@@ -80,6 +82,18 @@ def test_logs_that_are_gone_are_remembered(cardtrail: Cardtrail, company: Path) 
         (company / "logs" / log).unlink()
     did = scan(cardtrail, company, 1)["did_read"]
     assert {r["principal"]: r["reads"] for r in did["list"]} == {"bob": 6, "eve": 3}
+
+
+def test_a_scan_makes_days_of_what_is_old(cardtrail: Cardtrail, company: Path) -> None:
+    scan(cardtrail, company, 1)
+    with closing(Facts(company / "ledger.db.facts")) as facts:
+        facts.db.execute("UPDATE fact SET hour = hour - 24 * 500 WHERE object IS NOT NULL")
+        old = facts.db.execute("SELECT sum(count)::BIGINT FROM fact").fetchall()
+    scan(cardtrail, company, 1)
+    scan(cardtrail, company, 1)
+    with closing(Facts(company / "ledger.db.facts", read_only=True)) as facts:
+        assert facts.db.execute("SELECT count(*) FROM fact WHERE hour > 0").fetchall() == [(0,)]
+        assert facts.db.execute("SELECT sum(count)::BIGINT FROM day").fetchall() == old == [(9,)]
 
 
 def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> None:

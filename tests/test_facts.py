@@ -23,7 +23,7 @@ from scanner.access.pattern import EVIDENCE as PATTERN
 from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, Source
 from scanner.errors import LedgerError
-from scanner.facts import KEPT_DAYS, Facts
+from scanner.facts import KEPT_DAYS, Facts, rolled_before
 from scanner.factview import EPOCH, View
 from scanner.model import Problem, Store
 from tests.access.trails import END, START, delivered, event, heartbeat, opener, role
@@ -203,7 +203,7 @@ def test_old_facts_become_days_and_stay_history(tmp_path: Path) -> None:
     path = tmp_path / "facts"
     collect(path, {"a.gz": delivered(*[event(minute=60 * h, key=f"k{h % 4}") for h in range(6)])})
     with closing(Facts(path)) as facts:
-        facts.roll_up(START.toordinal() - EPOCH + KEPT_DAYS + 1)
+        facts.roll_up(START.toordinal() - EPOCH + 1)
         assert facts.db.execute("SELECT count(*) FROM fact").fetchall() == [(0,)]
         view = View(facts, _source(facts), (END, END + timedelta(days=90)))
         people = view.people("s3://pay")
@@ -211,6 +211,69 @@ def test_old_facts_become_days_and_stay_history(tmp_path: Path) -> None:
         assert view.since() == START
     assert days[0] == START.toordinal()
     assert (days[1].reads, days[1].objects, sorted(days[1].hours)) == (6, 4, list(range(6)))
+
+
+def test_what_became_days_is_not_counted_again(tmp_path: Path) -> None:
+    path = tmp_path / "facts"
+    events = [event(minute=20 * h, key=f"k{h % 4}") for h in range(9)]
+    first, late = delivered(*events[:6]), delivered(*events[4:])
+    whole = collect(tmp_path / "never rolled", {"a.gz": first, "b.gz": late})
+    collect(path, {"a.gz": first})
+    for files in ({"a.gz": first}, {"renamed.gz": first, "b.gz": late}, {"b.gz": late}):
+        with closing(Facts(path)) as facts:
+            facts.roll_up(START.toordinal() - EPOCH + 1)
+            facts.roll_up(START.toordinal() - EPOCH + 1)
+        found = collect(path, files)
+    (reads,), (expected,) = found.reads, whole.reads
+    for each in ("principal", "reads", "bytes", "denied", "first", "last"):
+        assert getattr(reads, each) == getattr(expected, each)
+    assert reads.reads == 9
+    assert reads.objects is None and "kept as sums of days" in found.evidence.detail
+
+
+_KILLED_ROLLING = """
+import os, sys
+from pathlib import Path
+from scanner.facts import Facts
+
+class Dies:
+    def __init__(self, db):
+        self.db = db
+    def __getattr__(self, name):
+        return getattr(self.db, name)
+    def execute(self, statement, *more):
+        if statement.startswith(sys.argv[3]):
+            os._exit(9)
+        return self.db.execute(statement, *more)
+
+facts = Facts(Path(sys.argv[1]))
+facts.db = Dies(facts.db)
+facts.roll_up(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["DELETE", "COMMIT"])
+def test_a_kill_while_days_are_made_leaves_all_as_it_was(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "facts"
+    collect(path, {"a.gz": delivered(*[event(minute=20 * h, key=f"k{h}") for h in range(6)])})
+    day = START.toordinal() - EPOCH + 1
+    done = subprocess.run([sys.executable, "-c", _KILLED_ROLLING, str(path), str(day), moment])
+    assert done.returncode == 9
+    for fact, days in ((6, 0), (0, 6)):
+        with closing(Facts(path)) as facts:
+            counts = [
+                facts.db.execute(f"SELECT coalesce(sum(count), 0)::BIGINT FROM {table}").fetchall()
+                for table in ("fact", "day")
+            ]
+            facts.roll_up(day)
+        assert counts == [[(fact,)], [(days,)]]
+
+
+def test_the_window_is_never_rolled_up() -> None:
+    end = datetime(2026, 3, 1, tzinfo=UTC)
+    today = end.toordinal() - EPOCH
+    assert rolled_before((end - timedelta(days=90), end)) == today - KEPT_DAYS
+    assert rolled_before((end - timedelta(days=900), end)) == today - 900
 
 
 def test_a_file_that_is_none_of_ours(tmp_path: Path) -> None:

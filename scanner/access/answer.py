@@ -166,7 +166,12 @@ def told(view: View, asked: Question, store: str, *, things: str = "objects") ->
         reads.append(_reads(*key, person, muted.rest(*key, flags), asked, known))
     reads.sort(key=lambda each: (-(each.reads or 0), each.principal))
     everybody = [person for _, person in people]
-    remarks = (*_card_remark(everybody, known, things), *muted.remarks(), *asked.faults)
+    remarks = (
+        *_card_remark(everybody, known, things),
+        *_rolled_remark(view.rolled_until(store), things),
+        *muted.remarks(),
+        *asked.faults,
+    )
     return Answer(tuple(reads), remarks)
 
 
@@ -450,6 +455,14 @@ def _card_remark(people: list[Person], known: Known, things: str) -> Iterator[st
         f"{reads:,} of the reads seen, by {who:,} principals, were of the {len(known.cards):,}"
         f" {things} that hold cards"
     )
+
+
+def _rolled_remark(until: datetime | None, things: str) -> Iterator[str]:
+    if until is not None:
+        yield (
+            f"reads up to {until:%Y-%m-%d} are kept as sums of days: which {things} they were of is"
+            " not known any more"
+        )
 
 
 def _estimate_remark(people: list[Person], things: str) -> Iterator[str]:

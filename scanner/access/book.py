@@ -106,6 +106,8 @@ class Book:
         self._seal = seal_name
         self._stores = {uri: place for place, uri in enumerate(stores)}
         self._people: dict[tuple[str, str, str], int] = {}
+        self._principals: dict[str, str] = {}
+        """sealed"""
         self._names: dict[str, int] = {}
         self._file = FileFacts("", None)
         self._rows = Rows()
@@ -164,11 +166,11 @@ class Book:
         key = (store, principal, session)
         number = self._people.get(key)
         if number is None:
-            seal = self._seal
             number = self._people[key] = len(self.batch.people)
-            self.batch.people.append(
-                Who(seal_around_accounts(principal, seal), seal_around_accounts(session, seal))
-            )
+            sealed = self._principals.get(principal)
+            if sealed is None:
+                sealed = self._principals[principal] = seal_around_accounts(principal, self._seal)
+            self.batch.people.append(Who(sealed, seal_around_accounts(session, self._seal)))
         return number
 
     def describe(self, number: int, *, anonymous: bool = False, foreign: str | None = None) -> None:

@@ -145,7 +145,8 @@ def damage(notes: LineNotes, things: str, misfit: str = "could not be understood
 @contextmanager
 def one_file(notes: LineNotes, own: N) -> Iterator[N]:
     """``own`` are the notes of one file while it is read; then they are added to ``notes``. A file
-    without any record is of something else, and its lines are none that were not understood."""
+    without any record is of something else: its lines are none that were not understood, but those
+    too long to be looked at."""
     try:
         yield own
     finally:
@@ -155,6 +156,7 @@ def one_file(notes: LineNotes, own: N) -> Iterator[N]:
             notes.unparsed += own.unparsed + own.too_long
         else:
             notes.other += 1
+            notes.unparsed += own.too_long  # nobody has seen what they were
 
 
 class Databases:

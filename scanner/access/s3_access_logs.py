@@ -143,6 +143,7 @@ class Collector:
             total.unparsed += strange + notes.unparsed + notes.too_long
         else:
             total.other += 1
+            total.unparsed += notes.too_long  # nobody has seen what they were
 
     def _take(self, found: Record) -> None:
         inside = self._asked.place(found.when)

@@ -91,6 +91,18 @@ def test_garbage_tells_nothing(name: str) -> None:
 
 
 @every_kind
+@pytest.mark.parametrize("start", ['{"eventVersion": "', "2026-03-01 00:00:00 UTC [1] "])
+def test_a_line_too_long_to_be_looked_at_is_counted(name: str, start: str) -> None:
+    if name == "sqlserver-audit":
+        pytest.skip("it looks at rows of up to 64 MB")
+    if name == "cloudtrail" and not start.startswith("{"):
+        pytest.skip("no record of it begins so")
+    data = start.encode() + b"x" * (3 << 20)
+    for result in collect(name, opener({"a": data})).values():
+        assert result.evidence.unparsed == 1, result
+
+
+@every_kind
 def test_files_that_can_not_be_had(name: str) -> None:
     def refused(uri: str) -> Iterator[tuple[str, Source | Problem]]:
         yield "a", Problem("access-denied", "why")
