@@ -81,6 +81,15 @@ def confirmed(finding: Finding) -> bool:
     return finding.confidence >= CONFIRMED
 
 
+TOGETHER = frozenset({"PAN_WITH_SAD", "PAN_WITH_HOLDER"})
+"""Records in which a card number stands with what makes it worse; their count is of records."""
+
+
+def occurrences(findings: Iterable[Finding]) -> int:
+    """How often values stand there. A combined record is made of others, which are counted."""
+    return sum(f.count for f in findings if f.entity not in TOGETHER)
+
+
 def by_severity(findings: Iterable[Finding]) -> dict[Severity, int]:
     """How many findings of each severity, worst first, all five present."""
     counts = Counter(f.severity for f in findings)

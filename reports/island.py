@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reports import words
-from reports.figures import RANK
+from reports.figures import RANK, occurrences
 from scanner.model import Finding, Location, Outcome, Severity, Status
 from scanner.text import printable
 
@@ -49,6 +49,7 @@ def findings(rows: Sequence[Finding]) -> dict[str, Any]:
         "confidence": {"v": [round(f.confidence, 4) for f in rows]},
         "distinct": {"v": [f.distinct for f in rows]},
         "count": {"v": [f.count for f in rows]},
+        "occurrences": {"v": [occurrences([f]) for f in rows]},
         "brands": _column(", ".join(map(words.brand, f.brands)) for f in rows),
         "requirements": _column(", ".join(f.requirements) for f in rows),
         "why": _column("; ".join(f.why) for f in rows),

@@ -117,7 +117,7 @@ def page(run: Run) -> Page:
         segments=_segments(run),
         reasons=_reasons(not_read),
         severities=_severities(run.findings),
-        occurrences=sum(f.count for f in run.findings if f.entity not in words.TOGETHER),
+        occurrences=figures.occurrences(run.findings),
         exposures=_exposures(run),
         trend=trend.trend(run),
         findings=tuple(findings[: island.ROWS]),
@@ -233,7 +233,7 @@ def _severities(findings: Sequence[Finding]) -> tuple[SeverityRow, ...]:
                 findings=len(group),
                 confirmed=confirmed,
                 possible=len(group) - confirmed,
-                count=sum(f.count for f in group),
+                count=figures.occurrences(group),
                 stores=len({f.store for f in group}),
             )
         )

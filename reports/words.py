@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from reports.figures import TOGETHER as TOGETHER
 from reports.figures import utc
 from scanner.model import Coverage, Location, Status, Store, Tri, Verdict
 
@@ -121,9 +122,6 @@ def path_place(unit: str, location: Location | None) -> str:
 
 SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
 """Entities that are sensitive authentication data: never kept after authorisation (3.3.1)."""
-
-TOGETHER = frozenset({"PAN_WITH_SAD", "PAN_WITH_HOLDER"})
-"""Records in which a card number stands with what makes it worse; their count is of records."""
 
 _ENTITIES = {
     "PAN_WITH_SAD": "Card number with its verification code or PIN block",

@@ -257,7 +257,7 @@
     for (const row of rows) {
       levels[f.severity.i[row]] += 1;
       stores[f.store.i[row]] = 1;
-      times += f.count.v[row];
+      times += f.occurrences.v[row];
     }
     const by = f.severity.d.map((level, i) => levels[i] && `${n(levels[i])} ${level}`).filter(Boolean);
     const of = rows.length === f.n ? "" : ` of ${n(f.n)}`;
