@@ -197,6 +197,7 @@ def test_it_pauses_while_others_run_statements(server: Server) -> None:
     opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)
     session = opened._session
     session.read("SELECT 'x'")
+    session._pace._ask_at = float("inf")  # it would pause in the loop below
     busy = [
         threading.Thread(target=server.rows, args=(None, "SELECT sleep(1.5)")) for _ in range(2)
     ]
