@@ -37,7 +37,7 @@ class PanScan:
     def __init__(self) -> None:
         self._finder = Finder()
         self.in_bulk = False
-        self._settled = Settled()
+        self._settled, self._fresh = Settled(), True
         self._bulk: list[Bulk] = []
 
     def fields(self) -> Mapping[int, FieldCounts]:
@@ -51,8 +51,9 @@ class PanScan:
         if not self.in_bulk or isinstance(hints, NoHints):
             return self._find(data, lo, hi, hints)
         matches = []
-        if not self._settled and hi - lo > 2 * _FIRST:
-            # a part of the window may settle columns for the rest of it
+        if self._fresh and hi - lo > 2 * _FIRST:
+            # a part of the first window may settle columns for the rest of it
+            self._fresh = False
             first = lo + _FIRST
             matches = self._find(data[: first + AFTER], lo, first, hints)
             self._settled.learn(matches, hints)
