@@ -7,7 +7,8 @@ Without it the same passes run over arrays, at a third of the speed and with the
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from detectors.base import Buffer
@@ -43,9 +44,15 @@ class Native(Protocol):
         ...
 
 
-native: Native | None = None
-if not os.environ.get("CARDTRAIL_ARRAYS"):
+def extension(name: str) -> Any:
+    """A compiled module of ours, None where it is not built: no compiler where it was installed, or
+    another byte order. ``CARDTRAIL_ARRAYS`` has every one left out."""
+    if os.environ.get("CARDTRAIL_ARRAYS"):
+        return None
     try:
-        from detectors import _native as native  # type: ignore[attr-defined, no-redef]
-    except ImportError:  # no compiler where it was installed, or another byte order
-        native = None
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+native: Native | None = extension("detectors._native")

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from detectors import iin, luhn
 from detectors.base import Buffer, Form
+from detectors.compiled import extension
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
     Prints: TypeAlias = NDArray[np.uint8]  # a row of FINGERPRINT_BYTES for each value
 
-_prints: Any = None
-if not os.environ.get("CARDTRAIL_ARRAYS"):
-    try:
-        from detectors import _prints  # type: ignore[attr-defined, no-redef]
-    except ImportError:  # no compiler where it was installed
-        _prints = None
+_prints = extension("detectors._prints")
 
 FINGERPRINT_BYTES = 16
 _BLOCK = 64

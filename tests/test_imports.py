@@ -152,7 +152,6 @@ def test_direction(path: Path) -> None:
             light = ("detectors", "detectors.iin", "detectors.luhn", "detectors.fieldstats")
             light += (
                 "detectors.company",
-                "detectors._prints",
                 "detectors.pii_grid",
                 "detectors.keys",
                 "detectors.looks",

@@ -6,8 +6,9 @@ Without it every record is decoded and looked at, at a third of the speed and wi
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
+
+from detectors.compiled import extension
 
 
 class Native(Protocol):
@@ -21,9 +22,4 @@ class Native(Protocol):
         ...
 
 
-native: Native | None = None
-if not os.environ.get("CARDTRAIL_ARRAYS"):
-    try:
-        from scanner.access import _trail as native  # type: ignore[attr-defined, no-redef]
-    except ImportError:  # no compiler where it was installed, or another byte order
-        native = None
+native: Native | None = extension("scanner.access._trail")
