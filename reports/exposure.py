@@ -210,7 +210,7 @@ def _places(findings: Sequence[Finding]) -> list[Place]:
         if place is None:
             place = places[found.unit, column] = Place(found.unit, column, found.severity)
         place.severity = figures.worst(place.severity, found.severity)
-        if found.entity in words.TOGETHER:
+        if found.entity in figures.TOGETHER:
             continue  # records, whose values count already
         place.distinct += found.distinct
         place.count += found.count
@@ -246,12 +246,13 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
     said += [
         f"{words.entity(k.entity)}: {words.plural(k.count, 'record')}"
         for k in kinds
-        if k.entity in words.TOGETHER and k.confirmed
+        if k.entity in figures.TOGETHER and k.confirmed
     ]
     beside = [
         words.entity(k.entity)
         for k in kinds
-        if k.confirmed and k.entity not in words.SAD | words.TOGETHER | {"CREDIT_CARD", "PAN_HASH"}
+        if k.confirmed
+        and k.entity not in words.SAD | figures.TOGETHER | {"CREDIT_CARD", "PAN_HASH"}
     ]
     if beside:
         said.append("beside it: " + ", ".join(dict.fromkeys(beside)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reports.figures import TOGETHER as TOGETHER
 from reports.figures import utc
 from scanner.model import Coverage, Location, Status, Store, Tri, Verdict
 

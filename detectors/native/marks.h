@@ -1,5 +1,6 @@
-/* What several detectors look for, in one pass: signatures of encodings (encodings.signs), names of
-   authentication data (sadnames.places), masks (masks.places). */
+/* What several detectors look for, in one pass: signatures of encodings
+   (encodings.SignFinder), names of authentication data (sadnames.NameFinder), masks
+   (masks.MaskFinder). */
 
 typedef struct {
     Word names; /* ``cv`` or ``pin`` begins, in any case */
