@@ -74,6 +74,12 @@ def _prior(brands: tuple[str, ...], length: int) -> float:
 
 _SEPARATOR_WEIGHT = {b" ": 0.5, b"-": 1.5, b".": 0.2, b"/": 0.0, b"_": 0.5, b"\t": -0.6, b"  ": 0.3}
 
+_CELL_ENDS = '\t\n\x1f,;|"'
+_AN_ID = -4.0
+"""of a name that says so clearly: other words are not asked"""
+_POSITION = re.compile(r"':[0-9]")
+"""behind a word of PostgreSQL's tsvector"""
+
 _DIGIT_BEFORE = re.compile(rb"[0-9][ \-./_\t]\Z")
 _DIGIT_BEHIND = re.compile(rb"[ \-./_\t][0-9]")
 _KEY = re.compile(
@@ -128,6 +134,8 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
     key, text = _key(before)
     name = column or key
     named = key_weight(name) if name else 0.0
+    if column and named <= _AN_ID and (prose := _prose(text, after)) is not None:
+        named, (text, after) = 0.0, prose
     value += named
     if _PERSON.fullmatch(found.digits) and named < 4:
         value -= 6.0
@@ -157,6 +165,16 @@ def judge(found: Candidate, column: str | None) -> tuple[float, tuple[str, ...]]
         value += 1.5
         why.append("an expiry date stands beside it")
     return sigmoid(value), tuple(why)
+
+
+def _prose(before: str, after: str) -> tuple[str, str] | None:
+    """The text of the cell around a number, where it says so much of itself that the name of its
+    column counts for nothing: words for a card, or a lexeme of a text index."""
+    before = before[max(before.rfind(end) for end in _CELL_ENDS) + 1 :]
+    after = after[: min((at for end in _CELL_ENDS if (at := after.find(end)) >= 0), default=None)]
+    said, _, _ = text_weight(before[-120:], after[:80])
+    lexeme = before.endswith("'") and _POSITION.match(after)
+    return (before, after) if said > 0 or lexeme else None
 
 
 def _is_ean(digits: str) -> bool:

@@ -348,6 +348,30 @@ def incident(
 
 
 @app.command()
+def row(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="The database, as it is scanned.")],
+    unit: Annotated[str, typer.Argument(metavar="TABLE", help="As the report names it.")],
+    sealed: Annotated[
+        str, typer.Argument(metavar="KEY", help="Of the row: 'code = ~ghpm~' or '~ghpm~'.")
+    ],
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="CARDTRAIL_KEY_FILE",
+            help="The fingerprint key the scan had.",
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Tell where the row with a sealed key is: a statement that shows it, none of its values."""
+    from scanner import commands
+
+    request = commands.ScanRequest(targets=[store], config=config, key_file=key_file)
+    commands.row(request, unit, sealed)
+
+
+@app.command()
 def schema(
     of_config: Annotated[
         bool, typer.Option("--config", help="The schema of cardtrail.toml instead.")

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from scanner import compose, config, personal, recognisers, registry, session, verdict
+from scanner import compose, config, key, personal, recognisers, registry, session, verdict
 from scanner.assemble import assemble
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Report
@@ -279,6 +279,23 @@ def incident(
         print(json.dumps(page.record(run, store, history), indent=2))
     else:
         print("\n".join(page.lines(run, store, history)))
+
+
+def row(request: ScanRequest, unit: str, sealed: str) -> None:
+    from scanner import rowfind
+
+    settings, file = _settings(request)
+    (store,) = compose.resolve_stores(settings, file)
+    secret = key.find_key(settings.key.file, settings.key.keyring)
+    if secret is None:
+        raise UsageError(
+            "expected the fingerprint key that the scan had, in [key] or --key-file; a scan without"
+            " one forgets its own when it ends: make one (cardtrail key FILE) and scan again"
+        )
+    sealer = Sealer(secret)
+    with contextlib.closing(registry.stores()[store.kind].connect(store, sealer.name)) as opened:
+        for line in rowfind.lines(opened, store.uri, unit, sealed, sealer):
+            print(printable(line))
 
 
 def schema(*, of_config: bool) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias, runtime_checkable
 
 from scanner.batch import Batch
 from scanner.known import Known
@@ -225,6 +225,27 @@ class OpenStore(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A row: a statement that shows it and holds none of its values, and its primary key as
+    ``rowkey.told`` takes it."""
+
+    statement: str
+    key: Sequence[tuple[str, bytes, bool]] = field(repr=False)
+
+
+@runtime_checkable
+class FindsRows(Protocol):
+    """An open store that can say where the row with a sealed key is."""
+
+    rows_stay: str
+    """how long the statements of ``keyed`` show the same row, in words"""
+
+    def keyed(self, unit: str) -> Iterator[Keyed]:
+        """All rows of the unit of that name (``Unit.name``). Raises ``Unreadable``."""
+        ...
 
 
 class StoreKind(Protocol):

@@ -8,6 +8,7 @@ UUIDs; any other value is a fingerprint under the run's key, which is the same f
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from scanner.contracts import Chunk, Rows
 from scanner.seal import Sealer
@@ -32,11 +33,16 @@ def row_key(chunk: Chunk, start: int, sealer: Sealer) -> str | None:
         return None
     if len(rows.key) == 1 and rows.key[0].whole and len(cells[rows.key[0].place]) <= _ROW_DIGITS:
         return None  # it is the row
-    said = []
-    for part in rows.key:
-        name = sealer.name(rows.columns[part.place])
-        said.append(f"{name} = {_told(cells[part.place], part.whole, rows, sealer)}")
-    return ", ".join(said)
+    return told(
+        ((rows.columns[p.place], _plain(cells[p.place], rows), p.whole) for p in rows.key), sealer
+    )
+
+
+def told(parts: Iterable[tuple[str, bytes, bool]], sealer: Sealer) -> str:
+    """The parts of a key: name, value, whether it is of a type of whole numbers."""
+    return ", ".join(
+        f"{sealer.name(name)} = {_told(value, whole, sealer)}" for name, value, whole in parts
+    )
 
 
 def _cells(chunk: Chunk, rows: Rows, start: int) -> list[bytes]:
@@ -53,10 +59,14 @@ def _cells(chunk: Chunk, rows: Rows, start: int) -> list[bytes]:
     return row.removesuffix(b"\n").split(rows.cell_end)
 
 
-def _told(cell: bytes, whole: bool, rows: Rows, sealer: Sealer) -> str:
+def _plain(cell: bytes, rows: Rows) -> bytes:
     if rows.cell_end == b"\t":  # text that is escaped, see ``tablerows``
-        cell = _ESCAPED.sub(lambda found: _ESCAPES[found[0]], cell)
-    text = cell.decode("utf-8", "surrogateescape")
+        return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], cell)
+    return cell
+
+
+def _told(value: bytes, whole: bool, sealer: Sealer) -> str:
+    text = value.decode("utf-8", "surrogateescape")
     if (whole and _WHOLE.fullmatch(text)) or _UUID.fullmatch(text):
         return sealer.name(text)
     return sealer.sealed(text)

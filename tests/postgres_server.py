@@ -185,3 +185,10 @@ class Server:
 @cache
 def server() -> Server:
     return Server()
+
+
+@cache
+def debian() -> Server | None:
+    """One of the binaries of Debian, where they are installed."""
+    binaries = system_binaries()
+    return None if binaries is None else Server(binaries)

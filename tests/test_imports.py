@@ -28,6 +28,7 @@ PIPELINE = {
     *(
         "recognisers",
         "registry",
+        "rowfind",
         "rowkey",
         "seal",
         "session",

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from scanner.audits import Audits
-from scanner.contracts import Ignore, Records, SealName
+from scanner.contracts import Ignore, Keyed, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
@@ -108,6 +108,18 @@ class OpenMysql:
         if after[0].state.split("-")[:2] != before.state.split("-")[:2]:
             return Problem(Reason.CHANGED, "the table was made anew while it was read")
         return None
+
+    # --- the row with a key
+
+    rows_stay = "as long as no row in front of it comes or goes"
+
+    def keyed(self, unit: str) -> Iterator[Keyed]:
+        """See ``contracts.FindsRows``."""
+        for table in catalogue.tables(self._session):
+            if self._seal_name(catalogue.key_of(table.name)) == unit:
+                yield from TableReader(self._session, table, table.size, None).keyed()
+                return
+        raise Unreadable(Reason.NOT_FOUND, "there is no such table")
 
     def audits(self) -> Audits:
         """See ``audits.Audited``."""

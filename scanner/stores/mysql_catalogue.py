@@ -45,6 +45,10 @@ class Column:
     readable: bool
     charset: str = ""
     nullable: bool = True
+    padded: bool = False
+    """shown with zeros in front, which would hide a number"""
+    key: bool = False
+    """of the primary key"""
 
     @property
     def foreign(self) -> bool:
@@ -143,7 +147,7 @@ def columns(session: Session, table: str) -> tuple[list[Column], list[str]]:
     found = session.rows(
         "SELECT column_name, lower(data_type),"
         " find_in_set('select', lower(privileges)) > 0, coalesce(character_set_name, ''),"
-        " is_nullable <> 'NO'"
+        " is_nullable <> 'NO', column_type LIKE '%%zerofill%%'"
         " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         " ORDER BY ordinal_position",
         (session.database, table),
@@ -154,9 +158,11 @@ def columns(session: Session, table: str) -> tuple[list[Column], list[str]]:
         " AND sub_part IS NULL ORDER BY seq_in_index",
         (session.database, table),
     )
-    return [Column(n, k, bool(r), c, bool(null)) for n, k, r, c, null in found], [
-        name for (name,) in key
-    ]
+    names = [name for (name,) in key]
+    return [
+        Column(name, kind, bool(readable), charset, bool(null), bool(padded), name in names)
+        for name, kind, readable, charset, null, padded in found
+    ], names
 
 
 def bounds(session: Session, table: Table, key: str) -> tuple[int, int] | None:

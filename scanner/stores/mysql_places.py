@@ -21,6 +21,9 @@ class Place:
 
     key: str
     queries: tuple[str, ...]
+    mariadb: tuple[str, ...] = ()
+    mysql: tuple[str, ...] = ()
+    """further ones, of one of the two alone"""
     needs: tuple[str, ...] = ()
     """queries with one value: whether the place is there, by any of them; none: it always is"""
     long: bool = False
@@ -40,6 +43,23 @@ PLACES = (
             " FROM information_schema.statistics WHERE table_schema = {database}",
             "SELECT routine_name, routine_comment FROM information_schema.routines"
             " WHERE routine_schema = {database}",
+            "SELECT event_name, event_comment FROM information_schema.events"
+            " WHERE event_schema = {database}",
+            "SELECT concat(table_name, '.', partition_name), partition_comment"
+            " FROM information_schema.partitions"
+            " WHERE table_schema = {database} AND partition_name IS NOT NULL",
+        ),
+        mariadb=(
+            "SELECT schema_name, schema_comment FROM information_schema.schemata"
+            " WHERE schema_name = {database}",
+        ),
+    ),
+    # a file of data that was loaded as if its first line named the columns
+    Place(
+        "(column names)",
+        (
+            "SELECT table_name, group_concat(column_name ORDER BY ordinal_position SEPARATOR '\n')"
+            " FROM information_schema.columns WHERE table_schema = {database} GROUP BY table_name",
         ),
     ),
     Place(
@@ -86,7 +106,7 @@ PLACES = (
             " concat_ws('\n', min_value, max_value, decode_histogram(hist_type, histogram))"
             " FROM mysql.column_stats WHERE db_name = {database}",
         ),
-        (
+        needs=(
             "SELECT count(*) FROM information_schema.tables"
             " WHERE table_schema = 'mysql' AND table_name = 'column_stats'",
         ),
@@ -114,19 +134,26 @@ PLACES = (
             " WHERE processlist_id = connection_id())",
             "SELECT 'prepared_statements_instances', sql_text"
             " FROM performance_schema.prepared_statements_instances",
+            "SELECT 'user_variables_by_thread', variable_value"
+            " FROM performance_schema.user_variables_by_thread",
         ),
-        ("SELECT @@performance_schema",),
+        mysql=(
+            "SELECT 'events_statements_summary_by_digest', query_sample_text"
+            " FROM performance_schema.events_statements_summary_by_digest"
+            " WHERE schema_name = {database}",
+        ),
+        needs=("SELECT @@performance_schema",),
     ),
     Place(
         "(general log)",
         ("SELECT user_host, argument FROM mysql.general_log",),
-        (_TO_TABLES, "SELECT 1 FROM mysql.general_log LIMIT 1"),
+        needs=(_TO_TABLES, "SELECT 1 FROM mysql.general_log LIMIT 1"),
         long=True,
     ),
     Place(
         "(slow log)",
         ("SELECT user_host, sql_text FROM mysql.slow_log WHERE db = {database}",),
-        (_TO_TABLES, "SELECT 1 FROM mysql.slow_log WHERE db = {database} LIMIT 1"),
+        needs=(_TO_TABLES, "SELECT 1 FROM mysql.slow_log WHERE db = {database} LIMIT 1"),
         long=True,
     ),
 )
@@ -157,7 +184,8 @@ def _there(session: Session, place: Place) -> bool:
 def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Member | Problem]:
     """Raises ``Unreadable`` when nothing of it can be asked."""
     database, read = session.literal(session.database), False
-    for query in place.queries:
+    queries = place.queries + (place.mariadb if session.mariadb else place.mysql)
+    for query in queries:
         asked = query.replace("{database}", database)
         try:
             for rows in session.stream(asked, 500) if place.long else (session.read(asked),):
@@ -167,7 +195,7 @@ def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Memb
                     if data:
                         yield _chunk(str(name), data)
         except Unreadable as fault:
-            if not read and query is place.queries[-1]:
+            if not read and query is queries[-1]:
                 raise
             yield Problem(fault.reason, fault.detail)
 

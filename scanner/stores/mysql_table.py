@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from scanner.contracts import Chunk, KeyColumn, Member, Sample, Source
+from scanner.contracts import Chunk, KeyColumn, Keyed, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
 from scanner.sampling import draw
 from scanner.stores import mysql_catalogue as catalogue
 from scanner.stores.mysql_catalogue import Column, Table, quote
 from scanner.stores.mysql_session import PACKET, Session
-from scanner.stores.sql_rows import NEW_FIELD, NEW_ROW, chunks, pieces, with_binary
+from scanner.stores.sql_rows import NEW_FIELD, NEW_ROW, chunks, pieces, place_of, with_binary
 from scanner.windows import BEFORE
 
 TARGET = 2 << 20
@@ -33,7 +33,7 @@ LARGE = 4 << 20
 _ROWS_DRAWN, _RANGES = 20, 256
 """of a first pass: rows of a range, and ranges a statement"""
 _FIRST_ROWS, _MOST_ROWS = 500, 50_000
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE, _KEYED_ROWS = 500, 10_000
 _CODECS = {
     **{"latin1": "cp1252", "latin2": "iso8859-2", "latin5": "iso8859-9", "latin7": "iso8859-13"},
     **{"cp1250": "cp1250", "cp1251": "cp1251", "cp1257": "cp1257", "koi8r": "koi8-r"},
@@ -79,8 +79,9 @@ class TableReader:
         self._hidden = len(found) - len(mine)
         if not mine:
             raise Unreadable(Reason.ACCESS_DENIED, "the account may read none of its columns")
-        self._text = [column for column in mine if not column.binary]
-        self._binary = [column for column in mine if column.binary]
+        # bytes of a key are told as their digits: a row is to be known by them
+        self._binary = [column for column in mine if column.binary and not column.key]
+        self._text = [column for column in mine if column not in self._binary]
         self._large = [column for column in mine if column.large]
         charsets = {column.charset for column in mine if column.text}
         self._codec = _CODECS.get(charsets.pop()) if len(charsets) == 1 else None
@@ -91,9 +92,10 @@ class TableReader:
         )
         self._whole = catalogue.whole_key(mine, self._key)
         self._keys: list[KeyColumn] = []
-        if all(name in kinds and not kinds[name].binary for name in self._key):
+        if all(name in kinds for name in self._key):
             self._keys = [KeyColumn(self._names.index(n), kinds[n].whole) for n in self._key]
         self._from = catalogue.source(session, table)
+        self._read = 0
         self.sliceable = bool(self._whole and span and size)
 
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
@@ -263,6 +265,10 @@ class TableReader:
             whole = f"{name} = FLOOR({name}) AND ABS({name}) < 9e18"
             digits = f"CAST(CAST({name} AS DECIMAL(20, 0)) AS CHAR)"
             value = f"IF({whole}, {digits}, CAST({name} AS CHAR))"
+        elif column.padded:
+            value = f"{name} + 0"
+        elif column.binary and column.key:
+            value = f"LOWER(HEX({name}))"
         if column in self._large:
             value = f"IF(LENGTH({name}) > {LARGE}, '', {value})"
         if value == name and not column.nullable:
@@ -270,8 +276,8 @@ class TableReader:
         return f"IFNULL({value}, '')"
 
     def _fields(self) -> str:
-        """SQL for one row: its text, each binary value, its key, whether a value is left out."""
-        key = [f"CAST({quote(name)} AS CHAR)" for name in (self._key if self._by_key else [])]
+        """SQL for one row: its text, each binary value, and its key where that is one number."""
+        key = [quote(self._whole)] if self._whole else []
         text = f"CAST({self._line()} AS BINARY)"
         return ", ".join([text, *(self._value(c) for c in self._binary), *key])
 
@@ -279,11 +285,12 @@ class TableReader:
         lines: list[bytes] = []
         members: list[Member] = []
         names = [column.name for column in self._binary]
-        for number, (text, *rest) in enumerate(rows):
+        for text, *rest in rows:
             text = self._utf8(text)
+            self._read += 1
             if names:
                 values = [_bytes(value) for value in rest[: len(names)]]
-                place = "-".join(str(value) for value in rest[len(names) :]) or str(number)
+                place = place_of(rest[len(names) :], self._read)
                 text, opened = with_binary(text if self._text else b"", values, names, place)
                 members += opened
             lines.append(text)
@@ -300,7 +307,8 @@ class TableReader:
             place, flags = row[: len(self._key)], row[len(self._key) :]
             for column, is_over in zip(self._large, flags, strict=True):
                 if is_over:
-                    name = f"{column.name}@{'-'.join(str(value) for value in place)}"
+                    self._read += 1
+                    name = f"{column.name}@{place_of(place if self._whole else (), self._read)}"
                     members.append(Member(name, None, partial(self._pieces, column, place, name)))
         return members
 
@@ -318,6 +326,39 @@ class TableReader:
             name,
             lambda start, size: f"SUBSTRING({value}, {start + 1}, {size}) {rest}",
         )
+
+    # --- the row with a key
+
+    def keyed(self) -> Iterator[Keyed]:
+        """By the number of rows in front in the order of the key. Raises ``Unreadable``."""
+        if not self._keys:
+            raise Unreadable(Reason.UNSUPPORTED, "it has no primary key that the account may read")
+        columns = [(self._text[part.place], part.whole) for part in self._keys]
+        texts = [f"CAST(CONCAT({self._value(column)}) AS BINARY)" for column, _ in columns]
+        names = ", ".join(quote(name) for name in self._key)
+        query = f"SELECT {', '.join(texts)}, {names} FROM {self._from}"  # noqa: S608 - names are quoted
+        for number, row in enumerate(self._in_order(query, names)):
+            yield Keyed(
+                f"SELECT * FROM {self._from} ORDER BY {names} LIMIT 1 OFFSET {number};",  # noqa: S608 - as above
+                [
+                    (column.name, self._utf8(_bytes(text) or b""), whole)
+                    for (column, whole), text in zip(columns, row, strict=False)
+                ],
+            )
+
+    def _in_order(self, query: str, names: str) -> Iterator[tuple[Any, ...]]:
+        if not self._by_key:
+            for rows in self._session.stream(f"{query} ORDER BY {names}", _KEYED_ROWS):
+                yield from rows
+            return
+        where = "1"
+        while True:
+            ordered = f"{query} WHERE {where} ORDER BY {names} LIMIT {_KEYED_ROWS}"
+            rows = self._session.read(ordered)
+            yield from rows
+            if len(rows) < _KEYED_ROWS:
+                return
+            where = self._beyond(rows[-1][-len(self._key) :], ">")
 
     # --- without a key
 

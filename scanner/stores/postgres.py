@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from scanner.audits import Audits
-from scanner.contracts import Ignore, Records, SealName
+from scanner.contracts import Ignore, Keyed, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
 from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
@@ -118,6 +118,20 @@ class OpenPostgres:
             detail = f"{now - moved:,} rows moved within the table while it was read"
             return Problem(Reason.CHANGED, detail)
         return None
+
+    # --- the row with a key
+
+    rows_stay = "until the row is changed or its table written anew (VACUUM FULL, CLUSTER)"
+
+    def keyed(self, unit: str) -> Iterator[Keyed]:
+        """See ``contracts.FindsRows``."""
+        for relation in catalogue.relations(self._session):
+            if self._seal_name(relation.key) == unit:
+                size = catalogue.sizes(self._session, [relation.oid]).get(relation.oid)
+                block = catalogue.block_size(self._session)
+                yield from TableReader(self._session, relation, size, block).keyed()
+                return
+        raise Unreadable(Reason.NOT_FOUND, "there is no such table")
 
     def audits(self) -> Audits:
         """See ``audits.Audited``."""

@@ -64,6 +64,18 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n
 ON n.oid = c.relnamespace WHERE a.atthasmissing
 """,
     ),
+    # a file of data that was loaded as if its first line named the columns
+    Place(
+        "(column names)",
+        """
+SELECT {relation}, string_agg(a.attname, E'\\n' ORDER BY a.attnum)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname {own}
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+GROUP BY n.nspname, c.relname
+""",
+    ),
     Place(
         "(constraints and indexes)",
         """
@@ -80,7 +92,19 @@ SELECT {relation}, pg_get_expr(c.relpartbound, c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpartbound IS NOT NULL
 UNION ALL
 SELECT format_type(enumtypid, NULL), enumlabel FROM pg_enum
+UNION ALL
+SELECT quote_ident(n.nspname) || '.' || quote_ident(stxname), pg_get_statisticsobjdef(s.oid)
+FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
 """,
+        more=(
+            (
+                150000,
+                """
+SELECT pubname, pg_get_expr(r.prqual, r.prrelid)
+FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prqual IS NOT NULL
+""",
+            ),
+        ),
     ),
     Place(
         "(function bodies)",
@@ -119,6 +143,13 @@ SELECT concat_ws(' in ', coalesce(r.rolname, 'every role'), d.datname), s.value
 FROM pg_db_role_setting k LEFT JOIN pg_roles r ON r.oid = k.setrole
 LEFT JOIN pg_database d ON d.oid = k.setdatabase, unnest(k.setconfig) s(value)
 UNION ALL
+SELECT 'foreign data wrapper ' || fdwname, array_to_string(fdwoptions, E'\\n')
+FROM pg_foreign_data_wrapper WHERE fdwoptions IS NOT NULL
+UNION ALL
+SELECT concat_ws(' at server ', usename, srvname), array_to_string(umoptions, E'\\n')
+FROM pg_user_mappings WHERE umoptions IS NOT NULL
+OR NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+UNION ALL
 SELECT 'server ' || srvname, array_to_string(srvoptions, E'\\n') FROM pg_foreign_server
 WHERE srvoptions IS NOT NULL
 UNION ALL
@@ -138,7 +169,7 @@ FROM pg_stats WHERE schemaname {own}
                 120000,
                 """
 SELECT concat_ws('.', statistics_schemaname, statistics_name), most_common_vals::text
-FROM pg_stats_ext WHERE schemaname {own}
+FROM pg_stats_ext WHERE schemaname {own} AND most_common_vals IS NOT NULL
 """,
             ),
             (
@@ -157,6 +188,8 @@ FROM pg_stats_ext_exprs WHERE schemaname {own}
 SELECT concat_ws(' ', usename, application_name), query FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
   AND application_name <> 'cardtrail'
+UNION ALL
+SELECT usename, application_name FROM pg_stat_activity
 """,
     ),
     Place(

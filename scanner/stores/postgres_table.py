@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from scanner.contracts import Chunk, KeyColumn, Member, Sample, Source
+from scanner.contracts import Chunk, KeyColumn, Keyed, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
 from scanner.sampling import draw
@@ -42,6 +42,7 @@ _MOST_JOINED = 100
 _GROUP = 40
 """arguments a call of ``concat``; a function takes a hundred at most"""
 _ROWS_AT_ONCE = 500
+_KEYED_BLOCKS = 512
 _RANGES_SINCE = 140000
 """version of the server that finds a range of blocks without reading the whole table"""
 _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY, Reason.IO_ERROR))
@@ -64,14 +65,13 @@ class TableReader:
             raise Unreadable(Reason.ACCESS_DENIED, "the role may read none of its columns")
         guarded = catalogue.unpacked(session, relation.oid) > _LARGE_NEEDS
         self._names = [column.name for column in self._columns]
-        self._binary = [column for column in self._columns if column.kind == "bytea"]
+        # bytes of a key are told as their digits: a row is to be known by them
+        self._binary = [c for c in self._columns if c.kind == "bytea" and c.key is None]
         self._large = [column for column in self._columns if guarded and column.wide]
-        self._text = [column for column in self._columns if column.kind != "bytea"]
+        self._text = [column for column in self._columns if column not in self._binary]
         if self._binary:
             self._names = [column.name for column in [*self._text, *self._binary]]
         self._keys = _keys(self._text)
-        if any(column.key for column in self._binary):
-            self._keys = []  # bytes do not stand in a line as they are
         self.sliceable = sliceable(session, relation) and size is not None
 
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
@@ -220,6 +220,8 @@ class TableReader:
             # as text a double of 16 digits is 4.5e+15: whole numbers in their digits
             whole = f"{name} = trunc({name}) AND abs({name}) < 9e18"
             return f"CASE WHEN {whole} THEN {name}::bigint::text ELSE {name}::text END"
+        if column.kind == "bytea" and column.key is not None:
+            return f"encode({name}, 'hex')"
         if column in self._large:
             return f"CASE WHEN {_over(column)} THEN NULL ELSE {name} END"
         return name
@@ -262,6 +264,29 @@ class TableReader:
             name,
             lambda start, size: f"substr({value}, {start + 1}, {size}) {rest}",
         )
+
+    # --- the row with a key
+
+    def keyed(self) -> Iterator[Keyed]:
+        """Raises ``Unreadable``."""
+        if not self._keys:
+            raise Unreadable(Reason.UNSUPPORTED, "it has no primary key that the role may read")
+        if not self.sliceable:
+            detail = "the place of a row cannot be told: it needs PostgreSQL 14, and a heap"
+            raise Unreadable(Reason.UNSUPPORTED, detail)
+        columns = [self._text[part.place] for part in self._keys]
+        values = ", ".join(f"convert_to(concat({self._value(c)}), 'UTF8')" for c in columns)
+        query = f"SELECT ctid::text, {values} FROM {self._from()}"  # noqa: S608 - names are quoted
+        for low in range(0, -(-(self._size or 0) // self._block), _KEYED_BLOCKS):
+            blocks = _blocks(low, low + _KEYED_BLOCKS)
+            for place, *texts in self._session.raw(f"{query} WHERE {blocks}"):
+                yield Keyed(
+                    f"SELECT * FROM {self._relation.sql} WHERE ctid = '{place.decode()}';",  # noqa: S608 - the same
+                    [
+                        (column.name, text, column.whole)
+                        for column, text in zip(columns, texts, strict=True)
+                    ],
+                )
 
     # --- what cannot be read by block
 

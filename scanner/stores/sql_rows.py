@@ -71,6 +71,13 @@ def with_binary(
     return b"".join(shown)[: -len(NEW_FIELD)], members
 
 
+def place_of(key: Sequence[Any], read: int) -> str:
+    """What tells a binary value from others of its column, where ``key`` is the one whole number
+    that a primary key is, or nothing: names of members come out, and keys can be data."""
+    number = int(key[0]) if key else -1
+    return str(number) if 0 <= number < _KEY_LIMIT else f"#{read}"
+
+
 def _held(value: bytes, name: str) -> Source:
     return Source(io.BytesIO(value), name, len(value))
 

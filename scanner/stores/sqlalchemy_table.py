@@ -63,10 +63,7 @@ class Table:
         primary = tuple(
             KeyColumn(names.index(column), isinstance(kinds[column], sa.Integer))
             for column in (key if all(column in kinds for column in key) else ())
-            if not isinstance(kinds[column], sa.LargeBinary)
         )
-        if len(primary) < len(key):
-            primary = ()  # bytes do not stand in a line as they are
         ordered: tuple[type[Any], ...] = (sa.Integer, sa.Date)
         if dialect in _TEXT_KEYS:
             ordered = (*ordered, sa.Numeric, sa.String)
@@ -112,6 +109,7 @@ class TableReader:
         self._clause = table.clause()
         self._names = [name for name, _ in table.columns]
         self._key = [self._names.index(name) for name in table.key]
+        self._of_key = {part.place for part in table.primary}
         self.sliceable = bool(table.whole and bounds and size)
 
     def chunks(self, part: Slice) -> Iterator[Chunk | Member | Problem]:
@@ -167,13 +165,14 @@ class TableReader:
             for row in rows:
                 read += 1
                 number = self._number(row, read)
-                place = "-".join(str(row[k]) for k in self._key) or str(read)
                 parts = []
-                for name, value in zip(self._names, row, strict=True):
+                for place, (name, value) in enumerate(zip(self._names, row, strict=True)):
                     raw = shown(value)
                     packed = isinstance(value, bytes | bytearray | memoryview)
+                    if raw and packed and place in self._of_key:
+                        raw, packed = raw.hex().encode(), False  # a row is to be known by them
                     if raw and packed and len(raw) > _PACKED and formats.is_packed(raw):
-                        member = f"{name}@{place}"
+                        member = f"{name}@{number}"
                         yield Member(member, len(raw), partial(_held, raw, member))
                         raw = b""
                     parts.append(rb"\N" if raw is None else _SPECIAL.sub(_escape, raw))

@@ -157,6 +157,24 @@ def test_column_names_are_evidence() -> None:
     assert [table.data[m.start : m.end].decode() for m in found] == [number]
 
 
+@pytest.mark.parametrize("column", ["ts", "created_at", "order_id", "sha256"])
+@pytest.mark.parametrize(
+    ("cell", "a_card"),
+    [
+        (f"card {LIVE}", True),
+        (f"{LIVE} was her Kreditkarte", True),
+        (f"'{LIVE}':2 'paid':1", True),  # a text index of PostgreSQL
+        (LIVE, False),
+        (f"order {LIVE}", False),
+    ],
+)
+def test_a_cell_of_prose_is_not_what_its_column_is_called(
+    column: str, cell: str, a_card: bool
+) -> None:
+    table = Table([column, "card"], [[cell, "none"]])
+    assert bool(detectors.find(table.data, hints=table)) is a_card
+
+
 @pytest.mark.parametrize("column", ["pan_sha256", "card_number_hmac", "cardHash", "sha256"])
 def test_digits_in_a_hash_of_a_card_are_no_card(column: str) -> None:
     """One hash in six thousand holds digits that are a card's, or one's whose last was lost."""

@@ -85,10 +85,12 @@ def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) 
         """CREATE TABLE types (id bigint PRIMARY KEY, t text, v varchar(40) CHARACTER SET latin1,
            c char(20) CHARACTER SET utf16, j json, e enum('needle003', 'x'), s set('needle004'),
            b blob, vb varbinary(30), n decimal(30,2), f double, big bigint unsigned,
-           `wei``rd\t%name` text, d datetime, bi bit(8), empty text)""",
+           `wei``rd\t%name` text, d datetime, bi bit(8), empty text,
+           padded bigint(20) zerofill)""",
         """INSERT INTO types VALUES (7, 'needle000', 'needle001 é', 'needle002',
            '{"k": "needle009"}', 'needle003', 'needle004', 'needle005', 'needle006',
-           4539148803436467, 4539148803436467, 4539148803436467, 'needle007', now(), b'1', NULL)""",
+           4539148803436467, 4539148803436467, 4539148803436467, 'needle007', now(), b'1', NULL,
+           4539148803436467)""",
         "INSERT INTO types (id, t, v) VALUES (8, 'tab\\there\\nline\\n needle020', 'needle021')",
     )
     read = Read(opened, "types")
@@ -100,7 +102,8 @@ def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) 
         b"needle020": ("t", 8),
         b"needle021": ("v", 8),
     }
-    assert read.text.count(b"4539148803436467") == 3  # the double in its digits too
+    # the double in its digits too, and no zeros in front
+    assert read.text.count(b"\t4539148803436467") == 4
     assert "needle001 é".encode() in read.text
 
 
@@ -283,18 +286,27 @@ def test_values_too_large_to_hold(
 def test_places_that_are_no_table(server: Server, opened: OpenStore) -> None:
     server.run(
         DATABASE,
+        f"ALTER DATABASE {DATABASE} COMMENT 'needle409'",
+        "CREATE TABLE shifted(`needle411` int)"
+        " PARTITION BY HASH (needle411) (PARTITION p COMMENT 'needle410')",
         "CREATE TABLE t(a varchar(40) DEFAULT 'needle400' COMMENT 'needle401',"
         " CHECK (a <> 'needle402')) COMMENT 'needle403'",
         "CREATE PROCEDURE p() SELECT 'needle404'",
         "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 'needle405'",
-        "CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR DO SELECT 'needle406'",
+        "CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR COMMENT 'needle412' DO SELECT 'needle406'",
         "CREATE VIEW v AS SELECT 'needle407' AS a",
         "INSERT INTO t VALUES ('x')",
         "UPDATE t SET a = 'needle408'",
         "ANALYZE TABLE t PERSISTENT FOR ALL",
     )
-    found = {key: sorted(Read(opened, key).places) for key in units(opened) if key.startswith("(")}
-    assert found["(comments)"] == [b"needle401", b"needle403"]
+    with server.connect(DATABASE) as other, other.cursor() as cursor:
+        cursor.execute("SET @kept = 'needle413'")
+        keys = [key for key in units(opened) if key.startswith("(")]
+        found = {key: sorted(Read(opened, key).places) for key in keys}
+    numbers = (401, 403, 409, 410, 412)
+    assert found["(comments)"] == [b"needle%03d" % number for number in numbers]
+    assert found["(column names)"] == [b"needle411"]
+    assert b"needle413" in found["(performance_schema)"]
     assert found["(column defaults)"] == [b"needle400"]
     assert found["(constraints and partitions)"] == [b"needle402"]
     assert found["(routine bodies)"] == [b"needle404", b"needle405", b"needle406"]

@@ -85,32 +85,28 @@ def test_what_public_may_read_is_a_fact(server: Server) -> None:
 
 
 def test_the_certificate_of_the_server_is_verified(tmp_path: Path) -> None:
-    binaries = postgres_server.system_binaries()
-    if binaries is None:
+    server = postgres_server.debian()
+    if server is None:
         pytest.skip("no PostgreSQL with TLS: the Debian package postgresql is not installed")
-    server = Server(binaries)
-    try:
-        own, other = certificate(tmp_path / "own"), certificate(tmp_path / "other")
-        for name, text in zip(("server.crt", "server.key"), own, strict=True):
-            path = server.data / name
-            path.write_bytes(text)
-            server.give(path)
-        server.run("postgres", "ALTER SYSTEM SET ssl = on")
-        server.reload()
-        (tmp_path / "own.crt").write_bytes(own[0])
-        (tmp_path / "other.crt").write_bytes(other[0])
-        target = f"postgresql://{ADMIN}@localhost:{server.port}/postgres?sslmode=verify-full"
-        good = f"{target}&sslrootcert={tmp_path / 'own.crt'}"
-        assert facts(server, good)["scanned-over-tls"].state == "yes"
-        bad = f"{target}&sslrootcert={tmp_path / 'other.crt'}"
-        opened = STORE.connect(STORE.resolve(bad, {}), str)
-        with pytest.raises(Unreadable) as caught:
-            list(opened.units(lambda name, is_folder: False))
-        assert caught.value.reason is Reason.CREDENTIALS
-        assert "certificate" in caught.value.detail
-        opened.close()
-    finally:
-        server.stop()
+    own, other = certificate(tmp_path / "own"), certificate(tmp_path / "other")
+    for name, text in zip(("server.crt", "server.key"), own, strict=True):
+        path = server.data / name
+        path.write_bytes(text)
+        server.give(path)
+    server.run("postgres", "ALTER SYSTEM SET ssl = on")
+    server.reload()
+    (tmp_path / "own.crt").write_bytes(own[0])
+    (tmp_path / "other.crt").write_bytes(other[0])
+    target = f"postgresql://{ADMIN}@localhost:{server.port}/postgres?sslmode=verify-full"
+    good = f"{target}&sslrootcert={tmp_path / 'own.crt'}"
+    assert facts(server, good)["scanned-over-tls"].state == "yes"
+    bad = f"{target}&sslrootcert={tmp_path / 'other.crt'}"
+    opened = STORE.connect(STORE.resolve(bad, {}), str)
+    with pytest.raises(Unreadable) as caught:
+        list(opened.units(lambda name, is_folder: False))
+    assert caught.value.reason is Reason.CREDENTIALS
+    assert "certificate" in caught.value.detail
+    opened.close()
 
 
 def certificate(folder: Path) -> tuple[bytes, bytes]:

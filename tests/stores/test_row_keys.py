@@ -19,9 +19,11 @@ from scanner.rowkey import row_key
 from scanner.seal import Sealer
 from scanner.walk import walk
 from tests import mariadb_server, postgres_server
+from tests.conftest import Cardtrail
 
 SEALER = Sealer(b"k" * 32)
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+BYTES = "1e1f090a00ff5c27" * 2
 DATABASE = "rowkeys"
 TABLES = [
     "CREATE TABLE by_text (code varchar(40) PRIMARY KEY, v varchar(40))",
@@ -35,6 +37,8 @@ TABLES = [
     "CREATE TABLE by_long (id bigint PRIMARY KEY, v varchar(40))",
     "INSERT INTO by_long VALUES (12, 'needle004'), (4917612345678, 'needle005'),"
     " (4539148803436467, 'needle006'), (1790000000000000001, 'needle007')",
+    "CREATE TABLE by_bytes (v varchar(40), id {bytes} PRIMARY KEY, body {blob})",
+    "INSERT INTO by_bytes VALUES ('needle009', {hex}, 'needle010')",
     "CREATE TABLE by_none (id int, v varchar(40))",
     "INSERT INTO by_none VALUES (9, 'needle008')",
 ]
@@ -48,14 +52,24 @@ KEYS = {
     "needle006": f"id = {SEALER.sealed('4539148803436467')}",
     "needle007": "id = 1790000000000000001",
     "needle008": None,
+    "needle009": f"id = {SEALER.sealed(BYTES)}",
+    "needle010": f"id = {SEALER.sealed(BYTES)}",
 }
 
 
 def postgres() -> Iterator[str]:
     server = postgres_server.server()
     with server.database(DATABASE):
-        server.run(DATABASE, *(s.replace("{uuid}", "uuid") for s in TABLES))
+        words = {"{uuid}": "uuid", "{bytes}": "bytea", "{blob}": "bytea"}
+        server.run(DATABASE, *_spelled({**words, "{hex}": f"'\\x{BYTES}'"}))
         yield server.target(DATABASE)
+
+
+def _spelled(words: dict[str, str]) -> list[str]:
+    statements = TABLES
+    for short, long in words.items():
+        statements = [statement.replace(short, long) for statement in statements]
+    return statements
 
 
 def generic() -> Iterator[str]:
@@ -66,7 +80,8 @@ def generic() -> Iterator[str]:
 def mariadb() -> Iterator[str]:
     server = mariadb_server.server()
     server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
-    server.run(DATABASE, *(s.replace("{uuid}", "uuid") for s in TABLES))
+    words = {"{uuid}": "uuid", "{bytes}": "binary(16)", "{blob}": "blob"}
+    server.run(DATABASE, *_spelled({**words, "{hex}": f"0x{BYTES}"}))
     yield server.target(DATABASE)
     server.run(None, f"DROP DATABASE {DATABASE}")
 
@@ -111,6 +126,52 @@ def test_rows_of_servers(make: Callable[[], Iterator[str]]) -> None:
         assert found["needle004"][0] == 12
         if make is not generic:  # which counts rows where no key says which
             assert found["needle003"][0] is found["needle008"][0] is None
+
+
+SERVERS = [
+    _marked(postgres, "postgres", postgres_server.missing()),
+    _marked(mariadb, "mariadb", mariadb_server.missing()),
+]
+
+
+@pytest.mark.parametrize("make", SERVERS)
+def test_the_row_of_a_sealed_key_is_told_without_its_values(
+    make: Callable[[], Iterator[str]], cardtrail: Cardtrail, tmp_path: Path
+) -> None:
+    secret = tmp_path / "key"
+    secret.touch(0o600)
+    secret.write_text((b"k" * 32).hex())
+    ran = postgres_server.server if make is postgres else mariadb_server.server
+    for target in make():
+        for needle, unit in (
+            ("needle000", "by_text"),
+            ("needle002", "by_uuid"),
+            ("needle003", "by_three"),
+            ("needle006", "by_long"),
+            ("needle009", "by_bytes"),
+        ):
+            told = KEYS[needle]
+            assert told is not None
+            done = cardtrail("row", target, unit, told, "--key-file", secret)
+            assert done.code == 0, done.err
+            about, statement = done.out.splitlines()
+            assert about.startswith("-- the same row ") and statement.startswith("SELECT * FROM")
+            (row,) = ran().rows(DATABASE, statement)
+            assert needle in row
+            assert not re.search("anna|needle|Sued|4539148803436467", statement)
+        # one part is enough, and more than one row may have it
+        part = SEALER.sealed("Sued")
+        assert cardtrail("row", target, "by_three", part, "--key-file", secret).out == (
+            cardtrail("row", target, "by_three", str(KEYS["needle003"]), "--key-file", secret).out
+        )
+        for table, words, code in (
+            ("by_text", "none of 2 rows has that key under fingerprint key", 5),
+            ("by_none", "no primary key", 2),
+            ("nothing", "no such table", 2),
+        ):
+            done = cardtrail("row", target, table, "~abc~", "--key-file", secret)
+            assert (done.code, words in done.err) == (code, True), done.err
+        assert "cardtrail key FILE" in cardtrail("row", target, "by_text", "~abc~").err
 
 
 def test_rows_of_sqlite_without_a_rowid(tmp_path: Path) -> None:
