@@ -11,8 +11,11 @@ run lists again and asks here what is done.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from scanner.unitprofile import UnitProfile
 _VERSION = 1
 EXACT_PANS = 10_000_000
 """distinct PANs of a store are exact up to here, beyond it an estimate"""
+_PANS_AT_ONCE = 1 << 14
 
 _TABLES = """
 CREATE TABLE run (
@@ -426,12 +430,16 @@ class Ledger:
         ).fetchone()
         bits = row[0]
         mask = (1 << bits) - 1
-        values = (int.from_bytes(prints[i : i + 8], "little") for i in range(0, len(prints), 8))
+        values = array("Q", prints)
+        if sys.byteorder == "big":
+            values.byteswap()
         kept = self._kept_pans(run, place)
-        kept += self._db.executemany(
-            "INSERT OR IGNORE INTO pan VALUES (?, ?, ?)",
-            ((run, place, value - (1 << 63)) for value in values if not value & mask),
-        ).rowcount
+        for at in range(0, len(values), _PANS_AT_ONCE):
+            some = [v - (1 << 63) for v in values[at : at + _PANS_AT_ONCE] if not v & mask]
+            kept += self._db.execute(  # half the time of a statement for each
+                "INSERT OR IGNORE INTO pan SELECT ?, ?, value FROM json_each(?)",
+                (run, place, json.dumps(some)),
+            ).rowcount
         while kept > EXACT_PANS:
             bits += 1
             kept -= self._db.execute(

@@ -105,15 +105,16 @@ def _one_for_the_rest(
     key: tuple[str, str, State], rest: _Rest, listed: set[int], limit: int
 ) -> UnitFinding:
     detector, entity, state = key
-    packed = distinct(bytes(rest.prints))
-    values = {int.from_bytes(packed[i : i + 8], "little") for i in range(0, len(packed), 8)}
+    shown = b"".join(print_.to_bytes(8, "little") for print_ in listed)
+    # those of the rest that are none of the listed ones, by how many these add to them
+    values = len(distinct(bytes(rest.prints) + shown)) // 8 - len(listed)
     return UnitFinding(
         detector=detector,
         entity=entity,
         brands=(),
         masked=None,
         fingerprint=None,
-        distinct=max(1, len(values - listed)),
+        distinct=max(1, values),
         count=rest.count,
         confidence=round(rest.weight / rest.count, 4),
         state=state,

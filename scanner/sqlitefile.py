@@ -31,6 +31,8 @@ _ROW = 64 << 20
 _VALUE = 8 << 20
 _VALUE_AT_LEAST = 64 << 10
 """A row with a larger value is read value by value, see ``tablerows``."""
+_SMALL = 1 << 14
+"""of rows that are held by the hundred"""
 _STEPS = 20_000
 """Virtual machine steps between looks at the clock"""
 
@@ -146,11 +148,14 @@ class Database:
                 return alias
         return None
 
-    def rows(self, table: Table, after: int | None = None) -> sqlite3.Cursor:
+    def rows(
+        self, table: Table, after: int | None = None, *, small: bool = False
+    ) -> sqlite3.Cursor:
         """All rows, in the order of the b-tree, no index used; the first value is the rowid or
-        None. ``after`` a rowid. Raises ``FAULTS``, or ``ValueError`` for a name that SQL cannot
-        spell."""
+        None. ``after`` a rowid. ``small``: such as can be held by the hundred, a larger one is a
+        fault. Raises ``FAULTS``, or ``ValueError`` for a name that SQL cannot spell."""
         most = max(_VALUE_AT_LEAST, min(_VALUE, _ROW // max(1, len(table.columns))))
+        most = _SMALL if small else most
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
         columns = ", ".join(quoted(column) for column in table.columns)
         return self._connection.execute(

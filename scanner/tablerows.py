@@ -13,7 +13,8 @@ import sqlite3
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from scanner import formats
@@ -26,12 +27,21 @@ from scanner.windows import AFTER, BEFORE, WINDOW
 Row: TypeAlias = tuple[int, bytes]
 """Rowid, or place in the table counted from 1, and the line with its end."""
 
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Lines:
+    """Many rows at once: their rowids, and their lines one behind the other."""
+
+    ids: Sequence[int]
+    text: bytes
+
+
 _PACKED = 32
 """A value shorter than this is not looked at as an archive or a document."""
 
 
 def chunks(
-    rows: Iterator[Row | Member | Problem],
+    rows: Iterator[Row | Lines | Member | Problem],
     columns: Sequence[str],
     member: str | None = None,
     keys: Sequence[KeyColumn] = (),
@@ -42,10 +52,13 @@ def chunks(
     before, ready = b"", _Batch()
     filling = _Batch()
     for item in rows:
-        if not isinstance(item, tuple):
+        if isinstance(item, tuple):
+            filling.add(*item)
+        elif isinstance(item, Lines):
+            filling.add_many(item)
+        else:
             yield item
             continue
-        filling.add(*item)
         if filling.size >= WINDOW:
             if ready.size:
                 yield ready.chunk(before, filling.head(), shape, member)
@@ -62,79 +75,107 @@ class _Batch:
 
     def __init__(self) -> None:
         self.size = 0
-        self._lines: list[bytes] = []
+        self._texts: list[bytes] = []
         self._ids = array("q")
-        self._starts = array("q")
 
     def add(self, row: int, line: bytes) -> None:
         self._ids.append(row)
-        self._starts.append(self.size)
-        self._lines.append(line)
+        self._texts.append(line)
         self.size += len(line)
 
+    def add_many(self, rows: Lines) -> None:
+        self._ids.extend(rows.ids)
+        self._texts.append(rows.text)
+        self.size += len(rows.text)
+
     def head(self) -> bytes:
-        return _joined(self._lines, AFTER)[:AFTER]
+        return b"".join(_enough(iter(self._texts), AFTER))[:AFTER]
 
     def tail(self, before: bytes) -> bytes:
-        text = b"".join(reversed(_enough(reversed(self._lines), BEFORE)))
+        text = b"".join(reversed(_enough(reversed(self._texts), BEFORE)))
         return (before + text)[-BEFORE:]
 
     def chunk(self, before: bytes, after: bytes, rows: Rows, member: str | None) -> Chunk:
-        data = b"".join((before, *self._lines, after))
-        lo, ids, starts = len(before), self._ids, self._starts
-        columns = rows.columns
+        data = b"".join((before, *self._texts, after))
+        lo, hi, ids, columns = len(before), len(before) + self.size, self._ids, rows.columns
+
+        @cache
+        def starts() -> array[int]:
+            """Where each row begins: behind the end of the one before it."""
+            import numpy as np
+
+            ends = np.flatnonzero(np.frombuffer(data, np.uint8, hi - 1 - lo, lo) == 10)
+            return array("q", [lo, *(ends + (lo + 1)).tolist()])
 
         def column(start: int) -> str | None:
-            index = bisect_right(starts, start - lo) - 1
+            index = bisect_right(starts(), start) - 1
             if index < 0:
                 return None
-            place = data.count(b"\t", lo + starts[index], start)
+            place = data.count(b"\t", starts()[index], start)
             return columns[place] if place < len(columns) else None
 
         def locate(start: int, end: int) -> Location:
-            index = bisect_right(starts, start - lo) - 1
+            index = bisect_right(starts(), start) - 1
             row = ids[index] if index >= 0 else None
             return Location(row=row, field=column(start), member=member)
 
-        return Chunk(data, lo, lo + self.size, locate, column, len(self._lines), rows)
+        return Chunk(data, lo, hi, locate, column, len(ids), rows)
 
 
-def _enough(lines: Iterator[bytes], size: int) -> list[bytes]:
+def _enough(texts: Iterator[bytes], size: int) -> list[bytes]:
     taken: list[bytes] = []
-    for line in lines:
-        taken.append(line)
-        size -= len(line)
+    for text in texts:
+        taken.append(text)
+        size -= len(text)
         if size <= 0:
             break
     return taken
 
 
-def _joined(lines: Sequence[bytes], size: int) -> bytes:
-    return b"".join(_enough(iter(lines), size))
-
-
 # --- of SQLite ----------------------------------------------------------------------------------
+
+
+_AT_ONCE = 512
+_ONE_BY_ONE = 1000
+"""rows that are read one by one where some could not be read at once"""
 
 
 def sqlite_rows(
     database: Database, table: Table, prefix: str = ""
-) -> Iterator[Row | Member | Problem]:
+) -> Iterator[Row | Lines | Member | Problem]:
     """The rows of a table. A value that must be unpacked, and one too large to hold, comes as a
     member named ``column@row``; a fault ends the rows with a ``Problem``."""
     last: int | None = None
     count = 0
+    at_once = table.rowid is not None  # so that they can be read again where this goes wrong
     while True:
+        if at_once:
+            try:
+                for ids, values in _at_once(database, table, last):
+                    text = _text(values)
+                    if text is not None:
+                        yield Lines(ids, text)
+                    else:
+                        for row, each in zip(ids, zip(*values, strict=True), strict=True):
+                            yield from _row(table, row, each, prefix)
+                    last, count = ids[-1], count + len(ids)
+                return
+            except FAULTS as error:  # what is merely large, or all up to the fault, one by one
+                at_once = unreadable(error).reason is Reason.BUDGET_MEMORY
+            except ValueError:
+                at_once = False
+        until = count + _ONE_BY_ONE
         try:
             for rowid, *values in database.rows(table, last):
                 count += 1
                 row = count if rowid is None else rowid
-                line, packed = _line(values)
-                for place in packed:
-                    name = f"{prefix}{table.columns[place]}@{row}"
-                    yield Member(name, len(values[place]), partial(_held, values[place], name))
-                yield row, line
+                yield from _row(table, row, values, prefix)
                 last = rowid
-            return
+                if at_once and count >= until:
+                    break
+            else:
+                return
+            continue
         except FAULTS as error:
             fault = unreadable(error)
             if fault.reason is not Reason.BUDGET_MEMORY or table.rowid is None:
@@ -153,6 +194,57 @@ def sqlite_rows(
             return
         count += 1
         yield from _large(database, table, last, prefix)
+
+
+def _at_once(
+    database: Database, table: Table, last: int | None
+) -> Iterator[tuple[Sequence[int], Sequence[Sequence[Any]]]]:
+    """Rows behind ``last``, many at a time: their rowids, and the values of each column. Raises as
+    ``Database.rows``, too where some are too large for that."""
+    rows = database.rows(table, last, small=True)
+    while several := rows.fetchmany(max(1, _AT_ONCE // max(1, len(table.columns)))):
+        ids, *values = zip(*several, strict=True)
+        yield ids, values
+
+
+def _text(columns: Sequence[Sequence[Any]]) -> bytes | None:
+    """As ``_line`` for many rows; None where one has something to escape or to unpack."""
+    parts = []
+    nulls = 0
+    for values in columns:
+        kinds = set(map(type, values))
+        if kinds == {bytes}:
+            parts.append(values)
+        else:
+            nulls += values.count(None)
+            parts.append(
+                [
+                    v if type(v) is bytes else b"\\N" if v is None else str(v).encode()
+                    for v in values
+                ]
+            )
+        if (
+            bytes in kinds
+            and max(map(len, parts[-1])) > _PACKED
+            and any(len(v) > _PACKED and formats.is_packed(v) for v in values if type(v) is bytes)
+        ):
+            return None
+    text = b"\n".join(map(b"\t".join, zip(*parts, strict=True)))
+    plain = (
+        text.count(b"\\") == nulls
+        and text.count(b"\t") == len(columns[0]) * (len(columns) - 1)
+        and text.count(b"\n") == len(columns[0]) - 1
+        and b"\r" not in text
+    )
+    return text + b"\n" if plain else None
+
+
+def _row(table: Table, row: int, values: Sequence[Any], prefix: str) -> Iterator[Row | Member]:
+    line, packed = _line(values)
+    for place in packed:
+        name = f"{prefix}{table.columns[place]}@{row}"
+        yield Member(name, len(values[place]), partial(_held, values[place], name))
+    yield row, line
 
 
 def _large(

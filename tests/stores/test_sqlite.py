@@ -14,7 +14,7 @@ from scanner.contracts import Chunk, Member
 from scanner.errors import UsageError
 from scanner.model import Location
 from scanner.stores.sqlite import STORE
-from scanner.tablerows import _line
+from scanner.tablerows import Lines, _line, _text, sqlite_rows
 from tests.stores.sqlite_lab import items, make, opened, text, units
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -127,6 +127,63 @@ def test_a_line_gives_its_values_back(values: list[int | bytes | None]) -> None:
                 plain += unescape.get(part[i : i + step], part[i : i + step])
                 i += step
             assert plain == (value if isinstance(value, bytes) else str(value).encode())
+
+
+_VALUES = st.one_of(
+    st.none(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.binary(max_size=9),
+    st.sampled_from([b"\\N", b"a\tb", b"\r", b"\n", b"\\", b"x" * 50, b"PK\3\4" + bytes(40)]),
+)
+
+
+@given(
+    st.one_of(
+        st.lists(st.tuples(_VALUES, _VALUES, _VALUES), min_size=1, max_size=4),
+        st.lists(st.tuples(st.integers(0, 9), st.just(b"plain"), st.none()), min_size=1),
+    )
+)
+def test_rows_at_once_are_the_lines_of_each(rows: list[tuple[int | float | bytes | None]]) -> None:
+    text = _text([*zip(*rows, strict=True)])
+    lines = [_line(row) for row in rows]
+    plain = all(
+        b"\t".join(_shown(v) for v in row) + b"\n" == line
+        for row, (line, _) in zip(rows, lines, strict=True)
+    )
+    assert (text is not None) == (plain and not any(packed for _, packed in lines))
+    assert text in (None, b"".join(line for line, _ in lines))
+
+
+def _shown(value: float | bytes | None) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"\\N" if value is None else str(value).encode()
+
+
+def test_rows_at_once_and_large_ones_between(folder: Path) -> None:
+    """Each row once, in order, whatever has to be read one by one."""
+    connection = make(folder / "a.db", "CREATE TABLE t(a, b)", "BEGIN")
+    wanted = [
+        (b"z" * 40_000 if i in (700, 701, 2500, 3999) else b"q\t" if i % 900 == 5 else b"v", i)
+        for i in range(4000)
+    ]
+    connection.executemany("INSERT INTO t VALUES(?, ?)", wanted)
+    connection.execute("DELETE FROM t WHERE b BETWEEN 1000 AND 1010")
+    connection.execute("COMMIT")
+    connection.close()
+    store = opened(folder / "a.db")
+    (table,) = (table for table in store._opened().tables if table.name == "t")
+    ids: list[int] = []
+    text = b""
+    for item in sqlite_rows(store._opened(), table):
+        assert isinstance(item, Lines | tuple)
+        ids += item.ids if isinstance(item, Lines) else [item[0]]
+        text += item.text if isinstance(item, Lines) else item[1]
+    kept = [i for i in range(4000) if not 1000 <= i <= 1010]
+    assert ids == [i + 1 for i in kept]
+    assert text == b"".join(_line(wanted[i])[0] for i in kept)
+    store.close()
 
 
 def test_names_of_any_spelling_and_tables_of_any_kind(folder: Path) -> None:
