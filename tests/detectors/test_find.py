@@ -185,6 +185,14 @@ def test_digits_in_a_hash_of_a_card_are_no_card(column: str) -> None:
     assert detectors.find(table.data, hints=table) == []
 
 
+@pytest.mark.parametrize("length", [32, 40, 64, 128])
+def test_what_a_digest_begins_with_is_no_card_whatever_the_column_is_called(length: int) -> None:
+    digest = (LIVE + "e9b07f" * 20)[:length]
+    table = Table(["pan"], [[digest], [digest[::-1]]])
+    assert detectors.find(table.data, hints=table) == []
+    assert detectors.find(f"pan={digest}\n") == []
+
+
 def test_groups_in_several_cells_are_no_number() -> None:
     row = [LIVE[i : i + 4] for i in range(0, 16, 4)]
     assert detectors.find("\t".join(row).encode())  # nobody knows that these are columns
