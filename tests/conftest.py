@@ -25,14 +25,14 @@ from hypothesis import HealthCheck, settings
 
 from detectors import luhn
 from tests import one_engine, warm
+from tests.examples import EXAMPLES
 
 # how fast examples are made says something of the machine, and nothing of what is tested
-# CARDTRAIL_EXAMPLES=1000 looks longer than there is time for at every commit
 settings.register_profile(
     "any machine",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=int(os.environ.get("CARDTRAIL_EXAMPLES", "25")),
+    max_examples=EXAMPLES,
 )
 settings.load_profile("any machine")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.access import plain_reads
@@ -32,6 +32,7 @@ from tests.access.trails import (
     role,
     user,
 )
+from tests.examples import costly
 
 APP = f"arn:aws:iam::{OWNER}:role/app session app-1"
 
@@ -226,7 +227,7 @@ def _records(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(_records(), st.randoms(), st.integers(1, 4))
-@settings(max_examples=12, deadline=None)
+@costly(6)
 def test_order_repetition_and_files_never_change_a_count(
     records: list[dict[str, Any]], random: Any, parts: int
 ) -> None:
@@ -252,7 +253,7 @@ _ANYTHING = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(event())), _ANYTHING, max_size=4), st.booleans())
-@settings(max_examples=40, deadline=None)
+@costly(15)
 def test_wrong_types_never_stop_the_counting(wrong: dict[str, Any], inside: bool) -> None:
     bad = {**event(who=user("other")), **wrong}
     if inside:
@@ -269,7 +270,7 @@ def _one_by_one(reads: Any, found: Any) -> Any:
 
 
 @given(_records(), st.sampled_from(["Z", ".5Z", "+02:00", "", "X"]), st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
+@costly(4)
 def test_many_at_once_and_one_by_one_agree(
     records: list[dict[str, Any]], zone: str, held: int
 ) -> None:

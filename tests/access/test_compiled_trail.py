@@ -23,6 +23,7 @@ from scanner.access.book import events_hashed
 from scanner.access.cloudtrail import EVIDENCE
 from scanner.contracts import EvidenceResult, FactsAt, Source
 from scanner.model import Store
+from tests.examples import costly
 
 NATIVE = compiled.native
 built = pytest.mark.skipif(NATIVE is None, reason="the extension is not built: no C compiler")
@@ -157,6 +158,7 @@ def _answer(data: bytes, *, native: bool) -> tuple[dict[str, EvidenceResult], li
 
 @built
 @given(data=_files())
+@costly(10)
 def test_one_answer(data: bytes) -> None:
     assert _answer(data, native=True) == _answer(data, native=False)
 

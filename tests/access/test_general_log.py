@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.access import general_log
@@ -14,6 +14,7 @@ from scanner.contracts import EvidenceResult
 from scanner.known import known
 from scanner.model import Coverage, Reads, Store
 from tests.access.trails import END, START, opener
+from tests.examples import costly
 
 PAN = "4111111111111111"
 SHOP = "mysql://db/shop"
@@ -220,7 +221,7 @@ def test_a_copy_of_a_file_adds_nothing(text: str) -> None:
 
 
 @given(st.text(max_size=80))
-@settings(deadline=None, max_examples=12)
+@costly(5)
 def test_any_line_leaves_the_rest_readable(text: str) -> None:
     first, rest = MYSQL.split("\n", 1)
     for kind, whole in (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.access.log_statement import EVIDENCE
@@ -15,6 +15,7 @@ from scanner.known import known
 from scanner.model import Access, Coverage, Reads, Store
 from tests.access.postgres_logs import FORMS, SHOP, Said, as_csv, as_json, as_plain
 from tests.access.trails import END, START, opener
+from tests.examples import costly
 
 PAN = "4111111111111111"
 Form = Callable[..., bytes]
@@ -231,7 +232,7 @@ def test_two_servers_with_one_name() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=20), st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
+@costly(5)
 def test_repetition_never_changes_a_count(picks: list[tuple[int, bool]], copies: int) -> None:
     entries = [
         says("select * from cards" if card else "select peek()", number=i + 1, pid=pid, minute=i)

@@ -17,6 +17,7 @@ from scanner.contracts import EvidenceResult
 from scanner.known import known
 from scanner.model import Access, Coverage, Problem, Reads, Store
 from tests.access.trails import END, START, opener
+from tests.examples import costly
 
 STORE = "s3://pay"
 WEB = '{client} - {principal} [{time}] "{method} {object} {*}" {status} {bytes} {*}'
@@ -200,7 +201,7 @@ def test_any_line_divides_or_not(text: str) -> None:
 
 
 @given(st.lists(st.integers(0, 5), max_size=20), st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
+@costly(5)
 def test_copies_never_change_a_count(picks: list[int], copies: int) -> None:
     text = "\n".join(line(path=f"/{i}", minute=i) for i in picks)
     reads = collect(*[text] * copies).reads

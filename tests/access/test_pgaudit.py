@@ -31,6 +31,7 @@ from tests.access.postgres_logs import (
     one,
 )
 from tests.access.trails import START
+from tests.examples import costly
 
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 Form = Callable[..., bytes]
@@ -296,7 +297,7 @@ def test_any_text_is_an_audit_or_none(text: str) -> None:
     st.randoms(),
     st.sampled_from([as_csv, as_json]),
 )
-@settings(max_examples=10, deadline=None)
+@costly(5)
 def test_order_and_repetition_never_change_a_count(
     picks: list[tuple[int, int, bool]], random: Any, form: Form
 ) -> None:

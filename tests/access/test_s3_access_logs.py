@@ -20,6 +20,7 @@ from scanner.contracts import EvidenceResult
 from scanner.known import known
 from scanner.model import Access, Coverage, Problem, Reads, Store
 from tests.access.trails import END, FOREIGN, OWNER, START, opener
+from tests.examples import costly
 
 OWNER_ID = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
 ALICE = f"arn:aws:iam::{OWNER}:user/alice"
@@ -335,7 +336,7 @@ def test_any_bytes_are_a_record_or_none(data: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from(range(12)), max_size=30), st.randoms(), st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
+@costly(5)
 def test_order_repetition_and_files_never_change_a_count(
     picks: list[int], random: Any, parts: int
 ) -> None:

@@ -16,6 +16,7 @@ from scanner.contracts import EvidenceResult
 from scanner.known import known
 from scanner.model import Access, Coverage, Problem, Reads, Store
 from tests.access.trails import END, START, opener
+from tests.examples import costly
 
 SHOP = "mysql://db/shop"
 _queries = count(10)
@@ -204,7 +205,7 @@ def test_which_database() -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=15), st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
+@costly(5)
 def test_repetition_and_files_never_change_a_count(picks: list[int], copies: int) -> None:
     pool = [statement("cards", "other", minute=i, query=100 + i, connection=i) for i in range(10)]
     lines = [pool[i] for i in picks]
