@@ -73,6 +73,11 @@ class _Records:
 _Candidates = tuple[Candidate, ...]
 
 
+def counts(match: Match) -> bool:
+    """Whether it is a card number whose record is looked at."""
+    return match.entity == CARD and match.state in LIVE and match.score >= LEAST_SCORE
+
+
 class CompanyCollector:
     """Collects the records of one slice, a chunk at a time."""
 
@@ -86,7 +91,7 @@ class CompanyCollector:
         """``found`` are all matches of the window, but for those that are in bulk in ``many``."""
         if many:
             found = [*found, *self._rows(chunk, found, many)]
-        cards = [f for f in found if f.match.entity == CARD and _counts(f.match)]
+        cards = [f for f in found if counts(f.match)]
         if not cards:
             return
         cards.sort(key=lambda f: f.match.start)
@@ -115,8 +120,8 @@ class CompanyCollector:
         stands in another record, to be counted record by record."""
         from scanner.rowcompany import OneCard, each
 
-        if not any(bulk.match.entity == CARD for bulk, _ in many) and not any(
-            f.match.entity == CARD for f in found
+        if not any(counts(bulk.match) for bulk, _ in many) and not any(
+            counts(f.match) for f in found
         ):
             return ()
         rows = OneCard.of(chunk, found, many)
@@ -232,10 +237,6 @@ def _by_kind(cards: Sequence[Found]) -> list[Sequence[Found]]:
     for card in cards:
         of.setdefault(_kind_of(card.match), []).append(card)
     return sorted(of.values(), key=lambda same: (-same[0].match.score, same[0].match.start))
-
-
-def _counts(match: Match) -> bool:
-    return match.state in LIVE and match.score >= LEAST_SCORE
 
 
 def _unquoted(row: bytes, rows: Rows) -> list[bytes]:

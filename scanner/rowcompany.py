@@ -13,10 +13,10 @@ from detectors import pii_grid
 from detectors.base import CONFIRMED
 from detectors.company import Columns
 from detectors.pii_grid import Grid
+from scanner.company import CARD, counts
 from scanner.contracts import Chunk
-from scanner.fieldtally import LEAST_SCORE, Found, Sealed
+from scanner.fieldtally import Found, Sealed
 
-_CARD = "CREDIT_CARD"
 _MOST_KINDS = 62
 """kinds in one window: there are not so many"""
 _Rows = NDArray[np.int64]
@@ -58,11 +58,11 @@ class OneCard:
         rows_of = [begins.searchsorted(bulk.starts, "right") - 1 for bulk, _ in many]
         cards = np.zeros(len(begins), np.int64)
         for (bulk, _), row in zip(many, rows_of, strict=True):
-            if bulk.match.entity == _CARD:
-                np.add.at(cards, row, 1)
+            if counts(bulk.match):
+                cards += np.bincount(row, minlength=len(begins))
         single = cards == 1
         for match in (f.match for f in found):
-            if match.entity == _CARD and match.score >= LEAST_SCORE and match.start < stop:
+            if counts(match) and match.start < stop:
                 single[begins.searchsorted(match.start, "right") - 1] = False
         return cls(rows.columns, data, grid, found, many, rows_of, single)
 
@@ -75,10 +75,10 @@ class OneCard:
             kinds.setdefault(kind, np.zeros(len(edges), np.bool_))[rows] = True
 
         for match in (f.match for f in self._found):
-            if match.entity != _CARD and match.score >= CONFIRMED and match.start < edges[-1, -1]:
+            if match.entity != CARD and match.score >= CONFIRMED and match.start < edges[-1, -1]:
                 mark(match.entity, edges[:, 0].searchsorted([match.start], "right") - 1)
         for (bulk, _), rows in zip(self._many, self._rows, strict=True):
-            if bulk.match.entity != _CARD and bulk.match.score >= CONFIRMED:
+            if bulk.match.entity != CARD and bulk.match.score >= CONFIRMED:
                 mark(bulk.match.entity, rows)
         wanted = np.flatnonzero(self._single)
         for kind, has in columns.column_wise(self._data, edges, wanted):
@@ -88,7 +88,7 @@ class OneCard:
         for bit, name in enumerate(names):
             code |= kinds[name].astype(np.int64) << bit
         for sealed, rows in zip(self._many, self._rows, strict=True):
-            if sealed.bulk.match.entity != _CARD:
+            if not counts(sealed.bulk.match):
                 continue
             mine = np.flatnonzero(self._single[rows])
             codes = code[rows[mine]]
@@ -100,10 +100,10 @@ class OneCard:
         """What stands in rows with several card numbers, one by one."""
         busy = np.zeros(len(self._single), np.bool_)
         for match in (f.match for f in self._found):
-            if match.entity == _CARD:
+            if counts(match):
                 row = int(self._grid.edges[:, 0].searchsorted(match.start, "right")) - 1
                 busy[max(0, row)] = True
         for (bulk, _), rows in zip(self._many, self._rows, strict=True):
-            if bulk.match.entity == _CARD:
+            if counts(bulk.match):
                 busy[rows[~self._single[rows]]] = True
         return each(self._many, [np.flatnonzero(busy[rows]) for rows in self._rows])

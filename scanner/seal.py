@@ -12,10 +12,11 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from detectors import iin, luhn
-from detectors.base import Buffer, Form
+from detectors.base import POSSIBLE, Buffer, Detector, Form, NoHints
 from detectors.compiled import extension
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _prints = extension("detectors._prints")
 
 FINGERPRINT_BYTES = 16
+_MOST_NAMES = 4096
 _BLOCK = 64
 """bytes: a longer key is hashed first (RFC 2104)"""
 
@@ -80,6 +82,44 @@ class Sealer:
         when separated (``4111-1111-1111-1111``) or inside a longer run of digits.
         """
         return _RUN.sub(lambda match: _seal_run(match[0], self), text)
+
+
+class NameSealer(Sealer):
+    """Seals in names whatever the detectors find in them as well: a key of JSON can be somebody's
+    address. Names of people are not looked for in them (a language model needs sentences)."""
+
+    __slots__ = ("_detectors", "_names")
+
+    def __init__(self, sealer: Sealer, detectors: Sequence[Detector]) -> None:
+        super().__init__(sealer._key)
+        self._detectors = [each for each in detectors if each.profiles == {"full"}]
+        self._names: dict[str, str] = {}
+
+    def name(self, text: str) -> str:
+        known = self._names.get(text)
+        if known is None:
+            if len(self._names) >= _MOST_NAMES:
+                self._names.clear()
+            known = self._names[text] = super().name(self._without_values(text))
+        return known
+
+    def _without_values(self, text: str) -> str:
+        data = text.encode("utf-8", "surrogatepass")
+        found = sorted(
+            (match.start, match.end)
+            for detector in self._detectors
+            for match in detector.scan().find(data, 0, len(data), NoHints())
+            if match.score >= POSSIBLE
+        )
+        out, done = b"", 0
+        for start, end in found:
+            if start >= done:
+                value = data[start:end].decode("utf-8", "replace")
+                out += data[done:start] + self.sealed(value).encode()
+            elif end > done:  # two overlap: what is left of the second goes, too
+                out += b"~"
+            done = max(done, end)
+        return (out + data[done:]).decode("utf-8", "replace") if found else text
 
 
 def canonical(text: str, form: Form) -> str:

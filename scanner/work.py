@@ -32,7 +32,7 @@ from scanner.errors import ExitCode, LedgerError, Reason, Stopped, Unreadable
 from scanner.fieldtally import FieldCollector, Found, Sealed
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
-from scanner.seal import Sealer
+from scanner.seal import NameSealer, Sealer
 from scanner.snooping import Lookout, Snooping, numbering
 from scanner.tally import Crowd, Kind, SealedProblem, SliceResult, Tallies
 from scanner.walk import walk
@@ -102,6 +102,8 @@ class Worker:
     ) -> None:
         self._plugins, self._sealer, self._limits = plugins, sealer, limits
         self._distinct_limit, self._stopping = distinct_limit, stopping
+        self._inside = NameSealer(sealer, plugins.detectors)
+        """for names that stand in the data of a unit"""
         self._stores: dict[str, OpenStore] = {}
 
     def run(self, task: Sequence[ScanTask] | EvidenceTask) -> Any:
@@ -127,12 +129,12 @@ class Worker:
 
     def _slice(self, task: ScanTask) -> SliceResult:
         result = SliceResult(unit=task.unit.id, index=task.part.index)
-        tallies = Tallies(self._sealer, task.part.index, self._distinct_limit)
+        tallies = Tallies(self._inside, task.part.index, self._distinct_limit)
         scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
         for _, scan in scans:
             if isinstance(scan, Massing):
                 scan.in_bulk = True
-        around = _Around(self._sealer, task.part.index, scans)
+        around = _Around(self._inside, task.part.index, scans)
         try:
             self._read(task, scans, tallies, around, result)
         except Unreadable as error:
@@ -221,7 +223,7 @@ class Worker:
         result.problems.append(self._sealed(problem.reason, problem.detail, member))
 
     def _sealed(self, reason: str, detail: str, member: str | None = None) -> SealedProblem:
-        name = self._sealer.name
+        name = self._inside.name
         return SealedProblem(reason, name(detail), None if member is None else name(member))
 
     # --- evidence of reads

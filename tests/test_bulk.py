@@ -6,15 +6,19 @@ import random
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detectors import pan, pii
-from detectors.base import Massing
+from detectors.base import Bulk, Massing, Match, State
 from detectors.luhn import check_digit
 from detectors.pii_settings import PiiSettings, configure
 from scanner import windows
-from scanner.fieldtally import Fields
+from scanner.company import CompanyCollector
+from scanner.contracts import Chunk
+from scanner.fieldtally import Fields, Found, Sealed
 from scanner.kinds import short
+from scanner.rowcompany import each
 from scanner.seal import Sealer
 from scanner.tablerows import chunks
 from scanner.tally import SliceResult, Tallies, add_up
@@ -106,17 +110,17 @@ def counts(total: SliceResult) -> tuple[Counter[Any], dict[Any, set[int]]]:
 
 def by_column(fields: Fields) -> Counter[Any]:
     found: Counter[Any] = Counter()
-    for each in fields.tallies:
-        found[each.field.name, each.kind.entity, each.kind.state] += each.count
+    for tally in fields.tallies:
+        found[tally.field.name, tally.kind.entity, tally.kind.state] += tally.count
     return found
 
 
 def records(total: SliceResult) -> Counter[Any]:
     found: Counter[Any] = Counter()
-    for each in total.company:
-        found[each.beside, len(each.candidates)] += each.records
-        for candidate, many in zip(each.candidates, each.numbers, strict=True):
-            found[each.beside, candidate.kind.field, "numbers"] += many
+    for some in total.company:
+        found[some.beside, len(some.candidates)] += some.records
+        for candidate, many in zip(some.candidates, some.numbers, strict=True):
+            found[some.beside, candidate.kind.field, "numbers"] += many
     return found
 
 
@@ -151,6 +155,39 @@ def records_of_cards(total: SliceResult) -> Counter[Any]:
     for (beside, *rest), many in records(total).items():
         found[tuple(kind for kind in beside if kind != "PHONE_NUMBER"), *rest] += many
     return found
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("score", [0.01, 0.5, 0.95])
+def test_a_number_beside_one_in_bulk_counts_as_it_would_one_by_one(
+    state: State, score: float
+) -> None:
+    """Also one that is none: published for tests, cut, or too unlikely."""
+    dice = random.Random(4)
+    table = [
+        (row, f"{number(dice, '4539', 16)}\t{number(dice, '5500', 16)}\n".encode())
+        for row in range(9)
+    ]
+    (chunk,) = chunks(iter(table), ("card", "note"))
+    assert isinstance(chunk, Chunk)
+    starts = np.arange(9, dtype=np.int64) * 34
+    bulk = Bulk(Match("pan", "CREDIT_CARD", 0, 16, 0.95), starts, starts + 16, column="card")
+    shorts = SEALER.prints(chunk.data, bulk.starts, bulk.ends, bulk.form)[:, :8].copy().view("<u8")
+    many = [Sealed(bulk, shorts[:, 0])]
+    beside = [
+        Found(Match("pan", "CREDIT_CARD", at + 17, at + 33, score, state), b"%016d" % at)
+        for at in starts[:5].tolist()
+    ]
+    one_by_one, at_once = CompanyCollector(SEALER, 0), CompanyCollector(SEALER, 0)
+    one_by_one.chunk(chunk, [*beside, *each(many)])
+    at_once.chunk(chunk, beside, many)
+    assert at_once.done() and records(total(at_once)) == records(total(one_by_one))
+
+
+def total(company: CompanyCollector) -> SliceResult:
+    result = SliceResult("u", 0)
+    result.company = company.done()
+    return result
 
 
 def test_most_cards_come_in_bulk() -> None:

@@ -136,6 +136,31 @@ def test_a_table_with_each_sort_of_column(
     assert b"Columns and keys" in kept[0] and b"Beside card numbers" in kept[0]
 
 
+def test_keys_and_columns_that_are_personal_data_are_sealed(
+    cardtrail: Cardtrail, planted: Planted, home: Path, tmp_path: Path
+) -> None:
+    folder = planted.allow(tmp_path / "store")
+    folder.mkdir(exist_ok=True)
+    keys = ["jane.roe@cardtrail.org", "308-63-0237", "GB82WEST12345698765432", "plain"]
+    pans = [planted.pan() for _ in keys]
+    document = {
+        key: {"card": pan, key: pan, "ip": key} for key, pan in zip(keys, pans, strict=True)
+    }
+    (folder / "a.json").write_text(json.dumps(document, indent=1))
+    (folder / "b.jsonl").write_text("".join(json.dumps({key: pans[0]}) + "\n" for key in keys))
+    (folder / "c.csv").write_text(",".join(keys) + "\n" + f"{','.join(pans)}\n" * 3)
+    page, out = tmp_path / "run.html", tmp_path / "run.json"
+    table = tmp_path / "run.csv"
+    result = cardtrail("scan", folder, "--profile", "full", "-o", page, "-o", out, "-o", table)
+    assert result.code == 1, result.err
+    where = [w for f in json.loads(out.read_text())["findings"] for w in f["locations"]]
+    named = {str(w.get("field")) for w in where}
+    assert any("plain" in name for name in named) and any("~" in name for name in named)
+    for blob in (page.read_bytes(), out.read_bytes(), table.read_bytes(), *ledgers(home)):
+        for key in keys[:-1]:
+            assert key.encode() not in blob, key
+
+
 def test_keys_of_a_log_are_named_and_the_record_is_the_line(
     cardtrail: Cardtrail, planted: Planted, tmp_path: Path
 ) -> None:
