@@ -191,7 +191,7 @@ def _grouped(
     take = good.nonzero()[0]
     if len(take) > FEW:
         none = np.zeros(len(good), np.bool_)
-        take = take[not_ids(sign, take, good, none, none)]
+        take = take[not_ids(sign, take, good, none)]
     for index in take.tolist():
         row = int(rows[index])
         at, end = int(position[row]), int(some.end[row]) + frame.origin

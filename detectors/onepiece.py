@@ -96,7 +96,7 @@ def in_one_piece(
     if bulk is not None and len(bulk):
         take = take[~np.isin(start[take] + frame.origin, bulk)]
     if len(take) > FEW:
-        take = take[not_ids(sign, take, good, zero, other)]
+        take = take[not_ids(sign, take, good, zero)]
     if len(take):
         take = take[stripe[take] | counter.unlike_ids(field, good, zero, take)]
     for row in take.tolist():
@@ -105,11 +105,10 @@ def in_one_piece(
         found = candidate(data, at, at + size, layout)
         found.field = int(field[row])
         found.luhn = bool(good[row])
-        if zero[row] and not good[row] and not stripe[row]:
-            if found.digits.endswith("0000"):
-                continue  # digits were blanked, not lost
-            found.layout = "lost-digit"
-            found.digits = found.digits[:15] + check_digit(found.digits[:15])
+        if zero[row] and not stripe[row]:
+            same = sign == sign[row]
+            if not lost_digit(found, int(same.sum()), int((same & zero).sum())):
+                continue
         yield found
 
 
@@ -132,6 +131,20 @@ def candidate(data: Bytes, start: int, end: int, layout: str) -> Candidate:
     )
 
 
+def lost_digit(found: Candidate, seen: int, zeros: int) -> bool:
+    """Gives its last digit back to a number that ends in 0 and fails Luhn; no for one whose digits
+    were blanked. Where all the field has lost theirs (``zeros`` of ``seen`` end in 0), what share
+    of it satisfies Luhn says nothing: its numbers then count for no field."""
+    if not found.luhn:
+        if found.digits.endswith("0000"):
+            return False
+        found.layout = "lost-digit"
+        found.digits = found.digits[:15] + check_digit(found.digits[:15])
+    if fieldcount.all_lost_a_digit(seen, zeros):
+        found.field = 0
+    return True
+
+
 def _may_lack_luhn(prefix: Places) -> Flags:
     """UnionPay, and the Maestro ranges of ``iin.NOT_LUHN``."""
     flags: Flags = (prefix >= 620000) & (prefix < 630000)
@@ -139,10 +152,10 @@ def _may_lack_luhn(prefix: Places) -> Flags:
     return flags
 
 
-def not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) -> Flags:
+def not_ids(sign: Words, take: Places, good: Flags, zero: Flags) -> Flags:
     """Which of the rows ``take`` do not stand in a field that, in this block, is full of ids.
 
-    Numbers that lost their last digit fail Luhn as ids do, but all end in 0: they stay.
+    Numbers that lost their last digit satisfy Luhn as ids do, but all end in 0: they stay.
     """
     signs = sign[take]
     keep = np.ones(len(take), np.bool_)
@@ -158,7 +171,7 @@ def not_ids(sign: Words, take: Places, good: Flags, zero: Flags, other: Flags) -
             rows = left[mine]
             keep[rows] = False
             if 2 * np.count_nonzero(zero & same) > seen:
-                keep[rows] = (other & zero)[take[rows]]
+                keep[rows] = zero[take[rows]]
         left = left[~mine]
     return keep
 

@@ -25,7 +25,8 @@ class Pan:
     )
     limits = (
         "Packed decimal (BCD), encryption and compression are not seen through; nor is base64"
-        " broken by a line end inside the number."
+        " broken by a line end inside the number. Numbers that lost their last digit in a"
+        " spreadsheet are told under the name of a card only."
     )
     examples: tuple[Example, ...] = EXAMPLES
     near_misses: tuple[bytes, ...] = NEAR_MISSES

@@ -12,8 +12,7 @@ from detectors import encodings, fieldcount
 from detectors.compiled import Native
 from detectors.evidence import Candidate
 from detectors.layouts import KIND
-from detectors.luhn import check_digit
-from detectors.onepiece import Window, candidate, in_decoded, scientific
+from detectors.onepiece import Window, candidate, in_decoded, lost_digit, scientific
 from detectors.runs import (
     MARGIN,
     Bytes,
@@ -95,11 +94,9 @@ class Sweep:
             found = candidate(data, start, start + length, "emv" if flags & _CHIP else "plain")
             found.field = entries[entry][_FIELD]
             found.luhn = bool(flags & _GOOD)
-            if flags & _ZERO and not flags & (_GOOD | _STRIPE):
-                if found.digits.endswith("0000"):
-                    continue  # digits were blanked, not lost
-                found.layout = "lost-digit"
-                found.digits = found.digits[:15] + check_digit(found.digits[:15])
+            in_zero = flags & (_ZERO | _STRIPE) == _ZERO
+            if in_zero and not lost_digit(found, entries[entry][_SEEN], entries[entry][_ZEROS]):
+                continue
             yield found
 
 
@@ -116,13 +113,13 @@ def _by_field(entries: list[_Entry]) -> list[tuple[int, _Entry]]:
 
 def _wanted(taken: _Table, entries: list[_Entry]) -> _Table:
     """As ``onepiece.not_ids``: numbers not under what is, in this buffer, full of ids; and of those
-    that are, where most end in 0, the ones that lost their last digit."""
+    that are, where most end in 0, the ones that do: they lost their last digit."""
     ids = [fieldcount.is_ids(entry[_SEEN], entry[_VALID]) for entry in entries]
     lost = [2 * entry[_ZEROS] > entry[_SEEN] for entry in entries]
     if all(ids) and not any(lost):
         return taken[:0]
     which = taken[:, _ENTRY]
-    zeros = taken[:, _FLAGS] & (_ZERO | _GOOD) == _ZERO
+    zeros = taken[:, _FLAGS] & _ZERO != 0
     rows: _Table = taken[~np.array(ids)[which] | (np.array(lost)[which] & zeros)]
     return rows
 

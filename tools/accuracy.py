@@ -179,6 +179,7 @@ def special() -> None:
     for document in (
         generate.order_table(100_000),
         generate.card_table(1_000),
+        generate.rounded(1_000),
         Document("dense log", _dense()),
     ):
         confirmed, possible = levels(document.data)
