@@ -9,7 +9,7 @@ import re
 
 from detectors import luhn
 
-_SAMPLE_SSN = frozenset({"123456789", "987654320", "078051120"})
+SAMPLE_SSN = frozenset({"123456789", "987654320", "078051120"})
 _ITIN = re.compile(r"9\d\d(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])\d{4}\Z")
 
 
@@ -27,7 +27,7 @@ def ssn(text: str) -> bool:
         and number[3:5] != "00"
         and number[5:] != "0000"
         and len(set(number)) > 1
-        and number not in _SAMPLE_SSN
+        and number not in SAMPLE_SSN
     )
 
 

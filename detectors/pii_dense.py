@@ -1,5 +1,6 @@
-"""Values that stand in a text by the thousand, tested all at once: e-mail addresses and telephone
-numbers of North America as columns and address books have them.
+"""Values that stand in a text by the thousand, tested all at once: e-mail addresses, telephone
+numbers (of North America as columns and address books have them, and international ones in one
+piece), social security numbers.
 
 Exact, and careful: whatever is not plainly one is left to be looked at by itself. Used for what is
 counted only, once so many values of a kind were listed (``PiiSettings.list_at_most``).
@@ -8,12 +9,12 @@ counted only, once so many values of a kind were listed (``PiiSettings.list_at_m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import pii_email, pii_numbers
+from detectors import pii_checks, pii_email, pii_numbers
 from detectors.base import State
 
 Places: TypeAlias = "NDArray[np.int64]"
@@ -97,9 +98,16 @@ class Emails:
         return self._known[print_]
 
 
+def fresh(starts: Places, seen: list[int]) -> NDArray[np.bool_]:
+    """Which of ``starts`` are not among ``seen``."""
+    new: NDArray[np.bool_] = ~np.isin(starts, seen)
+    return new
+
+
 _LAYOUTS = (("(ddd) ddd-dddd", 9), ("(ddd)ddd-dddd", 8), ("ddd-ddd-dddd", 12))
 """and where, from the start of each, the hit of the fast pass ends"""
 _TAILS = ("0000", "0199", "2345", "9999")
+_UNKNOWN = -1
 _FEW = np.array([bin(mask).count("1") <= 2 for mask in range(1024)])
 
 
@@ -108,7 +116,7 @@ class Phones:
 
     def __init__(self, regions: tuple[str, ...]) -> None:
         self._regions = tuple(region for region in regions if region in ("US", "CA"))
-        self._known: dict[int, bool] = {}
+        self._known = np.full(10**6, _UNKNOWN, np.int8)
 
     def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places, Places]:
         """Starts and ends of such numbers in ``lo``..``hi``, and the ends of their hits in the fast
@@ -120,12 +128,6 @@ class Phones:
             np.concatenate([at + width for at, width, _ in found]),
             np.concatenate([at + hit for at, _, hit in found]),
         )
-
-    @staticmethod
-    def none_of(starts: Places, seen: list[int]) -> NDArray[np.bool_]:
-        """Which of ``starts`` are not among ``seen``."""
-        fresh: NDArray[np.bool_] = ~np.isin(starts, seen)
-        return fresh
 
     def _layout(self, bytes_: Any, lo: int, hi: int, layout: str) -> Places:
         width, dash = len(layout), layout.rindex("-")
@@ -143,22 +145,93 @@ class Phones:
         digits = (bytes_[at[:, None] + places] - 48).astype(np.int64)
         at, digits = _not_few(at, digits)
         heads = digits[:, :6] @ 10 ** np.arange(5, -1, -1)
-        distinct, which = np.unique(heads, return_inverse=True)
-        known = np.array([self._is_known(head) for head in distinct.tolist()], np.bool_)
-        return at[known[which]] if len(known) else at
+        new = np.unique(heads[self._known[heads] == _UNKNOWN])
+        self._known[new] = [self._is_number(head) for head in new.tolist()]
+        known: Places = at[self._known[heads] == 1]
+        return known
 
-    def _is_known(self, head: int) -> bool:
+    def _is_number(self, head: int) -> bool:
         """By its first six digits: the rules of North America look no further, which four
         numbers of each are asked about."""
-        if head not in self._known:
-            first = f"{head:06}"
-            self._known[head] = bool(self._regions) and all(
-                pii_numbers.valid(first + tail, self._regions) for tail in _TAILS
-            )
-        return self._known[head]
+        first = f"{head:06}"
+        return bool(self._regions) and all(
+            pii_numbers.valid(first + tail, self._regions) for tail in _TAILS
+        )
 
 
 def _not_few(at: Places, digits: Places) -> tuple[Places, Places]:
     """Without numbers of one or two digits over and over."""
     many = ~_FEW[np.bitwise_or.reduce(1 << digits, axis=1)] if len(at) else np.zeros(0, np.bool_)
     return at[many], digits[many]
+
+
+class International(NamedTuple):
+    starts: Places
+    ends: Places
+    hits: Places
+    """the ends of their hits in the fast pass"""
+
+
+class Plus:
+    """Numbers that begin with a ``+`` and are digits from there on."""
+
+    @staticmethod
+    def plain(data: bytes, ends: Places) -> International:
+        """Of hits of the fast pass: those of numbers the rules of their country know."""
+        bytes_ = np.frombuffer(data, np.uint8)
+        ends = ends[(ends > 8) & (ends + 10 < len(bytes_))]
+        starts = ends - 8
+        digits = bytes_[starts[:, None] + np.arange(1, 18)]
+        size = np.argmin(_IS_DIGIT[digits], axis=1)
+        rows = np.arange(len(starts))
+        # one that goes on with a sign may go on as a number
+        good = (size >= 7) & (size <= 15) & _ENDS_PLUS[digits[rows, size]]
+        good &= _BEFORE_PLUS[bytes_[starts - 1]]
+        starts, ends, size = starts[good], ends[good], size[good]
+        texts = [
+            data[a + 1 : a + 1 + n] for a, n in zip(starts.tolist(), size.tolist(), strict=True)
+        ]
+        real = [len(set(t)) > 2 and pii_numbers.valid_international(t.decode()) for t in texts]
+        known = np.array(real, np.bool_)
+        return International(starts[known], (starts + 1 + size)[known], ends[known])
+
+
+_ENDS_PLUS = _table(b"\t\r\n;|\"'<>]}&")
+_BEFORE_PLUS = ~_table(_ALNUM + b"+_/.-%")
+
+
+class Social:
+    """Social security numbers as ``ddd-dd-dddd``, by the rules of ``pii_checks.ssn``."""
+
+    SIZE = 11
+
+    @staticmethod
+    def plain(data: bytes, ends: Places) -> Places:
+        """Starts, of hits of the fast pass, whose end is that of the number."""
+        bytes_ = np.frombuffer(data, np.uint8)
+        ends = ends[(ends > Social.SIZE + 1) & (ends + 1 < len(bytes_))]
+        starts = ends - Social.SIZE
+        good = _BEFORE_NUMBER[bytes_[starts - 1]]
+        good &= (bytes_[starts - 1] != 32) | ~_IS_DIGIT[bytes_[starts - 2]]
+        behind = bytes_[ends]
+        good &= _BEHIND_NUMBER[behind]
+        good &= ~(_MAY_GO_ON[behind] & _IS_DIGIT[bytes_[ends + 1]])
+        starts = starts[good]
+        digits = (bytes_[starts[:, None] + _SOCIAL] - 48).astype(np.int64)
+        starts, digits = _not_few(starts, digits)
+        number = digits @ 10 ** np.arange(8, -1, -1)
+        area, group = number // 10**6, number // 10**4 % 100
+        good = (area != 0) & (area != 666) & (area < 900) & (group != 0) & (number % 10**4 != 0)
+        found: Places = starts[good & ~np.isin(number, _NO_NUMBERS)]
+        return found
+
+
+_SOCIAL = np.array([0, 1, 2, 4, 5, 7, 8, 9, 10])
+_BEFORE_NUMBER = ~_table(_ALNUM + b"_-./@#$%+\\&")
+_BEHIND_NUMBER = ~_table(_ALNUM + b"_-/@#$%\\&=")
+_MAY_GO_ON = _table(b".: ")
+_NO_NUMBERS = [
+    *(int(number) for number in pii_checks.SAMPLE_SSN),
+    *(int("01234567890123456789"[i : i + 9]) for i in range(12)),
+]
+"""what nobody has, and what is typed by counting up"""

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from detectors import pii_email, pii_ip, pii_numbers, pii_phone, pii_presidio, pii_view
 from detectors.base import (
@@ -14,33 +14,40 @@ from detectors.base import (
     Buffer,
     Bulk,
     FieldCounts,
-    Form,
     Hints,
     Match,
     NoHints,
     State,
 )
-from detectors.pii_fastpass import Anchor, FastPass
+from detectors.pii_fastpass import Anchor, FastPass, split
 from detectors.pii_found import Found, best, columns
 from detectors.pii_kind import Kind, leads
 from detectors.pii_kinds import KINDS
 from detectors.pii_settings import PiiSettings, settings, version
+from detectors.pii_targets import (
+    EMAIL,
+    EMAIL_URL,
+    IP4,
+    IP6,
+    NAME,
+    PHONE,
+    PHONE_WORD,
+    PLUS,
+    SHAPE,
+    STRICT_PHONE,
+    WORD,
+)
 
 if TYPE_CHECKING:
-    from detectors.pii_dense import Places
+    from detectors.pii_dense import Emails, Phones
     from detectors.pii_grid import Grid
+    from detectors.pii_masses import Masses
 
-NAME = "pii"
-EMAIL, PLUS, PHONE, IP4, IP6, PHONE_WORD, EMAIL_URL = range(7)
-SHAPE, WORD = 100, 1000
-"""targets of the fast pass: ``SHAPE + i`` is the shape of kind i, ``WORD + i`` one of its words"""
 AHEAD = 72
 """bytes behind a word in which its number stands"""
 MARGIN = 256
 """bytes beside the window that are searched too, so that overlaps are settled the same in every
 window"""
-STRICT_PHONE = 0.87
-"""probability of a number by its punctuation alone"""
 ENOUGH = 256
 """values of a kind confirmed by Presidio in a process, after which its exact test is trusted"""
 
@@ -81,20 +88,25 @@ class Plan:
                 "EmailRecognizer", "EMAIL_ADDRESS", text, 0, len(text)
             )
         )
-        self._dense: tuple[Any, Any] | None = None
+        self._dense: Dense | None = None
         self.user = []
         if chosen.patterns:
             from detectors.pii_user import compile_all
 
             self.user = compile_all([one for one in chosen.patterns if chosen.has(one.regions)])
 
-    def dense(self) -> tuple[Any, Any]:
-        """What counts e-mail addresses and telephone numbers in masses."""
+    def dense(self) -> Dense:
+        """What tells values in masses."""
         if self._dense is None:
             from detectors import pii_dense  # needs numpy
 
-            self._dense = pii_dense.Emails(self.domains.state), pii_dense.Phones(self.phones)
+            self._dense = Dense(pii_dense.Emails(self.domains.state), pii_dense.Phones(self.phones))
         return self._dense
+
+
+class Dense(NamedTuple):
+    emails: Emails
+    phones: Phones
 
 
 @cache
@@ -138,17 +150,18 @@ class PiiScan:
         hits = self.plan.fast.hits(text)
         before = pii_presidio.time_outs()
         look = _Look(self, text, lo, hi, hints)
-        known = 0
-        for end, target in hits:
+        known = at = 0
+        while at < len(hits):
             if len(self.dense) > known:
                 known = len(self.dense)
-                look.masses(end)
-            if end not in look.done.get(target, ()):
-                look.at(end, target)
+                hits, at = look.masses(hits[at:]), 0
+                continue
+            look.at(*split(hits[at]))
+            at += 1
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before
-        self._bulk = look.bulk
+        self._bulk = look.bulk()
         return [
             Match(NAME, f.entity, f.start, f.end, f.score, f.state, why=f.why, field=f.field)
             for f in look.best()
@@ -166,47 +179,35 @@ class _Look:
         self._found: dict[tuple[int, int, str], Found] = {}
         self._seen: set[tuple[int, int, str]] = set()
         self._grids: list[Grid | None] = []
-        self.bulk: list[Bulk] = []
+        self._masses: Masses | None = None
         self._in_bulk = scan.in_bulk
         self._rare = scan.in_bulk and not isinstance(hints, NoHints)
         """what is not plainly one is rare then, and is told apart too"""
-        self._counted: set[int] = set()
-        """starts of telephone numbers that were counted in masses"""
+        self._counted: Mapping[str, Mapping[int, int]] = {}
+        """by entity, starts and ends of values that were counted in masses"""
         self._edges: set[tuple[str, int, int]] = set()
-        self.done: dict[int, set[int]] = {}
-        """by target, the ends of hits that were dealt with in masses"""
 
-    def masses(self, after: int) -> None:
-        """Takes what is dense and plainly one all at once, from the hit that ends at ``after``."""
-        emails, phones = self._plan.dense()
-        if "EMAIL_ADDRESS" in self._dense and EMAIL not in self.done:
-            starts, at, ends = emails.plain(self._data, self._lo, self._hi)
-            later = at + 2 >= after
-            self.done[EMAIL] = set((at[later] + 2).tolist())
-            score, form = pii_email.SOMEBODY, Form.EMAIL
-            self._many("EMAIL_ADDRESS", score, form, starts[later], ends[later])
-        if "PHONE_NUMBER" in self._dense and PHONE not in self.done:
-            starts, ends, hits = phones.plain(self._data, self._lo, self._hi)
-            later = hits >= after
-            seen = [start for start, _, entity in self._seen if entity == "PHONE_NUMBER"]
-            fresh = later & phones.none_of(starts, seen)
-            self._counted = set(starts[fresh].tolist())
-            self.done[PHONE] = set(hits[later].tolist())
-            self._many("PHONE_NUMBER", STRICT_PHONE, Form.COMPACT, starts[fresh], ends[fresh])
+    def masses(self, hits: list[int]) -> list[int]:
+        """Takes what is dense and plainly one all at once: the hits that are left."""
+        if self._masses is None:
+            from detectors.pii_masses import Masses  # needs numpy
 
-    def _many(self, entity: str, score: float, form: Form, starts: Places, ends: Places) -> None:
-        if not len(starts):
-            return
-        if not self._in_bulk:
-            self._more[entity, 0, score] += len(starts)
-            return
-        why = (f"one of many: beyond the first {self._plan.limit:,} the exact test alone decides",)
-        order = starts.argsort()
-        starts, ends = starts[order], ends[order]
-        grid = self._grid() if not isinstance(self._hints, NoHints) else None
-        for name, mine in [(None, slice(None))] if grid is None else grid.by_column(starts):
-            first = Match(NAME, entity, int(starts[mine][0]), int(ends[mine][0]), score, why=why)
-            self.bulk.append(Bulk(first, starts[mine], ends[mine], form, name))
+            self._masses = Masses(
+                self._plan,
+                self._data,
+                self._lo,
+                self._hi,
+                self._hints,
+                self._counts,
+                self._more,
+                in_bulk=self._in_bulk,
+            )
+            self._counted = self._masses.counted
+        grid = None if isinstance(self._hints, NoHints) else self._grid()
+        return self._masses.take(hits, self._dense, self._seen, grid)
+
+    def bulk(self) -> Sequence[Bulk]:
+        return () if self._masses is None else self._masses.bulk
 
     def best(self) -> list[Found]:
         return best(self._found.values())
@@ -257,7 +258,7 @@ class _Look:
             break
 
     def _candidate(self, start: int, end: int, kind: Kind, index: int) -> None:
-        if (start, end, kind.entity) in self._seen:
+        if (start, end, kind.entity) in self._seen or self._is_counted(start, kind.entity):
             return
         self._seen.add((start, end, kind.entity))
         value = self._data[start:end].decode("ascii", "replace")
@@ -286,6 +287,9 @@ class _Look:
             self._count(start, end, kind.entity, field, score)
         elif passed:
             self._keep(Found(start, end, kind.entity, score, (near,) if near else (), field))
+
+    def _is_counted(self, start: int, entity: str) -> bool:
+        return start in self._counted.get(entity, {})
 
     def _passes(self, value: str, start: int, end: int, kind: Kind, index: int) -> bool:
         if kind.test is not None:
@@ -358,7 +362,7 @@ class _Look:
 
     def _phone(self, start: int, end: int, *, international: bool) -> None:
         key = (start, end, "PHONE_NUMBER")
-        if key in self._seen or start in self._counted:
+        if key in self._seen or self._is_counted(start, "PHONE_NUMBER"):
             return
         self._seen.add(key)
         raw = self._data[start:end]
@@ -440,7 +444,7 @@ class _Look:
                     yield match
             return
         for start, end in grid.cells(wanted):
-            if start in self._counted:
+            if self._counted.get("PHONE_NUMBER", {}).get(start) == end:
                 continue
             for match in shape.finditer(data, start, end + 2):  # to see what stands behind it
                 if match.start() < end:

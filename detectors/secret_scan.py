@@ -9,7 +9,7 @@ from functools import cache
 from detectors import secret_checks as checks
 from detectors import secret_plugins
 from detectors.base import Buffer, FieldCounts, Hints, Match, NoHints, State
-from detectors.pii_fastpass import Anchor, FastPass
+from detectors.pii_fastpass import Anchor, FastPass, split
 from detectors.pii_found import Found, best, columns
 from detectors.pii_view import plain
 from detectors.secret_kind import Kind
@@ -39,7 +39,7 @@ class SecretScan:
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         text = data if isinstance(data, bytes) else bytes(data)
         found: dict[tuple[int, int, str], Found] = {}
-        for end, target in _fast().hits(text):
+        for end, target in map(split, _fast().hits(text)):
             if target == _KEYWORD:
                 for one in _keyword(text, end):
                     _keep(found, one)

@@ -72,6 +72,25 @@ def messy(seed: int) -> bytes:
         "020 7946 0{:03}",
         "415.555.{:04}",
     ]
+    numbers += [
+        "+1415555{:04}",
+        "+1415555{:04};",
+        "x+1415555{:04}",
+        "+44207946{:04}",
+        "+99912345{:03}",
+    ]
+    numbers += ["+1415555{:04} 12", "+1415555{:04}x12", "+1(415)555{:04}", "+141555{:04}123456"]
+    numbers += ["+99912345{:03}"]
+    socials = ["308-63-{:04}", "000-12-{:04}", "666-12-{:04}", "912-70-{:04}", "308-00-{:04}"]
+    socials += [
+        "308-63-{:04}.5",
+        "1 308-63-{:04}",
+        "308-63-{:04} 1",
+        "x308-63-{:04}",
+        "308-63-{:04}-",
+    ]
+    socials += ["111-11-1111", "123-45-6789", "078-05-1120", "308-63-0000", "ssn=308-63-{:04}"]
+    socials += ["itin 912-70-{:04}", "ssn: 308-63-{:04}", "social 308-63-{:04}.", "308-63-{:04}-"]
     out = []
     for _ in range(450):
         number = dice.randrange(1000)
@@ -81,13 +100,16 @@ def messy(seed: int) -> bytes:
             dice.choice(["", "x ", "phone ", "mail=", "'", "<", "\\n", "http://u:"]),
             " ,;\t|>'",
         )
-        parts = [front + address, phone, str(number)]
+        parts = [front + address, phone, dice.choice([str(number), *socials]).format(number)]
         dice.shuffle(parts)
         out.append(dice.choice(sign).join(parts))
     return "\n".join(out).encode()
 
 
-def confirmed_counts(data: bytes, size: int, limit: int | None, tabs: bool) -> Counter[str]:
+def confirmed_counts(
+    data: bytes, size: int, limit: int | None, tabs: bool
+) -> tuple[Counter[str], dict[int, tuple[int, int]]]:
+    """By entity; and by field, how many were tested and how many passed."""
     configure(PiiSettings(list_at_most=limit))
     scan, counts = pii.DETECTOR.scan(), Counter[str]()
     for lo in range(0, len(data), size):
@@ -98,7 +120,7 @@ def confirmed_counts(data: bytes, size: int, limit: int | None, tabs: bool) -> C
             counts[match.entity] += match.score >= CONFIRMED and match.state is State.CLEAR
     for (entity, _, score), count in cast(Wide, scan).more().items():
         counts[entity] += count * (score >= CONFIRMED)
-    return counts
+    return counts, {field: (c.seen, c.luhn) for field, c in scan.fields().items()}
 
 
 @pytest.mark.parametrize("seed", seeds(2))
@@ -113,14 +135,16 @@ def test_counting_in_masses_is_exact(
             b"\t".join(re.split(rb"[\t\n]", line + b"\t\t")[:3]) + b"\n"
             for line in data.split(b"\n")
         )
-    listed = confirmed_counts(data, len(data), None, tabs)
+    listed, _ = confirmed_counts(data, len(data), None, tabs)
     with monkeypatch.context() as patch:
-        patch.setattr(pii_scan._Look, "masses", lambda self, after: None)
-        one_by_one = confirmed_counts(data, len(data), 20, tabs)
+        patch.setattr(pii_scan._Look, "masses", lambda self, hits: hits)
+        one_by_one, fields = confirmed_counts(data, len(data), 20, tabs)
     assert one_by_one["EMAIL_ADDRESS"] > 50 and one_by_one["PHONE_NUMBER"] > 75
     for size, limit in ((len(data), 20), (3000, 20), (911, 20)):
-        counted = confirmed_counts(data, size, limit, tabs)
-        for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER"):
+        counted, in_masses = confirmed_counts(data, size, limit, tabs)
+        assert size < len(data) or in_masses == fields
+        for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN"):
             assert counted[entity] == one_by_one[entity], (entity, size)
-            # what overlaps is settled among listed values only
-            assert 0.96 < listed[entity] / counted[entity] <= 1
+            # what overlaps is settled among listed values only: a social security number in a
+            # column of telephone numbers may be one
+            assert (0.8 if tabs else 0.96) < listed[entity] / counted[entity] <= 1
