@@ -1,6 +1,6 @@
 """Values that stand in a text by the thousand, tested all at once: e-mail addresses, telephone
 numbers (of North America as columns and address books have them, and international ones in one
-piece), social security numbers.
+piece), social security numbers, IBANs. All of them are looked for at hits of the fast pass.
 
 Exact, and careful: whatever is not plainly one is left to be looked at by itself. Used for what is
 counted only, once so many values of a kind were listed (``PiiSettings.list_at_most``).
@@ -9,7 +9,7 @@ counted only, once so many values of a kind were listed (``PiiSettings.list_at_m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ _IS_LOCAL = _table(_ALNUM + b"._-")
 _IS_DOMAIN = _table(_ALNUM + b".-")
 _ENDS = _table(b" \t\r\n,;|\"'<>)]}")
 """what may stand around a value that is plainly one"""
+_FRONT = _ENDS | _table(b"=([{")
 _WEIGHTS = np.random.default_rng(1).integers(1, 1 << 63, _WIDTH, dtype=np.uint64) | np.uint64(1)
 
 
@@ -46,11 +47,11 @@ class Emails:
         self._state = state
         self._known: dict[int, bool] = {}
 
-    def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places, Places]:
-        """Starts, places of the ``@`` and ends of addresses that begin in ``lo``..``hi`` and are
-        somebody's, no role such as ``webmaster``."""
+    def plain(self, data: bytes, hits: Places, lo: int, hi: int) -> tuple[Places, Places, Places]:
+        """Starts, ends, and hits (each the end of one of the fast pass) of addresses that begin in
+        ``lo``..``hi`` and are somebody's, no role such as ``webmaster``."""
         bytes_ = np.frombuffer(data, np.uint8)
-        at = np.flatnonzero(bytes_[lo : hi + _WIDTH] == 64) + lo
+        at = hits - 2  # where the @ is
         at = at[(at > _WIDTH) & (at < len(data) - _WIDTH - 1)]
         if not len(at):
             return at, at, at
@@ -63,7 +64,7 @@ class Emails:
         first = front[rows, np.maximum(size - 1, 0)]
         digits = (_IS_DIGIT[front] & within).sum(axis=1)
         dots = ((front == 46) & within)[:, 1:] & ((front == 46) & within)[:, :-1]
-        good = (size > 0) & (size < 24) & ~inside[rows, size] & _ENDS[front[rows, size]]
+        good = (size > 0) & (size < 24) & ~inside[rows, size] & _FRONT[front[rows, size]]
         good &= (at - size >= lo) & (at - size < hi)
         good &= front[rows, size] != 39  # a quote may be a part of an address
         good &= _IS_ALNUM[first] & _IS_ALNUM[front[:, 0]]
@@ -86,7 +87,7 @@ class Emails:
             for print_, i in zip(distinct.tolist(), where.tolist(), strict=True)
         ]
         sure = np.array(known, np.bool_)[which]
-        return begin[sure], at[sure], (at + 1 + size)[sure]
+        return begin[sure], (at + 1 + size)[sure], at[sure] + 2
 
     def _is_known(self, print_: int, domain: bytes) -> bool:
         if print_ not in self._known:
@@ -118,20 +119,21 @@ class Phones:
         self._regions = tuple(region for region in regions if region in ("US", "CA"))
         self._known = np.full(10**6, _UNKNOWN, np.int8)
 
-    def plain(self, data: bytes, lo: int, hi: int) -> tuple[Places, Places, Places]:
-        """Starts and ends of such numbers in ``lo``..``hi``, and the ends of their hits in the fast
-        pass."""
+    def plain(self, data: bytes, hits: Places, lo: int, hi: int) -> tuple[Places, Places, Places]:
+        """Starts, ends and hits of such numbers in ``lo``..``hi``."""
         bytes_ = np.frombuffer(data, np.uint8)
-        found = [(self._layout(bytes_, lo, hi, each), len(each), hit) for each, hit in _LAYOUTS]
+        found = [
+            (self._layout(bytes_, hits - hit, lo, hi, each), len(each), hit)
+            for each, hit in _LAYOUTS
+        ]
         return (
             np.concatenate([at for at, _, _ in found]),
             np.concatenate([at + width for at, width, _ in found]),
             np.concatenate([at + hit for at, _, hit in found]),
         )
 
-    def _layout(self, bytes_: Any, lo: int, hi: int, layout: str) -> Places:
-        width, dash = len(layout), layout.rindex("-")
-        at: Places = np.flatnonzero(bytes_[lo : hi + dash] == 45) + lo - dash
+    def _layout(self, bytes_: Any, at: Places, lo: int, hi: int, layout: str) -> Places:
+        width = len(layout)
         at = at[(at > 1) & (at >= lo) & (at < hi) & (at + width + 1 < len(bytes_))]
         for place, sign in enumerate(layout):
             seen = bytes_[at + place]
@@ -165,65 +167,49 @@ def _not_few(at: Places, digits: Places) -> tuple[Places, Places]:
     return at[many], digits[many]
 
 
-class International(NamedTuple):
-    starts: Places
-    ends: Places
-    hits: Places
-    """the ends of their hits in the fast pass"""
-
-
-class Plus:
-    """Numbers that begin with a ``+`` and are digits from there on."""
-
-    @staticmethod
-    def plain(data: bytes, ends: Places) -> International:
-        """Of hits of the fast pass: those of numbers the rules of their country know."""
-        bytes_ = np.frombuffer(data, np.uint8)
-        ends = ends[(ends > 8) & (ends + 10 < len(bytes_))]
-        starts = ends - 8
-        digits = bytes_[starts[:, None] + np.arange(1, 18)]
-        size = np.argmin(_IS_DIGIT[digits], axis=1)
-        rows = np.arange(len(starts))
-        # one that goes on with a sign may go on as a number
-        good = (size >= 7) & (size <= 15) & _ENDS_PLUS[digits[rows, size]]
-        good &= _BEFORE_PLUS[bytes_[starts - 1]]
-        starts, ends, size = starts[good], ends[good], size[good]
-        texts = [
-            data[a + 1 : a + 1 + n] for a, n in zip(starts.tolist(), size.tolist(), strict=True)
-        ]
-        real = [len(set(t)) > 2 and pii_numbers.valid_international(t.decode()) for t in texts]
-        known = np.array(real, np.bool_)
-        return International(starts[known], (starts + 1 + size)[known], ends[known])
+def plus(data: bytes, hits: Places) -> tuple[Places, Places, Places]:
+    """Starts, ends and hits of telephone numbers that begin with a ``+`` and are digits from there
+    on, which the rules of their country know."""
+    bytes_ = np.frombuffer(data, np.uint8)
+    hits = hits[(hits > 8) & (hits + 10 < len(bytes_))]
+    starts = hits - 8
+    digits = bytes_[starts[:, None] + np.arange(1, 18)]
+    size = np.argmin(_IS_DIGIT[digits], axis=1)
+    rows = np.arange(len(starts))
+    # one that goes on with a sign may go on as a number
+    good = (size >= 7) & (size <= 15) & _ENDS_PLUS[digits[rows, size]]
+    good &= _BEFORE_PLUS[bytes_[starts - 1]]
+    starts, hits, ends = starts[good], hits[good], (starts + 1 + size)[good]
+    spans = zip((starts + 1).tolist(), ends.tolist(), strict=True)
+    texts = [data[start:end].decode() for start, end in spans]
+    real = [len(set(text)) > 2 and pii_numbers.valid_international(text) for text in texts]
+    known = np.array(real, np.bool_)
+    return starts[known], ends[known], hits[known]
 
 
 _ENDS_PLUS = _table(b"\t\r\n;|\"'<>]}&")
 _BEFORE_PLUS = ~_table(_ALNUM + b"+_/.-%")
 
 
-class Social:
-    """Social security numbers as ``ddd-dd-dddd``, by the rules of ``pii_checks.ssn``."""
-
-    SIZE = 11
-
-    @staticmethod
-    def plain(data: bytes, ends: Places) -> Places:
-        """Starts, of hits of the fast pass, whose end is that of the number."""
-        bytes_ = np.frombuffer(data, np.uint8)
-        ends = ends[(ends > Social.SIZE + 1) & (ends + 1 < len(bytes_))]
-        starts = ends - Social.SIZE
-        good = _BEFORE_NUMBER[bytes_[starts - 1]]
-        good &= (bytes_[starts - 1] != 32) | ~_IS_DIGIT[bytes_[starts - 2]]
-        behind = bytes_[ends]
-        good &= _BEHIND_NUMBER[behind]
-        good &= ~(_MAY_GO_ON[behind] & _IS_DIGIT[bytes_[ends + 1]])
-        starts = starts[good]
-        digits = (bytes_[starts[:, None] + _SOCIAL] - 48).astype(np.int64)
-        starts, digits = _not_few(starts, digits)
-        number = digits @ 10 ** np.arange(8, -1, -1)
-        area, group = number // 10**6, number // 10**4 % 100
-        good = (area != 0) & (area != 666) & (area < 900) & (group != 0) & (number % 10**4 != 0)
-        found: Places = starts[good & ~np.isin(number, _NO_NUMBERS)]
-        return found
+def socials(data: bytes, hits: Places) -> tuple[Places, Places]:
+    """Starts and ends of social security numbers written ``ddd-dd-dddd``, by the rules of
+    ``pii_checks.ssn``. A hit is the end of one."""
+    bytes_ = np.frombuffer(data, np.uint8)
+    ends = hits[(hits > 12) & (hits + 1 < len(bytes_))]
+    starts = ends - 11
+    good = _BEFORE_NUMBER[bytes_[starts - 1]]
+    good &= (bytes_[starts - 1] != 32) | ~_IS_DIGIT[bytes_[starts - 2]]
+    behind = bytes_[ends]
+    good &= _BEHIND_NUMBER[behind]
+    good &= ~(_MAY_GO_ON[behind] & _IS_DIGIT[bytes_[ends + 1]])
+    starts = starts[good]
+    digits = (bytes_[starts[:, None] + _SOCIAL] - 48).astype(np.int64)
+    starts, digits = _not_few(starts, digits)
+    number = digits @ 10 ** np.arange(8, -1, -1)
+    area, group = number // 10**6, number // 10**4 % 100
+    good = (area != 0) & (area != 666) & (area < 900) & (group != 0) & (number % 10**4 != 0)
+    starts = starts[good & ~np.isin(number, _NO_NUMBERS)]
+    return starts, starts + 11
 
 
 _SOCIAL = np.array([0, 1, 2, 4, 5, 7, 8, 9, 10])
@@ -235,3 +221,36 @@ _NO_NUMBERS = [
     *(int("01234567890123456789"[i : i + 9]) for i in range(12)),
 ]
 """what nobody has, and what is typed by counting up"""
+
+
+def ibans(data: bytes, hits: Places) -> tuple[Places, Places]:
+    """Starts and ends of IBANs in capitals and in one piece. A hit, of several, is twelve bytes
+    behind a start."""
+    bytes_ = np.frombuffer(data, np.uint8)
+    starts = hits[(hits > 12) & (hits + 30 < len(bytes_))] - 12
+    heads = bytes_[starts[:, None] + np.arange(2)].astype(np.int64) - 65
+    good = ((heads >= 0) & (heads < 26)).all(axis=1) & ~_IS_WORD[bytes_[starts - 1]]
+    starts, heads = starts[good], heads[good]
+    size = _IBAN_SIZE[heads[:, 0], heads[:, 1]]
+    found = []
+    for width in np.unique(size[size > 0]).tolist():
+        mine = starts[size == width]
+        mine = mine[~_IS_WORD[bytes_[mine + width]]]
+        values = _VALUE[bytes_[mine[:, None] + np.r_[4:width, 0:4]]]
+        rest = np.zeros(len(mine), np.int64)
+        for place in range(width):  # ISO 7064: the remainder by 97, a character at a time
+            value = values[:, place]
+            rest = (rest * np.where(value < 10, 10, 100) + value) % 97
+        digits = (values[:, -2:] < 10).all(axis=1)
+        found.append(mine[(rest == 1) & digits & (values < 36).all(axis=1)])
+    begins = np.sort(np.concatenate([np.empty(0, np.int64), *found]))
+    first = bytes_[begins].astype(np.int64) - 65, bytes_[begins + 1].astype(np.int64) - 65
+    return begins, begins + _IBAN_SIZE[first]
+
+
+_IS_WORD = _table(_ALNUM + b"_")
+_IBAN_SIZE = np.zeros((26, 26), np.int64)
+for _country, _length in pii_checks.IBAN_LENGTHS.items():
+    _IBAN_SIZE[ord(_country[0]) - 65, ord(_country[1]) - 65] = _length
+_VALUE = np.full(256, 99, np.int64)
+_VALUE[48:58], _VALUE[65:91] = np.arange(10), np.arange(10, 36)

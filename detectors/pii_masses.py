@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors import pii_email, pii_view
 from detectors.base import Bulk, FieldCounts, Form, Hints, Match
-from detectors.pii_dense import Places, Plus, Social, fresh
+from detectors.pii_dense import Places, fresh, ibans, plus, socials
 from detectors.pii_fastpass import BITS
 from detectors.pii_targets import EMAIL, NAME, PHONE, PLUS, SHAPE, STRICT_PHONE, WORD
 
@@ -65,61 +65,83 @@ class Masses:
         for entity in {*dense} - self._done:
             self._done.add(entity)
             known = [start for start, _, each in seen if each == entity]
-            if entity == "EMAIL_ADDRESS":
-                left &= ~self._emails(ends, targets)
-            elif entity == "PHONE_NUMBER":
-                left &= ~self._phones(ends, targets, known)
-            elif entity == "US_SSN":
-                left &= ~self._numbers(ends, targets, known)
+            take = self._takers.get(entity)
+            if take is not None:
+                left &= ~take(self, ends, targets, known)
         return hits if left.all() else packed[left].tolist()
 
-    def _emails(self, ends: Hits, targets: Hits) -> Flags:
-        starts, at, stops = self._plan.dense().emails.plain(self._data, self._lo, self._hi)
-        later = at + 2 >= ends[0]
-        score, form = pii_email.SOMEBODY, Form.EMAIL
-        self._many("EMAIL_ADDRESS", score, form, starts[later], stops[later])
-        taken: Flags = (targets == EMAIL) & np.isin(ends, at[later] + 2)
+    def _emails(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+        mine = targets == EMAIL
+        tests = self._plan.dense()
+        starts, stops, hits = tests.emails.plain(self._data, ends[mine], self._lo, self._hi)
+        self._many("EMAIL_ADDRESS", pii_email.SOMEBODY, Form.EMAIL, starts, stops)
+        taken: Flags = mine & np.isin(ends, hits)
         return taken
 
     def _phones(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+        mine, theirs = targets == PHONE, targets == PLUS
         tests = self._plan.dense()
-        starts, stops, hits = tests.phones.plain(self._data, self._lo, self._hi)
-        later = hits >= ends[0]
-        new = later & fresh(starts, known)
-        plus = Plus.plain(self._data, ends[targets == PLUS])
-        inside = self._inside(plus.starts)
-        once = inside & fresh(plus.starts, known)
-        self._more["PHONE_NUMBER", 0, STRICT_PHONE] += int(np.count_nonzero(once))
+        starts, stops, hits = tests.phones.plain(self._data, ends[mine], self._lo, self._hi)
+        new = fresh(starts, known)
         self._count("PHONE_NUMBER", starts[new], stops[new])
-        self._count("PHONE_NUMBER", plus.starts[once], plus.ends[once])
         self._many("PHONE_NUMBER", STRICT_PHONE, Form.COMPACT, starts[new], stops[new])
-        taken: Flags = (targets == PHONE) & np.isin(ends, hits[later])
-        taken |= (targets == PLUS) & np.isin(ends, plus.hits[inside])
+        begins, finish, pluses = plus(self._data, ends[theirs])
+        inside = self._inside(begins)
+        once = inside & fresh(begins, known)
+        self._count("PHONE_NUMBER", begins[once], finish[once])
+        self._more["PHONE_NUMBER", 0, STRICT_PHONE] += int(np.count_nonzero(once))
+        taken: Flags = mine & np.isin(ends, hits) | theirs & np.isin(ends, pluses[inside])
         return taken
 
-    def _numbers(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
-        """Social security numbers, which are candidates for an ITIN as well: none that passes as
-        the one passes as the other, which the votes of their fields are told."""
+    def _socials(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+        """They are candidates for an ITIN as well, and what passes as the one never passes as the
+        other: which the votes of their fields are told."""
+        return self._kind("US_SSN", socials, ends, targets, known, "US_ITIN")
+
+    def _ibans(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+        return self._kind("IBAN_CODE", ibans, ends, targets, known)
+
+    _takers: ClassVar[Mapping[str, Callable[[Masses, Hits, Hits, list[int]], Flags]]] = {
+        "EMAIL_ADDRESS": _emails,
+        "PHONE_NUMBER": _phones,
+        "US_SSN": _socials,
+        "IBAN_CODE": _ibans,
+    }
+
+    def _kind(
+        self,
+        entity: str,
+        test: Callable[[bytes, Places], tuple[Places, Places]],
+        ends: Hits,
+        targets: Hits,
+        known: list[int],
+        *others: str,
+    ) -> Flags:
+        """Values of a kind of the table; none of them passes as one of ``others``."""
         places = {kind.entity: i for i, kind in enumerate(self._plan.kinds)}
-        ssn, itin = places["US_SSN"], places["US_ITIN"]
-        score = self._plan.kinds[ssn].alone
-        starts = Social.plain(self._data, ends[targets == SHAPE + ssn])
-        starts = starts[self._inside(starts)]
-        new = starts[fresh(starts, known)]
-        for start in new.tolist():
+        shapes = [SHAPE + places[each] for each in (entity, *others)]
+        starts, stops = test(self._data, ends[targets == shapes[0]])
+        inside = self._inside(starts) & fresh(starts, known)
+        starts, stops = starts[inside], stops[inside]
+        if not len(starts):
+            return np.zeros(len(ends), np.bool_)
+        score = self._plan.kinds[places[entity]].alone
+        for start in starts.tolist():
             name = self._hints.field_name(start)
-            field = pii_view.field("US_SSN", self._data, start, name)
-            of = self._counts.setdefault(field, FieldCounts())
-            of.seen += 1
-            of.luhn += 1
-            self._more["US_SSN", field, score] += 1
-            other = pii_view.field("US_ITIN", self._data, start, name)
-            self._counts.setdefault(other, FieldCounts()).seen += 1
-        for entity in ("US_SSN", "US_ITIN"):
-            self._count(entity, new, new + Social.SIZE)
-        shapes = (targets == SHAPE + ssn) | (targets == SHAPE + itin)
-        behind = (targets == WORD + ssn) & (np.isin(ends + 1, starts) | np.isin(ends + 2, starts))
-        taken: Flags = shapes & np.isin(ends, new + Social.SIZE) | behind
+            for each in (entity, *others):
+                field = pii_view.field(each, self._data, start, name)
+                counts = self._counts.setdefault(field, FieldCounts())
+                counts.seen += 1
+                if each == entity:
+                    counts.luhn += 1
+                    self._more[entity, field, score] += 1
+        for each in (entity, *others):
+            self._count(each, starts, stops)
+        before = starts.searchsorted(ends) - 1  # the last value that begins in front of a hit
+        within = (before >= 0) & (ends <= stops[before] + 1)
+        behind = np.isin(ends + 1, starts) | np.isin(ends + 2, starts)
+        word = (targets == WORD + places[entity]) & behind
+        taken: Flags = np.isin(targets, shapes) & within | word
         return taken
 
     def _count(self, entity: str, starts: Places, ends: Places) -> None:

@@ -166,13 +166,13 @@ class FieldCollector:
         """Values in bulk, by the first 64 bits of their fingerprints; called after ``chunk``."""
         table = self._table(chunk, ())
         if bulk.column is not None:
-            values = self._values_of(chunk, table, bulk.match, len(shorts))
+            values = self._values_of(chunk, table, bulk.match, len(shorts), bulk.match.start)
             if values is not None:
                 values.count += len(shorts)
                 values.distinct.add_all(shorts)
             return
         for index, print_ in enumerate(shorts.tolist()):
-            values = self._values_of(chunk, table, bulk.one(index), 1)
+            values = self._values_of(chunk, table, bulk.match, 1, int(bulk.starts[index]))
             if values is not None:
                 values.count += 1
                 values.distinct.add(print_)
@@ -195,19 +195,21 @@ class FieldCollector:
     # --- matches
 
     def _add(self, chunk: Chunk, table: _Table, found: Found) -> None:
-        values = self._values_of(chunk, table, found.match, 1)
+        values = self._values_of(chunk, table, found.match, 1, found.match.start)
         if values is not None:
             values.count += 1
             values.distinct.add(short(found.fingerprint))
 
-    def _values_of(self, chunk: Chunk, table: _Table, match: Match, count: int) -> _Values | None:
-        """Where a match is counted, and ``count - 1`` more of its kind; None where it stands under
-        no name, or, once that is noted, under one too many."""
+    def _values_of(
+        self, chunk: Chunk, table: _Table, match: Match, count: int, start: int
+    ) -> _Values | None:
+        """Where a match that begins at ``start`` is counted, and ``count - 1`` more of its kind;
+        None where it stands under no name, or, once that is noted, under one too many."""
         if match.score < LEAST_SCORE:
             return None
-        raw = chunk.field_name(match.start)
+        raw = chunk.field_name(start)
         if raw is None and chunk.rows is None:
-            span = key_before(chunk.data, match.start)
+            span = key_before(chunk.data, start)
             if span is not None and not self._is_data(*span):
                 raw = bytes(chunk.data[span[0] : span[1]]).decode("utf-8", "replace")
         if not raw:
