@@ -127,9 +127,9 @@ class Masses:
             return np.zeros(len(ends), np.bool_)
         score = self._plan.kinds[places[entity]].alone
         for start in starts.tolist():
-            name = self._hints.field_name(start)
+            place = pii_view.place(self._data, start, self._hints.field_name(start))
             for each in (entity, *others):
-                field = pii_view.field(each, self._data, start, name)
+                field = pii_view.number(each, place)
                 counts = self._counts.setdefault(field, FieldCounts())
                 counts.seen += 1
                 if each == entity:

@@ -44,25 +44,31 @@ def behind(data: bytes, end: int) -> str:
     return plain((piece if cut < 0 else piece[:cut]).decode("utf-8", "replace"))
 
 
-def field(entity: str, data: bytes, start: int, name: str | None) -> int:
-    """Number of the field a value stands in: column if the reader knows it, else the key in front
-    of it, the place in a delimited line, or the text in front of it without its digits.
-
-    Some thousand numbers for each entity, so that counts stay few whatever the data.
-    """
+def place(data: bytes, start: int, name: str | None) -> bytes:
+    """The field a value stands in: column if the reader knows it, else the key in front of it, the
+    place in a delimited line, or the text in front of it without its digits."""
     if name is not None:
-        key = b"column " + name.encode("utf-8", "replace")
-    else:
-        piece = data[max(0, start - LINE) : start]
-        line = piece[piece.rfind(b"\n") + 1 :]
+        return b"column " + name.encode("utf-8", "replace")
+    piece = data[max(0, start - LINE) : start]
+    line = piece[piece.rfind(b"\n") + 1 :]
+    if line[-6:].rstrip(b" \t\"'([").endswith((b"=", b":")):
         found = _KEY.search(line[-48:])
-        bare = line.rstrip(b"\"' ")
         if found:
-            key = found[1].lower()
-        elif bare.endswith((b"\t", b",", b";", b"|")):
-            key = b"%c%d" % (bare[-1], line.count(bare[-1:]))
-        else:
-            key = line[-12:].translate(None, b"0123456789")
+            return found[1].lower()
+    bare = line.rstrip(b"\"' ")
+    if bare.endswith((b"\t", b",", b";", b"|")):
+        return b"%c%d" % (bare[-1], line.count(bare[-1:]))
+    return line[-12:].translate(None, b"0123456789")
+
+
+def field(entity: str, data: bytes, start: int, name: str | None) -> int:
+    """Number of the ``place`` of a value."""
+    return number(entity, place(data, start, name))
+
+
+def number(entity: str, key: bytes) -> int:
+    """Of a ``place``: some thousand for each entity, so that counts stay few whatever the
+    data."""
     return FIELDS | crc32(entity.encode()) << 28 & FIELDS - 1 | (crc32(key) >> 19 << 13)
 
 
