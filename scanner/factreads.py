@@ -13,8 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scanner.batch import READS, TOUCHES
-from scanner.facts import Facts, put
-from scanner.factview import EPOCH
+from scanner.factfile import put
+from scanner.facts import Facts
+from scanner.factview import EPOCH, keep_cards
+from scanner.factwindow import facts as facts_of
+from scanner.factwindow import sums
 from scanner.model import Access, Coverage, DayReads, ObjectReads
 from scanner.phrases import coverage, utc
 
@@ -43,7 +46,7 @@ def summary(facts: Facts, uri: str, access: Access, cards: Iterable[int]) -> Acc
     if access.window_start is None or access.window_end is None:
         return access
     window = (utc(access.window_start), utc(access.window_end))
-    put(facts.db, "card_objects", {"object": _numbers(cards)})
+    keep_cards(facts.db, cards)
     return replace(
         access,
         days=tuple(_days(facts, uri, access, window)),
@@ -55,14 +58,18 @@ def _days(
     facts: Facts, uri: str, access: Access, window: tuple[datetime, datetime]
 ) -> Iterator[DayReads]:
     """A day without a read is 0 under complete coverage only, else it is not known."""
+    where = "store = (SELECT id FROM store WHERE uri = $1)"
+    held = f"{where} AND verb IN ({_TOUCHES}) AND object IN (SELECT id FROM card_objects)"
+    start, end = _seconds(window)
     rows = facts.db.execute(
-        f"""WITH one AS (
-          SELECT source, hour // 24 AS day, sum(count) FILTER (verb IN ({_READS})) AS reads,
-            sum(count) FILTER (verb IN ({_TOUCHES})
-              AND object IN (SELECT object FROM card_objects)) AS cards
-          FROM all_fact WHERE store = (SELECT id FROM store WHERE uri = ?) AND {_inside(window)}
-          GROUP BY ALL)
-        SELECT day, max(reads)::BIGINT, max(coalesce(cards, 0))::BIGINT FROM one GROUP BY day""",
+        f"""WITH told AS (
+          SELECT source, hour // 24 AS day, sum(count) AS reads
+          FROM {sums(f"{where} AND verb IN ({_READS})", start, end)} GROUP BY ALL),
+        held AS (
+          SELECT source, hour // 24 AS day, sum(count) AS cards
+          FROM {facts_of("source, hour, count", held, start, end)} GROUP BY ALL)
+        SELECT day, max(reads)::BIGINT, max(coalesce(cards, 0))::BIGINT
+        FROM told FULL JOIN held USING (source, day) GROUP BY day""",
         [uri],
     ).fetchall()
     seen = {day + EPOCH: (reads or 0, min(cards, reads or 0)) for day, reads, cards in rows}
@@ -76,13 +83,14 @@ def _days(
 
 
 def _objects(facts: Facts, uri: str, window: tuple[datetime, datetime]) -> Iterator[ObjectReads]:
-    where = "object IN (SELECT object FROM card_objects)"
+    where = "object IN (SELECT id FROM card_objects)"
     rows = facts.db.execute(
         f"""WITH {_by_reader(where, window)}
-        SELECT object, count(*), sum(reads)::BIGINT, sum(bytes)::BIGINT, sum(rows)::BIGINT,
+        SELECT name, count(*), sum(reads)::BIGINT, sum(bytes)::BIGINT, sum(rows)::BIGINT,
           min(first), max(last)
-        FROM by_reader WHERE uri = ? GROUP BY object
-        ORDER BY sum(reads) DESC, object LIMIT {OBJECTS}""",
+        FROM by_reader JOIN all_object ON object = id
+        WHERE store = (SELECT id FROM store WHERE uri = ?) GROUP BY name
+        ORDER BY sum(reads) DESC, name LIMIT {OBJECTS}""",
         [uri],
     ).fetchall()
     for name, people, reads, sent, told, first, last in rows:
@@ -100,15 +108,21 @@ def readers_of(
 ) -> list[ReaderOf]:
     """Who read the objects with ``part`` in their sealed names, capitals or not; most reads first,
     and the object that was read most before the others."""
-    put(facts.db, "meant", {"part": _texts([part])})
+    asked = {"part": part, "uri": uri or "", "principal": principal or ""}
+    put(facts.db, "meant", {name: _texts([text]) for name, text in asked.items()})
     where = "object IN (SELECT id FROM all_object, meant WHERE contains(lower(name), lower(part)))"
+    if uri:
+        where += " AND store IN (SELECT id FROM store JOIN meant USING (uri))"
+    if principal:
+        like = "contains(lower(who.principal), lower(meant.principal))"
+        where += f" AND who IN (SELECT id FROM who, meant WHERE {like})"
     rows = facts.db.execute(
         f"""WITH {_by_reader(where, window)}
-        SELECT uri, object, principal, reads, bytes, rows, first, last FROM by_reader
-        WHERE (? IS NULL OR uri = ?) AND (? IS NULL OR contains(lower(principal), lower(?)))
-        ORDER BY sum(reads) OVER (PARTITION BY uri, object) DESC, uri, object, reads DESC, principal
-        LIMIT {limit}""",
-        [uri, uri, principal, principal],
+        SELECT uri, name, principal, reads, bytes, rows, first, last
+        FROM (SELECT *, sum(reads) OVER (PARTITION BY store, object) AS all_reads FROM by_reader)
+          JOIN all_object ON object = all_object.id JOIN store ON store = store.id
+          JOIN who ON person = who.id
+        ORDER BY all_reads DESC, uri, name, reads DESC, principal LIMIT {limit}"""
     ).fetchall()
     return [
         ReaderOf(store, name, who, reads, sent, told, _moment(first), _moment(last))
@@ -117,35 +131,27 @@ def readers_of(
 
 
 def _by_reader(where: str, window: tuple[datetime, datetime]) -> str:
-    """A common table: store, object and principal with the largest numbers that a source tells."""
-    return f"""one AS (
-      SELECT source, store, who.principal, fact.object, sum(count) AS reads,
+    """A common table: the numbers of store, object and person (the first of a principal's, whose
+    sessions have one each) with the largest sums that a source tells."""
+    read = facts_of("*", f"verb IN ({_TOUCHES}) AND {where}", *_seconds(window))
+    return f"""people AS (
+      SELECT id, min(id) OVER (PARTITION BY principal) AS person FROM who),
+    one AS (
+      SELECT source, store, person, object, sum(count) AS reads,
         CASE WHEN sum(told) > 0 THEN sum(sent) END AS bytes,
         CASE WHEN sum(told_rows) > 0 THEN sum(rows) END AS rows,
         min(hour * 3600::BIGINT + first) AS first, max(hour * 3600::BIGINT + last) AS last
-      FROM all_fact AS fact JOIN who ON fact.who = who.id
-      WHERE verb IN ({_TOUCHES}) AND {where} AND {_inside(window)}
+      FROM {read} JOIN people ON who = people.id
       GROUP BY ALL),
     by_reader AS (
-      SELECT uri, all_object.name AS object, principal, max(reads)::BIGINT AS reads,
-        max(bytes)::BIGINT AS bytes, max(rows)::BIGINT AS rows, min(first) AS first,
-        max(last) AS last
-      FROM one JOIN all_object ON one.object = all_object.id JOIN store ON one.store = store.id
-      GROUP BY ALL)"""
+      SELECT store, object, person, max(reads)::BIGINT AS reads, max(bytes)::BIGINT AS bytes,
+        max(rows)::BIGINT AS rows, min(first) AS first, max(last) AS last
+      FROM one GROUP BY ALL)"""
 
 
-def _inside(window: tuple[datetime, datetime]) -> str:
-    start, end = (int(moment.timestamp()) for moment in window)
-    return (
-        f"hour BETWEEN {start // 3600} AND {end // 3600}"
-        f" AND hour * 3600::BIGINT + last >= {start} AND hour * 3600::BIGINT + first <= {end}"
-    )
-
-
-def _numbers(values: Iterable[int]) -> Any:
-    import numpy as np
-
-    return np.fromiter(values, "u8")
+def _seconds(window: tuple[datetime, datetime]) -> tuple[int, int]:
+    start, end = window
+    return int(start.timestamp()), int(end.timestamp())
 
 
 def _texts(values: list[str]) -> Any:

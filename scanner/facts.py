@@ -5,7 +5,9 @@ A source of evidence adds whole files, each batch in one transaction: a kill at 
 file believed or not, never half. A file that is known (same version, or same content under
 another name) adds nothing; an event counts once, in whichever file it comes, however late.
 
-Facts are sums by hour, principal and object. Those of before ``KEPT_DAYS`` become days without
+Facts are sums by hour, principal and object; ``hourly`` are the same sums over all objects, which
+is what most questions are about. Objects have small numbers of the file's own: many of them are
+told apart quickly, and take little room. Facts of before ``KEPT_DAYS`` become days without
 objects at the end of each scan, which stay: they are the history that rules compare with. One
 writer, the main process; workers read.
 """
@@ -13,23 +15,17 @@ writer, the main process; workers read.
 from __future__ import annotations
 
 import contextlib
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-from scanner.batch import TOUCHES, Batch, FileFacts, Who
+from scanner.batch import TOUCHES, Batch, FileFacts, Verb, Who
 from scanner.errors import LedgerError, LedgerWriteError
+from scanner.factfile import attach, connect, put, storable
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-_VERSION = 1
+_VERSION = 2
 KEPT_DAYS = 400
-_PATIENCE = 5.0
-"""seconds to wait for a worker of a killed scan that still has the file open"""
 _TABLES = """
 CREATE TABLE about (version INTEGER);
 CREATE TABLE source (id USMALLINT, key VARCHAR, kind VARCHAR);
@@ -51,10 +47,15 @@ CREATE TABLE saying (
 CREATE TABLE who (
   id UINTEGER, principal VARCHAR, session VARCHAR, anonymous BOOLEAN, foreign_account VARCHAR
 );
-CREATE TABLE object (id UBIGINT, name VARCHAR);
+CREATE TABLE object (id UINTEGER, number UBIGINT, name VARCHAR);
 CREATE TABLE fact (
-  source USMALLINT, store USMALLINT, verb UTINYINT, who UINTEGER, object UBIGINT, hour INTEGER,
+  source USMALLINT, store USMALLINT, verb UTINYINT, who UINTEGER, object UINTEGER, hour INTEGER,
   count UINTEGER, sent BIGINT, told UINTEGER, rows BIGINT, told_rows UINTEGER,
+  first USMALLINT, last USMALLINT
+);
+CREATE TABLE hourly (
+  source USMALLINT, store USMALLINT, verb UTINYINT, who UINTEGER, hour INTEGER,
+  count UINTEGER, sent BIGINT, told UINTEGER, rows BIGINT, told_rows UINTEGER, nameless UINTEGER,
   first USMALLINT, last USMALLINT
 );
 CREATE TABLE day (
@@ -68,7 +69,7 @@ CREATE TABLE seen (source USMALLINT, store USMALLINT, hour INTEGER, events BLOB)
 
 _SHARED = ("source", "store", "file", "content", "note", "sample", "mark", "saying", "who")
 """tables that an overlay copies, as they are small or change"""
-_LARGE = ("object", "fact", "day", "seen")
+_LARGE = ("object", "fact", "hourly", "day", "seen")
 """and those it looks through, read under the name ``all_...``"""
 
 
@@ -82,10 +83,10 @@ class Facts:
         """Raises ``LedgerError`` when another process writes to it, or it is another file."""
         self.path = path
         below = path if overlay and path is not None and path.exists() else None
-        self.db = _connect(None if overlay else path, read_only)
+        self.db = connect(None if overlay else path, read_only)
         try:
             if below is not None:
-                _attach(self.db, below)
+                attach(self.db, below)
             self._set_up(below is not None, read_only)
         except BaseException:
             self.db.close()
@@ -297,7 +298,7 @@ class Facts:
         table = {
             name: np.array(list(values), "i8")
             if len(values) and isinstance(values[0], int)
-            else np.array(_all_storable(values), object)
+            else np.array(storable(values), object)
             for name, values in columns.items()
         }
         put(self.db, "given", table)
@@ -313,24 +314,40 @@ class Facts:
         new = self._new_events(source, columns)
         columns = {name: column[new] for name, column in columns.items()}
         put(self.db, "given", columns)
+        subjects = np.unique(columns["object"][columns["verb"] == Verb.ABOUT])
+        self._add_objects({**dict.fromkeys(subjects.tolist()), **batch.objects})
+        sums = """count(*), coalesce(sum(sent) FILTER (sent >= 0), 0), count(*) FILTER (sent >= 0),
+          coalesce(sum(rows) FILTER (rows >= 0), 0), count(*) FILTER (rows >= 0)"""
         self.db.execute(
             f"""INSERT INTO fact
-            SELECT {source}, store, verb, who, nullif(object, 0), hour, count(*),
-              coalesce(sum(sent) FILTER (sent >= 0), 0), count(*) FILTER (sent >= 0),
-              coalesce(sum(rows) FILTER (rows >= 0), 0), count(*) FILTER (rows >= 0),
-              min(second), max(second)
-            FROM given GROUP BY store, verb, who, object, hour
-            ORDER BY hour, store, who, object"""
+            SELECT {source}, store, verb, who, id, hour, {sums}, min(second), max(second)
+            FROM given LEFT JOIN all_object ON given.object = number
+            GROUP BY store, verb, who, id, hour ORDER BY hour, store, who"""
         )
-        names = {
-            "id": np.fromiter(batch.objects, "u8", len(batch.objects)),
-            "name": np.array(_all_storable([*batch.objects.values()]), object),
+        self.db.execute(
+            f"""INSERT INTO hourly
+            SELECT {source}, store, verb, who, hour, {sums}, count(*) FILTER (object = 0),
+              min(second), max(second)
+            FROM given GROUP BY store, verb, who, hour ORDER BY hour, store, who"""
+        )
+
+    def _add_objects(self, names: Mapping[int, str | None]) -> None:
+        """Objects by their number in batches; subjects that are asked about have no name."""
+        import numpy as np
+
+        if not names:
+            return
+        columns = {
+            "number": np.fromiter(names, "u8", len(names)),
+            "name": np.array(storable([*names.values()]), object),
         }
-        if batch.objects:
-            put(self.db, "given", names)
-            self.db.execute(
-                "INSERT INTO object SELECT id, name FROM given ANTI JOIN all_object USING (id)"
-            )
+        put(self.db, "named", columns)
+        self.db.execute(
+            """INSERT INTO object
+            SELECT (SELECT coalesce(max(id), 0) FROM all_object) + row_number() OVER (),
+              number, name
+            FROM named ANTI JOIN all_object USING (number)"""
+        )
 
     def _people(self, people: Sequence[Who]) -> list[int]:
         known = {
@@ -403,7 +420,8 @@ class Facts:
                   min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
                 FROM fact WHERE hour < {before * 24} GROUP BY ALL"""
             )
-            self.db.execute(f"DELETE FROM fact WHERE hour < {before * 24}")
+            for table in ("fact", "hourly"):
+                self.db.execute(f"DELETE FROM {table} WHERE hour < {before * 24}")
 
 
 def rolled_before(window: tuple[datetime, datetime]) -> int:
@@ -412,69 +430,5 @@ def rolled_before(window: tuple[datetime, datetime]) -> int:
     return min(end - KEPT_DAYS, start)
 
 
-def put(db: DuckDBPyConnection, name: str, columns: Mapping[str, Any]) -> None:
-    """Makes a temporary table of numpy arrays."""
-    db.register("given_columns", dict(columns))
-    db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_columns")
-    db.unregister("given_columns")
-
-
 def path_beside(ledger: Path) -> Path:
     return ledger.with_name(f"{ledger.name}.facts")
-
-
-def _connect(path: Path | None, read_only: bool) -> DuckDBPyConnection:
-    import duckdb
-
-    config: dict[str, Any] = {
-        "threads": len(os.sched_getaffinity(0)) if path else 1,
-        "memory_limit": "400MB",
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    return _patiently(
-        path, lambda: duckdb.connect(str(path or ":memory:"), read_only=read_only, config=config)
-    )
-
-
-def _attach(db: DuckDBPyConnection, path: Path) -> None:
-    quoted = str(path).replace("'", "''")
-    _patiently(path, lambda: db.execute(f"ATTACH '{quoted}' AS below (READ_ONLY)"))
-
-
-T = TypeVar("T")
-
-
-def _patiently(path: Path | None, open_it: Callable[[], T]) -> T:
-    """Waits for a worker of a killed scan to end. Raises ``LedgerError``."""
-    import duckdb
-
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return open_it()
-        except duckdb.Error as error:
-            locked = "lock" in str(error).lower()
-            if locked and time.monotonic() < until:
-                time.sleep(0.1)
-                continue
-            if locked:
-                said = "another cardtrail is using it; wait for that scan to end"
-            elif "valid DuckDB" in str(error):
-                said = "expected the facts of a Cardtrail ledger, found another file"
-            else:
-                said = "it cannot be opened; name a place you can write to with --ledger"
-            raise LedgerError(f"facts {path}: {said}") from None
-
-
-def _all_storable(values: Sequence[Any]) -> Sequence[Any]:
-    try:
-        "".join(values).encode()
-    except (TypeError, UnicodeEncodeError):  # not texts only, or such
-        return [_storable(value) for value in values]
-    return values
-
-
-def _storable(value: Any) -> Any:
-    """Texts of file names need not be Unicode."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -10,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scanner.batch import READS, TOUCHES, Verb, Who
-from scanner.facts import Facts, put
+from scanner.factfile import put
+from scanner.facts import Facts
+from scanner.factwindow import different, facts, sums
 
 _READS = ", ".join(str(int(verb)) for verb in READS)
 _TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
 _DENIED, _LIST, _ASKED = int(Verb.DENIED), int(Verb.LIST), int(Verb.ASKED)
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 
@@ -104,10 +109,22 @@ class _Sums:
         )
 
 
-def _numbers(values: Iterable[int]) -> Any:
+def _pairs(name: str, of: Mapping[int, int]) -> Mapping[str, Any]:
+    """As columns: principals, and what they belong to under ``name``."""
     import numpy as np
 
-    return np.fromiter(values, "u8")
+    return {"who": np.fromiter(of, "u4"), name: np.fromiter(of.values(), "u4")}
+
+
+def keep_cards(db: DuckDBPyConnection, cards: Iterable[int]) -> None:
+    """Makes the table ``card_objects`` of those of the objects that facts are of."""
+    import numpy as np
+
+    put(db, "cards", {"number": np.fromiter(cards, "u8")})
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE card_objects AS"
+        " SELECT id FROM all_object JOIN cards USING (number)"
+    )
 
 
 class View:
@@ -116,12 +133,12 @@ class View:
 
     def __init__(
         self,
-        facts: Facts,
+        store: Facts,
         source: str,
         window: tuple[datetime, datetime],
         listed: frozenset[str] = frozenset(),
     ) -> None:
-        self._db, self.window = facts.db, window
+        self._db, self.window = store.db, window
         found = self._db.execute("SELECT id FROM source WHERE key = ?", [source]).fetchall()
         self._source = int(found[0][0]) if found else 0
         self._stores = dict(self._db.execute("SELECT uri, id FROM store").fetchall())
@@ -164,19 +181,21 @@ class View:
             marks.setdefault((name, store), []).append((rest[0], rest[1], rest[2], rest[3]))
         return marks
 
-    def _of(self, name: str, store: str) -> list[tuple[int, int, int, int]]:
+    def _marks_of(self, name: str, store: str) -> list[tuple[int, int, int, int]]:
         return self._marks.get((name, self._stores.get(store, 0) if store else 0), [])
 
     def marked(self, name: str, store: str = "") -> Seen:
         """In the window."""
-        return _sum(m for m in self._of(name, store) if m[2] <= self._to and m[3] >= self._from)
+        return _sum(
+            m for m in self._marks_of(name, store) if m[2] <= self._to and m[3] >= self._from
+        )
 
     def outside(self, name: str, store: str = "") -> Seen:
-        return _sum(m for m in self._of(name, store) if m[2] > self._to or m[3] < self._from)
+        return _sum(m for m in self._marks_of(name, store) if m[2] > self._to or m[3] < self._from)
 
     def hours(self, names: Sequence[str], store: str = "") -> set[int]:
         """The hours since 1970 in which any of ``names`` was marked."""
-        return {mark[0] for name in names for mark in self._of(name, store)}
+        return {mark[0] for name in names for mark in self._marks_of(name, store)}
 
     def note(self, name: str) -> int:
         """Of the files that reach into the window or are there now."""
@@ -222,7 +241,7 @@ class View:
         firsts = [mark[2] for marks in self._marks.values() for mark in marks]
         for statement in (
             "SELECT min(first) FROM all_day WHERE source = ?",
-            "SELECT min(hour)::BIGINT * 3600 FROM all_fact WHERE source = ?",
+            "SELECT min(hour)::BIGINT * 3600 FROM all_hourly WHERE source = ?",
         ):
             found = self._db.execute(statement, [self._source]).fetchall()
             firsts += [first for (first,) in found if first is not None]
@@ -240,15 +259,16 @@ class View:
 
     def _acts(self, store: str) -> str:
         """All but listings of the window as a table, facts and what became days of them."""
-        where = f"source = {self._source} AND store = {self._stores.get(store, 0)}"
-        return f"""(SELECT who, verb, count::BIGINT AS count, sent, told, rows, told_rows,
-              object IS NULL AS nameless, hour * 3600::BIGINT + first AS first,
-              hour * 3600::BIGINT + last AS last
-            FROM all_fact WHERE {where} AND verb <> {_LIST} AND {self._inside()}
+        where = f"{self._of(store)} AND verb <> {_LIST}"
+        return f"""(SELECT who, verb, count::BIGINT AS count, sent, told, rows, told_rows, nameless,
+              hour * 3600::BIGINT + first AS first, hour * 3600::BIGINT + last AS last
+            FROM {sums(where, self._from, self._to)}
             UNION ALL
-            SELECT who, verb, count::BIGINT, sent, told, rows, told_rows, true, first, last
-            FROM all_day WHERE {where} AND verb <> {_LIST}
-              AND last >= {self._from} AND first <= {self._to})"""
+            SELECT who, verb, count::BIGINT, sent, told, rows, told_rows, count, first, last
+            FROM all_day WHERE {where} AND last >= {self._from} AND first <= {self._to})"""
+
+    def _of(self, store: str) -> str:
+        return f"source = {self._source} AND store = {self._stores.get(store, 0)}"
 
     def rolled_until(self, store: str) -> datetime | None:
         """Up to when acts of the window are known as sums of days only, None: all are known."""
@@ -265,57 +285,44 @@ class View:
     ) -> dict[int, Totals]:
         """By entry; ``entries`` says of each principal's number which is its. ``cards`` are the
         numbers of the objects that hold card data."""
-        # different objects are counted apart: together with the sums it takes twice as long
-        sums: dict[int, _Sums] = {}
+        found: dict[int, _Sums] = {}
         for who, verb, *numbers in self._db.execute(
             f"""SELECT who, verb, sum(count)::BIGINT, sum(sent)::BIGINT, sum(told)::BIGINT,
               sum(rows)::BIGINT, sum(told_rows)::BIGINT,
-              coalesce(sum(count) FILTER (nameless), 0)::BIGINT, min(first), max(last)
+              sum(nameless)::BIGINT, min(first), max(last)
             FROM {self._acts(store)} GROUP BY who, verb"""
         ).fetchall():
             if who in entries:
-                sums.setdefault(entries[who], _Sums()).add(Verb(verb), numbers)
-        objects = self._by_entry(store, entries, "count(DISTINCT object)")
+                found.setdefault(entries[who], _Sums()).add(Verb(verb), numbers)
+        put(self._db, "entry_of", _pairs("entry", entries))
+        where = f"{self._of(store)} AND verb IN ({_TOUCHES})"
+        touched = facts("who, object, count", where, self._from, self._to)
+        objects = different(self._db, touched, "entry_of", "entry", "object")
         held: dict[int, int] = {}
         if cards:
-            put(self._db, "card_objects", {"object": _numbers(cards)})
-            among = "object IN (SELECT object FROM card_objects)"
-            held = self._by_entry(store, entries, "sum(count)::BIGINT", among)
+            keep_cards(self._db, cards)
+            held = dict(
+                self._db.execute(
+                    f"""SELECT entry, sum(count)::BIGINT FROM {touched} JOIN entry_of USING (who)
+                    WHERE object IN (SELECT id FROM card_objects) GROUP BY entry"""
+                ).fetchall()
+            )
         return {
             entry: each.totals(objects.get(entry, 0), held.get(entry, 0))
-            for entry, each in sums.items()
+            for entry, each in found.items()
         }
-
-    def _by_entry(
-        self, store: str, entries: Mapping[int, int], what: str, among: str = "true"
-    ) -> dict[int, int]:
-        """Something of what names an object, by entry."""
-        import numpy as np
-
-        entry_of = {"who": np.fromiter(entries, "u4"), "entry": np.fromiter(entries.values(), "i8")}
-        put(self._db, "entry_of", entry_of)
-        return dict(
-            self._db.execute(
-                f"""SELECT entry, {what} FROM all_fact AS fact JOIN entry_of USING (who)
-                WHERE source = ? AND store = ? AND verb IN ({_TOUCHES}) AND {among}
-                  AND {self._inside()} GROUP BY entry""",
-                [self._source, self._stores.get(store, 0)],
-            ).fetchall()
-        )
 
     def of_verb(self, store: str, verb: Verb) -> int:
         """Rows of one verb in the window."""
-        return self._count(store, f"verb = {int(verb)}")
+        return self._sum("count", f"{self._of(store)} AND verb = {int(verb)}")
 
     def nameless(self, store: str) -> int:
         """Reads of the window that do not name what they read."""
-        return self._count(store, f"verb IN ({_READS}) AND object IS NULL")
+        return self._sum("nameless", f"{self._of(store)} AND verb IN ({_READS})")
 
-    def _count(self, store: str, which: str) -> int:
+    def _sum(self, what: str, where: str) -> int:
         found = self._db.execute(
-            "SELECT coalesce(sum(count), 0)::BIGINT FROM all_fact"
-            f" WHERE source = ? AND store = ? AND {which} AND {self._inside()}",
-            [self._source, self._stores.get(store, 0)],
+            f"SELECT coalesce(sum({what}), 0)::BIGINT FROM {sums(where, self._from, self._to)}"
         ).fetchall()
         return int(found[0][0])
 
@@ -323,28 +330,20 @@ class View:
         """Of ``people`` the one who read most on a day (``date.toordinal``)."""
         start = (day - EPOCH) * 24
         found = self._db.execute(
-            f"""SELECT who FROM all_fact
-            WHERE source = ? AND store = ? AND verb IN ({_READS}) AND hour BETWEEN ? AND ?
+            f"""SELECT who FROM all_hourly
+            WHERE {self._of(store)} AND verb IN ({_READS}) AND hour BETWEEN ? AND ?
               AND list_contains(?::UINTEGER[], who)
             GROUP BY who ORDER BY greatest(sum(rows), sum(count)) DESC, who LIMIT 1""",
-            [self._source, self._stores.get(store, 0), start, start + 23, list(people)],
+            [start, start + 23, list(people)],
         ).fetchall()
         return int(found[0][0]) if found else None
-
-    def _inside(self) -> str:
-        return (
-            f"hour BETWEEN {self._from // 3600} AND {self._to // 3600}"
-            f" AND hour * 3600::BIGINT + last >= {self._from}"
-            f" AND hour * 3600::BIGINT + first <= {self._to}"
-        )
 
     def people(self, store: str) -> dict[int, Who]:
         """Everybody that was ever seen in a store, by number."""
         rows = self._db.execute(
-            """SELECT id, principal, session, anonymous, foreign_account FROM who
-            WHERE id IN (SELECT who FROM all_fact WHERE source = $1 AND store = $2
-              UNION SELECT who FROM all_day WHERE source = $1 AND store = $2)""",
-            [self._source, self._stores.get(store, 0)],
+            f"""SELECT id, principal, session, anonymous, foreign_account FROM who
+            WHERE id IN (SELECT who FROM all_hourly WHERE {self._of(store)}
+              UNION SELECT who FROM all_day WHERE {self._of(store)})"""
         ).fetchall()
         return {number: Who(p, s, bool(a), f) for number, p, s, a, f in rows}
 
@@ -353,25 +352,20 @@ class View:
     ) -> dict[int, dict[int, DayTotals]]:
         """By actor and day (``date.toordinal``), from day ``since`` to the end of the window.
         ``actors`` says of each principal's number whose acts its are."""
-        import numpy as np
-
-        acting = {
-            "who": np.fromiter(actors, "u4"),
-            "actor": np.fromiter(actors.values(), "i8"),
-        }
-        put(self._db, "acting", acting)
+        put(self._db, "acting", _pairs("actor", actors))
         start = (since - EPOCH) * 24
-        where = f"source = {self._source} AND store = {self._stores.get(store, 0)}"
+        where = self._of(store)
         found: dict[int, dict[int, DayTotals]] = {}
-        columns = self._db.execute(
-            f"""SELECT actor, hour, sum(count) FILTER (verb IN ({_READS})) AS reads
-            FROM all_fact AS fact JOIN acting USING (who)
-            WHERE {where} AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, hour
-            HAVING reads > 0"""
-        ).fetchnumpy()
-        for actor, hour, reads in zip(*(c.tolist() for c in columns.values()), strict=True):
-            day = found.setdefault(actor, {}).setdefault(hour // 24 + EPOCH, DayTotals())
-            day.hours[hour % 24] = int(reads)
+        for actor, number, hours, reads in self._db.execute(
+            f"""SELECT actor, hour // 24, list(hour % 24), list(reads) FROM (
+              SELECT actor, hour, sum(count)::BIGINT AS reads
+              FROM all_hourly JOIN acting USING (who)
+              WHERE {where} AND verb IN ({_READS})
+                AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, hour)
+            GROUP BY ALL"""
+        ).fetchall():
+            day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
+            day.hours.update(zip(hours, reads, strict=True))
         for actor, number, *numbers in self._day_rows(where, start):
             day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
             (day.reads, day.rows, day.denied, day.lists, day.objects) = numbers[:5]
@@ -383,16 +377,15 @@ class View:
         return found
 
     def _day_rows(self, where: str, start: int) -> Iterator[tuple[Any, ...]]:
-        """Different objects are counted apart: together with the sums it takes twice as long."""
         where += f" AND hour BETWEEN {start} AND {self._to // 3600}"
-        objects = {
-            (actor, day): count
-            for actor, day, count in self._db.execute(
-                f"""SELECT actor, hour // 24 AS day, count(DISTINCT object)
-                FROM all_fact AS fact JOIN acting USING (who)
-                WHERE {where} AND verb IN ({_TOUCHES}) GROUP BY actor, day"""
-            ).fetchall()
-        }
+        first, days = start // 24, self._to // 86_400 - start // 24 + 1
+        objects = different(
+            self._db,
+            f"(SELECT who, hour, object FROM all_fact WHERE {where} AND verb IN ({_TOUCHES}))",
+            "acting",
+            f"actor * {days} + hour // 24 - {first}",
+            *("hour", 24),
+        )
         for actor, day, reads, rows, denied, lists, *moments in self._db.execute(
             f"""SELECT actor, hour // 24 AS day,
               coalesce(sum(count) FILTER (verb IN ({_READS})), 0)::BIGINT,
@@ -403,10 +396,11 @@ class View:
               coalesce(max(hour * 3600::BIGINT + last) FILTER (verb IN ({_READS})), -1),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_DENIED}), -1),
               coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_LIST}), -1)
-            FROM all_fact AS fact JOIN acting USING (who)
+            FROM all_hourly JOIN acting USING (who)
             WHERE {where} GROUP BY actor, day"""
         ).fetchall():
-            yield (actor, day, reads, rows, denied, lists, objects.get((actor, day), 0), *moments)
+            different_ones = objects.get(actor * days + day - first, 0)
+            yield (actor, day, reads, rows, denied, lists, different_ones, *moments)
 
     # --- single records
 
@@ -414,7 +408,7 @@ class View:
         told = ", ".join(str(int(verb)) for verb in verbs)
         start = (since - EPOCH) * 24
         return (
-            f"source = {self._source} AND store = {self._stores.get(store, 0)} AND verb IN ({told})"
+            f"{self._of(store)} AND verb IN ({told})"
             f" AND hour BETWEEN {start} AND {self._to // 3600}"
         )
 
@@ -422,7 +416,7 @@ class View:
         """Number and name of all that was read from day ``since`` on, some at a time: they are
         many. To be taken to the end before anything else is asked."""
         found = self._db.execute(
-            f"""SELECT id, name FROM all_object WHERE id IN
+            f"""SELECT number, name FROM all_object WHERE id IN
             (SELECT object FROM all_fact WHERE {self._of_store(store, since, TOUCHES)})"""
         )
         while some := found.fetchmany(10_000):
@@ -433,11 +427,11 @@ class View:
     ) -> list[tuple[int, int, int, int, int]]:
         """Principal, object (0: not told), reads, first and last second, for each hour."""
         return self._db.execute(
-            f"""SELECT who, coalesce(object, 0), sum(count)::BIGINT,
+            f"""SELECT who, coalesce(number, 0), sum(count)::BIGINT,
               min(hour * 3600::BIGINT + first), max(hour * 3600::BIGINT + last)
-            FROM all_fact WHERE {self._of_store(store, since, verbs)}
-              AND list_contains(?::UINTEGER[], who)
-            GROUP BY who, object, hour ORDER BY hour, who, object""",
+            FROM all_fact LEFT JOIN all_object ON object = id
+            WHERE {self._of_store(store, since, verbs)} AND list_contains(?::UINTEGER[], who)
+            GROUP BY who, number, hour ORDER BY hour, who, number""",
             [list(people)],
         ).fetchall()
 
@@ -446,13 +440,7 @@ class View:
     ) -> list[tuple[int, int, int]]:
         """Actor, day (``date.toordinal``), and how often it read one record, the most of any, in
         the seven days to that one."""
-        import numpy as np
-
-        put(
-            self._db,
-            "looking",
-            {"who": np.fromiter(actors, "u4"), "actor": np.fromiter(actors.values(), "i8")},
-        )
+        put(self._db, "looking", _pairs("actor", actors))
         return self._db.execute(
             f"""WITH daily AS (
               SELECT actor, object, hour // 24 AS day, sum(count) AS reads

@@ -15,7 +15,7 @@ import pytest
 
 from scanner import facts
 
-_connect, _attach = facts._connect, facts._attach
+_connect, _attach = facts.connect, facts.attach
 _NUMBERS = count(1)
 
 
@@ -59,5 +59,5 @@ def attach(db: Any, path: Path) -> None:
 
 
 def use(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(facts, "_connect", connect)
-    patch.setattr(facts, "_attach", attach)
+    patch.setattr(facts, "connect", connect)
+    patch.setattr(facts, "attach", attach)
