@@ -90,8 +90,7 @@ class Columns:
         found = set()
         for place, kind, value in self._wanted:
             if place < len(cells) and kind not in found:
-                cell = cells[place].strip(b" \"'")
-                if len(cell) <= _LONGEST and value.fullmatch(cell):
+                if _fits(cells[place], value):
                     found.add(kind)
         return found
 
@@ -106,11 +105,17 @@ class Columns:
             if place < edges.shape[1] - 1:
                 begins = edges[rows, place].tolist()
                 ends = (edges[rows, place + 1] - 1).tolist()
-                cells = [data[a:b].strip(b" \"'") for a, b in zip(begins, ends, strict=True)]
                 found = [
-                    value.fullmatch(cell) is not None and len(cell) <= _LONGEST for cell in cells
+                    (b - a <= _LONGEST and value.fullmatch(data, a, b) is not None)
+                    or _fits(data[a:b], value)
+                    for a, b in zip(begins, ends, strict=True)
                 ]
                 yield kind, np.array(found, np.bool_)
+
+
+def _fits(cell: bytes, value: re.Pattern[bytes]) -> bool:
+    cell = cell.strip(b" \"'")
+    return len(cell) <= _LONGEST and value.fullmatch(cell) is not None
 
 
 _KEY = re.compile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,13 +24,15 @@ class Grid:
     edges: NDArray[np.int64]
     names: tuple[str | None, ...]
 
-    def cells(self, wanted: set[str]) -> Iterator[tuple[int, int]]:
-        """Start and end of the cells of the wanted columns."""
+    def cells(self, wanted: set[str], done: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+        """Start and end of the cells of the wanted columns, but for those that are in ``done``."""
+        begun = np.fromiter(done.keys(), np.int64, len(done))
+        ended = np.fromiter(done.values(), np.int64, len(done))
         for column, name in enumerate(self.names):
             if name in wanted:
-                starts = self.edges[:, column].tolist()
-                ends = (self.edges[:, column + 1] - 1).tolist()
-                yield from zip(starts, ends, strict=True)
+                starts, ends = self.edges[:, column], self.edges[:, column + 1] - 1
+                left = ~(np.isin(starts, begun) & np.isin(ends, ended))
+                yield from zip(starts[left].tolist(), ends[left].tolist(), strict=True)
 
     def by_column(self, starts: Places) -> Iterator[tuple[str | None, Flags]]:
         """By name, which of ``starts`` stand in cells of a column; None: in no row of the grid."""
@@ -46,6 +48,22 @@ class Grid:
 
 
 def of(data: bytes, lo: int, hi: int, hints: Hints) -> Grid | None:
+    """As ``_of``, which it asks once for a window where ``hints`` can keep it
+    (``Hints.shared``)."""
+    shared: dict[str, tuple[tuple[int, int, int], Grid | None]] | None
+    shared = getattr(hints, "shared", None)
+    window = len(data), lo, hi
+    if shared is None:
+        return _of(data, lo, hi, hints)
+    grid: Grid | None
+    kept, grid = shared.get("grid", (None, None))
+    if kept != window:
+        grid = _of(data, lo, hi, hints)
+        shared["grid"] = window, grid
+    return grid
+
+
+def _of(data: bytes, lo: int, hi: int, hints: Hints) -> Grid | None:
     """The rows that reach into ``lo``..``hi``; None for what is no plain table: with quotes or
     braces, with lines of different shapes, or with columns the hints do not name alike."""
     bytes_ = np.frombuffer(data, np.uint8)

@@ -443,9 +443,7 @@ class _Look:
                 if self._hints.field_name(match.start()) in wanted:
                     yield match
             return
-        for start, end in grid.cells(wanted):
-            if self._counted.get("PHONE_NUMBER", {}).get(start) == end:
-                continue
+        for start, end in grid.cells(wanted, self._counted.get("PHONE_NUMBER", {})):
             for match in shape.finditer(data, start, end + 2):  # to see what stands behind it
                 if match.start() < end:
                     yield match

@@ -104,10 +104,8 @@ class _Batch:
         def starts() -> array[int]:
             """Where each row begins: behind the end of the one before it."""
             lines = data[lo : hi - 1].split(b"\n")
-            places = accumulate(
-                map(len, lines[:-1]), lambda start, size: start + size + 1, initial=lo
-            )
-            return array("q", places)
+            sizes = map((1).__add__, map(len, lines[:-1]))  # with their ends
+            return array("q", accumulate(sizes, initial=lo))
 
         def column(start: int) -> str | None:
             index = bisect_right(starts(), start) - 1
