@@ -89,9 +89,8 @@ class Columns:
         """The kinds that a row has. ``cells`` are its values in the order of the columns."""
         found = set()
         for place, kind, value in self._wanted:
-            if place < len(cells) and kind not in found:
-                if _fits(cells[place], value):
-                    found.add(kind)
+            if place < len(cells) and kind not in found and _fits(cells[place], value):
+                found.add(kind)
         return found
 
     def column_wise(
