@@ -62,8 +62,11 @@ def _inside(before: bytes, after: bytes, escaped: bool, why: list[str]) -> float
     if _IBAN.search(before[-36:]):
         value -= 5.0
         why.append("part of an IBAN")
-    word = before[1 + max(before.rfind(end) for end in _WORD_ENDS) :]
-    if (b"://" in word or word.count(b"/") >= 2) and b"=" not in word:
+    if b"/" in before and _is_path(before[1 + max(before.rfind(end) for end in _WORD_ENDS) :]):
         value -= 2.0
         why.append("part of a path")
     return value
+
+
+def _is_path(word: bytes) -> bool:
+    return (b"://" in word or word.count(b"/") >= 2) and b"=" not in word

@@ -129,6 +129,7 @@ def _phrases() -> dict[str, float]:
 
 _WORD = re.compile(r"[^\W\d_]+2?")
 _PHRASES = _phrases()
+_LAST_WORDS = frozenset(phrase.rpartition(" ")[2] for phrase in _PHRASES if " " in phrase)
 _UNSPACED = {
     word: weight
     for words, weight in (("信用卡 卡号 卡號 银行卡 カード 카드", 3.5), ("订单 注文 주문", -3.0))
@@ -177,13 +178,12 @@ def _known(text: str) -> Iterator[tuple[str, int, int]]:
     starts = (0, 0)
     for match in _WORD.finditer(text):
         word, (start, end) = match[0], match.span()
-        for phrase, begin in (
-            (word, start),
-            (f"{one} {word}", starts[1]),
-            (f"{two} {one} {word}", starts[0]),
-        ):
-            if phrase in _PHRASES:
-                yield phrase, begin, end
+        if word in _PHRASES:
+            yield word, start, end
+        if word in _LAST_WORDS:
+            for phrase, begin in ((f"{one} {word}", starts[1]), (f"{two} {one} {word}", starts[0])):
+                if phrase in _PHRASES:
+                    yield phrase, begin, end
         two, one, starts = one, word, (starts[1], start)
     if not text.isascii():
         for word in _UNSPACED:

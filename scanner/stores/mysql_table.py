@@ -153,7 +153,7 @@ class TableReader:
                 yield Problem(fault.reason, fault.detail)
                 return
             yield from members
-            yield from chunks(lines, b"", self._names, self._keys)
+            yield from chunks(lines, 0, self._names, self._keys)
             wanted = step * TARGET // max(len(lines), TARGET // 4)
             place, step = place + step, max(1, min(wanted, 2 * step, _RANGES))
 
@@ -184,7 +184,7 @@ class TableReader:
             if bound is not None:
                 ahead = self._session.ahead(partial(self._piece, share, bound, step))
             yield from members
-            yield from chunks(lines, before, self._names, self._keys)
+            yield from chunks(before + lines, len(before), self._names, self._keys)
             before = lines[-BEFORE:]
             if bound is None:
                 return
@@ -371,7 +371,7 @@ class TableReader:
                 left_out += sum(int(row[-1]) for row in rows)
                 lines, members = self._lines([row[:-1] for row in rows])
                 yield from members
-                yield from chunks(lines, before, self._names, self._keys)
+                yield from chunks(before + lines, len(before), self._names, self._keys)
                 before, read = lines[-BEFORE:], True
         except Unreadable as fault:
             if not read:

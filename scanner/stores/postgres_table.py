@@ -11,10 +11,10 @@ it begins like a format.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from scanner.contracts import Chunk, KeyColumn, Keyed, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
@@ -47,6 +47,10 @@ _RANGES_SINCE = 140000
 """version of the server that finds a range of blocks without reading the whole table"""
 _SMALLER = frozenset((Reason.CORRUPT, Reason.TIMED_OUT, Reason.BUDGET_MEMORY, Reason.IO_ERROR))
 """faults of a range that may be those of a few blocks in it"""
+
+
+_Piece: TypeAlias = tuple[bytes, int, list[Member]]
+"""text, where the new of it begins, and values that are looked at by themselves"""
 
 
 def sliceable(session: Session, relation: Relation) -> bool:
@@ -104,10 +108,10 @@ class TableReader:
             high = -(-part.end // self._block)
         step, before, read = _FIRST_BLOCKS, b"", False
         stop = min(high, low + step)
-        ahead: Future[tuple[bytes, list[Member]]] | None = None
+        ahead: Future[_Piece] | None = None
         while low < high:
             try:
-                lines, members = self._range(low, stop) if ahead is None else ahead.result()
+                piece = self._range(low, stop, before) if ahead is None else ahead.result()
                 ahead = None
             except Unreadable as fault:
                 if fault.reason not in _SMALLER:
@@ -123,44 +127,46 @@ class TableReader:
                 yield Problem(fault.reason, f"block {low:,}: {fault.detail}")
                 low, stop, read = stop, min(high, stop + step), True
                 continue
-            step = _next_step(step, len(lines))
+            text, lo, members = piece
+            step = _next_step(step, len(text) - lo)
             low, stop, read = stop, min(high, stop + step), True
+            before = text[max(lo, len(text) - BEFORE) :]
             if low < high:
-                ahead = self._session.ahead(partial(self._range, low, stop))
+                ahead = self._session.ahead(partial(self._range, low, stop, before))
             yield from members
-            yield from chunks(lines, before, self._names, self._keys)
-            before = lines[-BEFORE:]
+            yield from chunks(text, lo, self._names, self._keys)
 
-    def _range(self, low: int, high: int) -> tuple[bytes, list[Member]]:
+    def _range(self, low: int, high: int, before: bytes) -> _Piece:
         source = f"{self._from()} WHERE {_blocks(low, high)}"
         if self._binary:
-            return self._rows(source)
+            return self._rows(source, before)
         members = self._large_values(source) if self._large else []
         each = max(1, (high - low) // _TEXTS)
         outer = "b" if self._relation.name != "b" else "bb"
         first, end = f"{outer}.first", f"least({outer}.first + {each}, {high})"
         some = f"ctid >= ('(' || {first} || ',0)')::tid AND ctid < ('(' || {end} || ',0)')::tid"
-        texts = self._session.raw(
+        text = self._session.text(
             f"SELECT (SELECT {self._together()} FROM {self._from()} WHERE {some})"  # noqa: S608 - names are quoted
-            f" FROM generate_series({low}, {high - 1}, {each}) {outer} (first)"
+            f" FROM generate_series({low}, {high - 1}, {each}) {outer} (first)",
+            before,
         )
-        return _joined(text for (text,) in texts), members
+        return text, len(before), members
 
     def _together(self) -> str:
         return f"string_agg({self._line()}, {_NEW_ROW})"
 
-    def _rows(self, source: str) -> tuple[bytes, list[Member]]:
+    def _rows(self, source: str, before: bytes) -> _Piece:
         """``source`` is what follows FROM, with a WHERE in it."""
         members: list[Member] = []
         if not self._binary:
-            texts = self._session.raw(f"SELECT {self._together()} FROM {source}")  # noqa: S608 - names are quoted
-            lines = _joined(text for (text,) in texts)
+            text = self._session.text(f"SELECT {self._together()} FROM {source}", before)  # noqa: S608 - names are quoted
         else:
             query = f"SELECT {self._fields()} FROM {source}"  # noqa: S608 - the same
             lines, members = self._lines(self._session.raw(query))
+            text = before + lines
         if self._large:
             members += self._large_values(source)
-        return lines, members
+        return text, len(before), members
 
     def _from(self) -> str:
         return f"ONLY {self._relation.sql}"
@@ -185,13 +191,14 @@ class TableReader:
                 for page in some
             )
             try:
-                lines, members = self._rows(f"({' UNION ALL '.join(each)}) drawn WHERE true")
+                source = f"({' UNION ALL '.join(each)}) drawn WHERE true"
+                text, lo, members = self._rows(source, b"")
             except Unreadable as fault:
                 yield Problem(fault.reason, fault.detail)
                 return
             yield from members
-            yield from chunks(lines, b"", self._names, self._keys)
-            place, step = place + step, min(_next_step(step, len(lines)), _PAGES)
+            yield from chunks(text, lo, self._names, self._keys)
+            place, step = place + step, min(_next_step(step, len(text)), _PAGES)
 
     def _line(self) -> str:
         """SQL for one row as text, NULL never. ``||`` of text is the fastest there is; a table with
@@ -298,7 +305,7 @@ class TableReader:
             for rows in self._session.stream(query, _ROWS_AT_ONCE):
                 lines, members = self._lines(rows)
                 yield from members
-                yield from chunks(lines, before, self._names, self._keys)
+                yield from chunks(before + lines, len(before), self._names, self._keys)
                 before, read = lines[-BEFORE:], True
         except Unreadable as fault:
             if not read:
@@ -310,15 +317,6 @@ def _keys(columns: Sequence[Column]) -> list[KeyColumn]:
     """The primary key, in its order."""
     places = [(c.key, place, c.whole) for place, c in enumerate(columns) if c.key is not None]
     return [KeyColumn(place, whole) for _, place, whole in sorted(places)]
-
-
-def _joined(texts: Iterable[bytes | None]) -> bytes:
-    """Texts of rows as one, NULL for none; ends with a line end."""
-    found = [text for text in texts if text is not None]
-    if not found:
-        return b""
-    found[-1] += b"\n"
-    return NEW_ROW.join(found)
 
 
 def _blocks(low: int, high: int) -> str:

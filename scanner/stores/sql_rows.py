@@ -25,13 +25,12 @@ _KEY_LIMIT = 10**10
 
 
 def chunks(
-    lines: bytes, before: bytes, names: Sequence[str], keys: Sequence[KeyColumn]
+    data: bytes, lo: int, names: Sequence[str], keys: Sequence[KeyColumn]
 ) -> Iterator[Chunk]:
-    """One, or none for no rows. ``names`` are those of the columns, ``keys`` those of the primary
-    key: one short whole number becomes the row of a location."""
-    if not lines:
+    """One, or none for no rows, which begin at ``lo``. ``names`` are those of the columns, ``keys``
+    those of the primary key: one short whole number becomes the row of a location."""
+    if lo == len(data):
         return
-    data, lo = before + lines, len(before)
     key = keys[0].place if len(keys) == 1 and keys[0].whole else None
 
     def line_start(start: int) -> int:
