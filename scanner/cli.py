@@ -385,10 +385,10 @@ def schema(
 
 def main() -> None:
     """Entry point: errors become one sentence and an exit status."""
-    from scanner.hygiene import keep_private
+    from scanner.hygiene import collect_seldom, keep_private
 
     keep_private()
-    gc.set_threshold(250_000, 20, 100)  # what is loaded at the start stays: do not look at it often
+    collect_seldom()
     # numpy comes with a library that starts threads for matrices: we have none
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _stop)
@@ -413,6 +413,8 @@ def main() -> None:
         code = ExitCode.INTERNAL
     else:
         return
+    finally:
+        gc.freeze()  # the process ends: what it holds need not be looked through once more
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ says which it got.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -29,6 +30,11 @@ _LANDLOCK_RULE_PATH_BENEATH = 1
 # so it stays as it was.
 _WRITES_ABI1 = sum(1 << bit for bit in (1, 4, 5, 6, 7, 8, 9, 10, 11, 12))
 _TRUNCATE_ABI3 = 1 << 14
+
+
+def collect_seldom() -> None:
+    """What a process has loaded at its start stays: the collector is not to look at it often."""
+    gc.set_threshold(250_000, 20, 100)
 
 
 def keep_private() -> None:
