@@ -195,13 +195,16 @@ def _entries(ranked: Sequence[tuple[int, Who]]) -> tuple[list[Who], dict[int, in
                 sessions[who.principal] += bool(who.session)
         if key not in names:
             names[key] = len(listed)
-            listed.append(replace(who, principal=key[0], session=key[1]))
+            same = key == (who.principal, who.session)
+            listed.append(who if same else replace(who, principal=key[0], session=key[1]))
         entries[number] = place = names[key]
-        listed[place] = replace(
-            listed[place],
-            anonymous=listed[place].anonymous or who.anonymous,
-            foreign=listed[place].foreign or who.foreign,
-        )
+        entry = listed[place]
+        if who.anonymous > entry.anonymous or (who.foreign and not entry.foreign):
+            listed[place] = replace(
+                entry,
+                anonymous=entry.anonymous or who.anonymous,
+                foreign=entry.foreign or who.foreign,
+            )
     return listed, entries
 
 
