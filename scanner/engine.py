@@ -22,7 +22,7 @@ from scanner.errors import CardtrailError, Reason
 _MAX_SOCKET_FOLDER = 60
 _LOOK_SECONDS = 0.01
 """how often the pool looks after its workers"""
-_preload = ["scanner.preload"]
+_preload = ["scanner.silent", "scanner.preload"]
 _FOR_TARGETS = {
     "postgres": ("psycopg", "scanner.stores.postgres"),
     "mysql": ("pymysql", "scanner.stores.mysql"),

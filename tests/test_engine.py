@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,27 @@ def test_workers_that_do_not_start_are_an_error_that_says_what_to_do() -> None:
     with pytest.raises(CardtrailError, match="--jobs 1"):
         pool.submit(1).result(timeout=60)
     pool.close(now=True)
+
+
+class _Gone:
+    """What a worker finds of its pool when that was closed before it began."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.stat, ("/no/such/semaphore",)
+
+
+def test_a_worker_that_comes_too_late_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    _stop_fork_server()  # the next one writes to what is captured here
+    pool = Processes(1, make, (_Gone(),), seconds=30)
+    with pytest.raises(CardtrailError, match="--jobs 1"):
+        pool.submit(1).result(timeout=60)
+    pool.close(now=True)
+    _stop_fork_server()
+    assert capfd.readouterr() == ("", "")
+
+
+def _stop_fork_server() -> None:
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 def test_in_process_runs_at_once() -> None:

@@ -33,6 +33,7 @@ PIPELINE = {
         "seal",
         "session",
         "settle",
+        "silent",
         "starter",
         "tally",
         "verdict",
