@@ -21,14 +21,13 @@ from scanner.model import Access, Coverage, Problem
 from tools.account_checks import EVERYTHING, PAY, QUIET, Case, case
 from tools.account_logs import (
     FORMATS,
-    POSTGRES_FORMS,
     Format,
-    Said,
     _access_line,
     lines,
     management,
     packed,
 )
+from tools.account_postgres import POSTGRES_FORMS, Said
 from tools.accounts import Account, Act
 
 Harm = Callable[[Case], str]

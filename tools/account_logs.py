@@ -13,18 +13,15 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from tools.accounts import ABROAD, DENIED, LIST, NOBODY, Act
+from tools.account_postgres import POSTGRES_FORMS, Said
+from tools.accounts import ABROAD, DENIED, LIST, LOCAL, NOBODY, ZONE, Act
 
 OWNER, FOREIGN = "123456789012", "444455556666"
 ENDPOINT = "https://rgw.example"
-ZONE = "Asia/Kolkata"
-"""of the servers whose logs tell times of their own"""
-_AWAY = timedelta(hours=5, minutes=30)
-_LOCAL = timezone(_AWAY)
 Files = dict[str, Any]
 """bytes, or the ``Problem`` of what could not be opened"""
 Write = Callable[[Sequence[Act]], Files]
@@ -97,6 +94,7 @@ def event(number: int, act: Act) -> dict[str, Any]:
         "eventName": "ListObjects" if act.what == LIST else "GetObject",
         "awsRegion": "eu-west-1",
         "userIdentity": identity,
+        "userAgent": act.agent,
         "requestParameters": asked,
         "additionalEventData": {"bytesTransferredOut": 0 if act.what == DENIED else act.sent},
         "resources": [
@@ -184,7 +182,7 @@ def _access(number: int, act: Act) -> dict[str, Any]:
     return {
         "bucket_owner": "a" * 64,
         "bucket": "other" if act.other else "pay",
-        "time": f"{act.when.astimezone(_LOCAL):%d/%b/%Y:%H:%M:%S %z}",
+        "time": f"{act.when.astimezone(LOCAL):%d/%b/%Y:%H:%M:%S %z}",
         "remote_ip": "10.0.0.1",
         "requester": "-" if act.who == NOBODY else arn(act.who),
         "request_id": f"R{number:09X}",
@@ -194,16 +192,17 @@ def _access(number: int, act: Act) -> dict[str, Any]:
         "http_status": "403" if act.what == DENIED else "200",
         "error_code": "AccessDenied" if act.what == DENIED else "-",
         "bytes_sent": "243" if act.what == DENIED else str(act.sent),
+        "user_agent": act.agent,
     }
 
 
 def _access_line(number: int, act: Act) -> bytes:
     said = _access(number, act)
-    uri = said.pop("request_uri")
+    uri, agent = said.pop("request_uri"), act.agent.replace("\n", " ")
     status, error, sent = said["http_status"], said["error_code"], said["bytes_sent"]
     head = " ".join(f"[{v}]" if k == "time" else v for k, v in list(said.items())[:8])
     return (
-        f'{head} "{uri}" {status} {error} {sent} 5000 7 6 "-" "a "quoted" agent" - host= SigV4'
+        f'{head} "{uri}" {status} {error} {sent} 5000 7 6 "-" "{agent}" - host= SigV4'
         f" TLS_AES AuthHeader pay.s3.eu-west-1.amazonaws.com TLSv1.3 - -\n"
     ).encode()
 
@@ -228,18 +227,25 @@ def gateway(acts: Sequence[Act]) -> Files:
             "uri": f"GET /{'other' if act.other else 'pay'}/{named} HTTP/1.1",
             "http_status": "403" if act.what == DENIED else "200",
             "bytes_sent": 243 if act.what == DENIED else act.sent,
+            "user_agent": act.agent,
             "trans_id": f"tx{number}",
         }
 
     return by_day(acts, lambda day: lines(entry(*each) for each in day))
 
 
+def escaped(text: str, mark: str = '"') -> str:
+    """With backslashes, within marks of that kind."""
+    text = text.replace("\\", "\\\\").replace(mark, f"\\{mark}")
+    return text.replace("\n", "\\n").replace("\r", "\\r")
+
+
 def application(acts: Sequence[Act]) -> Files:
     def line(number: int, act: Act) -> bytes:
         status = 403 if act.what == DENIED else 200
-        path = "/health" if act.other else f"/{act.key}"
+        path = "/health" if act.other else f"/{escaped(act.key)}"
         method = "HEAD" if act.other else "GET"
-        stamp = f"{act.when.astimezone(_LOCAL):%d/%b/%Y:%H:%M:%S %z}"
+        stamp = f"{act.when.astimezone(LOCAL):%d/%b/%Y:%H:%M:%S %z}"
         return f'{number} {act.who} [{stamp}] {method} "{path}" {status} {act.sent}\n'.encode()
 
     return by_day(acts, joined(line))
@@ -250,64 +256,13 @@ def application(acts: Sequence[Act]) -> Files:
 
 def asks(act: Act) -> str:
     """The statement; each has a number of a record, as an application sends it."""
-    return f"SELECT * FROM {act.table} WHERE id = {act.record}"
+    said = act.said.replace("'", "''")
+    more = f" AND note <> '{said}'" if said else ""
+    return f"SELECT * FROM {act.table} WHERE id = {act.record}{more}"
 
 
 def database(act: Act) -> str:
     return "other" if act.other else "pay"
-
-
-@dataclass(frozen=True)
-class Said:
-    """An entry of a PostgreSQL log."""
-
-    when: datetime
-    user: str
-    database: str
-    session: int
-    message: str
-    number: int = 1
-    severity: str = "LOG"
-    state: str = "00000"
-    statement: str = ""
-
-    @property
-    def stamp(self) -> str:
-        return f"{self.when.astimezone(_LOCAL):%Y-%m-%d %H:%M:%S}.{0:03} IST"
-
-
-def as_csv(said: Said) -> bytes:
-    row: list[Any] = [""] * 26
-    row[0:7] = [said.stamp, said.user, said.database, said.session, "h", f"s{said.session:x}", 1]
-    row[6], row[11], row[12], row[13] = said.number, said.severity, said.state, said.message
-    row[19], row[22] = said.statement, "psql"
-    cells = (
-        str(each)
-        if not isinstance(each, str) or not each or each == said.stamp
-        else '"' + each.replace('"', '""') + '"'
-        for each in row
-    )
-    return ",".join(cells).encode() + b"\n"
-
-
-def as_json(said: Said) -> bytes:
-    row = {"timestamp": said.stamp, "user": said.user, "dbname": said.database}
-    more = {"pid": said.session, "session_id": f"s{said.session:x}", "line_num": said.number}
-    about = {"error_severity": said.severity, "state_code": said.state, "message": said.message}
-    told = {"statement": said.statement} if said.statement else {}
-    return lines([{k: v for k, v in (row | more | about | told).items() if v != ""}])
-
-
-def as_plain(said: Said) -> bytes:
-    head = f"{said.stamp} [{said.session}] "
-    head += f"{said.user}@{said.database} " if said.user else ""
-    text = f"{head}{said.severity}:  {said.message}\n"
-    if said.statement:
-        text += f"{head}STATEMENT:  {said.statement}\n"
-    return text.encode()
-
-
-POSTGRES_FORMS = {"csvlog": as_csv, "jsonlog": as_json, "stderr": as_plain}
 
 
 def postgres(form: Callable[[Said], bytes], entries: Callable[[int, Act], Iterator[Said]]) -> Write:
@@ -321,19 +276,20 @@ def audited(number: int, act: Act) -> Iterator[Said]:
     where = (act.when, act.who, database(act), number + 1)
     if act.what == DENIED:
         said = f"permission denied for table {act.table}"
-        yield Said(*where, said, severity="ERROR", state="42501", statement=asks(act))
+        more = {"statement": asks(act), "agent": act.agent}
+        yield Said(*where, said, severity="ERROR", state="42501", **more)
         return
     out = io.StringIO()
     relation = ["TABLE", f"public.{act.table}", asks(act), "<none>", act.rows]
     csv.writer(out, lineterminator="").writerow(
         ["SESSION", number + 1, 1, "READ", "SELECT", *relation]
     )
-    yield Said(*where, f"AUDIT: {out.getvalue()}")
+    yield Said(*where, f"AUDIT: {out.getvalue()}", agent=act.agent)
 
 
 def stated(number: int, act: Act) -> Iterator[Said]:
     where = (act.when, act.who, database(act), number + 1)
-    yield Said(*where, f"statement: {asks(act)}")
+    yield Said(*where, f"statement: {asks(act)}", agent=act.agent)
     if act.what == DENIED:
         said = f"permission denied for table {act.table}"
         yield Said(*where, said, 2, "ERROR", "42501", asks(act))
@@ -341,18 +297,19 @@ def stated(number: int, act: Act) -> Iterator[Said]:
 
 def server_audit(acts: Sequence[Act]) -> Files:
     def entry(number: int, act: Act) -> bytes:
-        stamp = f"{act.when.astimezone(_LOCAL):%Y%m%d %H:%M:%S}"
+        stamp = f"{act.when.astimezone(LOCAL):%Y%m%d %H:%M:%S}"
         head = f"{stamp},vm,{act.who},localhost,{number + 1},{number + 1}"
         outcome = 1142 if act.what == DENIED else 0
+        text = escaped(asks(act), "'")
         opened = "" if outcome else f"{head},READ,{database(act)},{act.table},\n"
-        return f"{opened}{head},QUERY,{database(act)},'{asks(act)}',{outcome}\n".encode()
+        return f"{opened}{head},QUERY,{database(act)},'{text}',{outcome}\n".encode()
 
     return by_day(acts, joined(entry))
 
 
 def general_file(acts: Sequence[Act]) -> Files:
     def entry(number: int, act: Act) -> bytes:
-        stamp = f"{act.when.astimezone(_LOCAL):%Y-%m-%dT%H:%M:%S.000000%z}"
+        stamp = f"{act.when.astimezone(LOCAL):%Y-%m-%dT%H:%M:%S.000000%z}"
         stamp = f"{stamp[:-2]}:{stamp[-2:]}"
         connect = f"{act.who}@localhost on {database(act)} using TCP/IP"
         return "".join(
@@ -365,12 +322,12 @@ def general_file(acts: Sequence[Act]) -> Files:
 
 def general_table(acts: Sequence[Act]) -> Files:
     def entry(number: int, act: Act) -> bytes:
-        stamp = f"{act.when.astimezone(_LOCAL):%Y-%m-%d %H:%M:%S}.000000"
+        stamp = f"{act.when.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}.000000"
         who = f"{act.who}[{act.who}] @ localhost []"
         use = f"{act.who}@localhost on {database(act)} using TCP/IP"
         return "".join(
             f'"{stamp}","{who}",{number + 1},1,"{command}","{text}"\n'
-            for command, text in (("Connect", use), ("Query", asks(act)))
+            for command, text in (("Connect", use), ("Query", escaped(asks(act))))
         ).encode()
 
     return by_day(acts, joined(entry))
@@ -378,7 +335,7 @@ def general_table(acts: Sequence[Act]) -> Files:
 
 def slow_file(acts: Sequence[Act]) -> Files:
     def entry(number: int, act: Act) -> bytes:
-        stamp = f"{act.when.astimezone(_LOCAL):%y%m%d %H:%M:%S}"
+        stamp = f"{act.when.astimezone(LOCAL):%y%m%d %H:%M:%S}"
         return (
             f"# Time: {stamp}\n# User@Host: {act.who}[{act.who}] @ localhost []\n"
             f"# Thread_id: {number + 1}  Schema: {database(act)}  QC_hit: No\n"
@@ -391,11 +348,12 @@ def slow_file(acts: Sequence[Act]) -> Files:
 
 def slow_table(acts: Sequence[Act]) -> Files:
     def entry(number: int, act: Act) -> bytes:
-        stamp = f"{act.when.astimezone(_LOCAL):%Y-%m-%d %H:%M:%S}.000000"
+        stamp = f"{act.when.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}.000000"
         who = f"{act.who}[{act.who}] @ localhost []"
         times = '"00:00:00.000100","00:00:00.000010"'
+        text = escaped(asks(act))
         return (
-            f'"{stamp}","{who}",{times},{act.rows},50,"{database(act)}",0,0,1,"{asks(act)}",'
+            f'"{stamp}","{who}",{times},{act.rows},50,"{database(act)}",0,0,1,"{text}",'
             f"{number + 1},0\n"
         ).encode()
 
@@ -408,7 +366,7 @@ def mongodb(acts: Sequence[Act]) -> Files:
         where = f"{database(act)}.{act.table}"
         return {
             "atype": "authCheck",
-            "ts": {"$date": act.when.astimezone(_LOCAL).isoformat(timespec="milliseconds")},
+            "ts": {"$date": act.when.astimezone(LOCAL).isoformat(timespec="milliseconds")},
             "remote": {"ip": "10.0.0.7", "port": number},
             "users": [{"user": act.who, "db": "admin"}],
             "param": {"command": "find", "ns": where, "args": arguments},

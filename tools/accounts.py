@@ -12,9 +12,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 END = datetime(2026, 6, 29, tzinfo=UTC)
+ZONE, LOCAL = "Asia/Kolkata", timezone(timedelta(hours=5, minutes=30))
+"""of the servers whose logs tell times of their own"""
 RECORDS = 60
 """objects, or records of the tables"""
 TABLES = ("cards", "orders", "notes")
@@ -27,7 +29,9 @@ OTHER, ABROAD, NOBODY = "robot", "stranger", ""
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing somebody did. ``record`` is its number; ``other``: it is of another store."""
+    """One thing somebody did. ``record`` is its number; ``other``: it is of another store. What
+    the caller is free to write, and may write to mislead: ``agent``, ``said`` (in the name of the
+    object, or in the statement)."""
 
     when: datetime
     who: str
@@ -36,11 +40,13 @@ class Act:
     sent: int = 100
     rows: int = 1
     other: bool = False
+    agent: str = 'a "quoted" agent'
+    said: str = ""
 
     @property
     def key(self) -> str:
         """Of the object, with what makes names hard to read."""
-        return f"customers in %/{self.record}.ü.json"
+        return f"customers in %/{self.record}{self.said}.ü.json"
 
     @property
     def table(self) -> str:

@@ -219,6 +219,8 @@ def entries(
             entry = (_json if form is Form.JSON else _csv)(data, clock, notes)
             if entry is not None and _is_wanted(entry, wanted):
                 yield entry
+        else:
+            notes.unparsed += _is_torn(form, data)
     yield from plain.last()
 
 
@@ -267,6 +269,10 @@ def _records(physical: Iterator[bytes], notes: LogNotes) -> Iterator[tuple[Form,
         yield Form.PLAIN, b"\n".join(held)
 
 
+_LEAST_COMMAS = 22
+"""of a record of csvlog; newer servers have more"""
+
+
 def split_csv(text: str, most: int = 100) -> list[str] | None:
     """The fields of one CSV record, at most the first ``most``; None when it is not one."""
     fields: list[str] = []
@@ -295,6 +301,12 @@ def split_csv(text: str, most: int = 100) -> list[str] | None:
         place += 1
 
 
+def _is_torn(form: Form, data: bytes) -> bool:
+    """Whether a record ends before its end. What it was is not known, then: it may be a wanted
+    one. Asked of those that do not look wanted and are not taken apart, so it must be cheap."""
+    return not data.endswith(b"}") if form is Form.JSON else data.count(b",") < _LEAST_COMMAS
+
+
 def _is_wanted(entry: Entry, wanted: Wanted) -> bool:
     failed = entry.severity in FAILURES and wanted is STATEMENTS
     return failed or any(wanted.start.match(each) for each in entry.messages)
@@ -302,7 +314,7 @@ def _is_wanted(entry: Entry, wanted: Wanted) -> bool:
 
 def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
     row = split_csv(data.decode("utf-8", "replace"))
-    when = None if row is None or len(row) < 23 else clock.moment(row[0])
+    when = None if row is None or len(row) <= _LEAST_COMMAS else clock.moment(row[0])
     if row is None or when is None:
         notes.unparsed += 1
         return None
@@ -370,6 +382,9 @@ class _Plain:
 
     def take(self, data: bytes) -> Iterator[Entry]:
         wanted = any(each in data for each in self._wanted.marks)
+        if not wanted and _HOUR.match(data) and b":  " not in data[:_HEAD]:
+            self._notes.unparsed += 1  # torn within its prefix
+            return
         if not wanted and not self._held:
             return
         text = data.decode("utf-8", "replace")

@@ -5,6 +5,7 @@ It answers for S3 stores with an ``endpoint``, since those of AWS have logs of t
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -77,7 +78,8 @@ def _lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
     head, damaged = read(file, len(_PRETTY))
     if head == _PRETTY and not damaged:
         more, damaged = read(file, _LARGEST)
-        head += more
+        head = b"".join((head, more))
+        del more  # which may be large
         shown = None if damaged else rgw_lines.shown(head)
         if shown is not None:
             yield from shown
@@ -92,16 +94,13 @@ class _Again:
     """A file of which some was read already."""
 
     def __init__(self, head: bytes, rest: Bytes) -> None:
-        self._head, self._rest = head, rest
+        self._head, self._rest = io.BytesIO(head), rest
 
     def peek(self, size: int) -> bytes:
         return b""  # it is not packed any more
 
     def read(self, size: int) -> bytes:
-        if not self._head:
-            return self._rest.read(size)
-        part, self._head = self._head[:size], self._head[size:]
-        return part
+        return self._head.read(size) or self._rest.read(size)
 
 
 def _who(requester: str | None, tenant: str) -> identity.Caller:

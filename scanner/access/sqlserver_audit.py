@@ -9,10 +9,11 @@ can hold values; nothing of it is kept.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import msgspec
@@ -20,7 +21,14 @@ import msgspec
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file
+from scanner.access.logfiles import (
+    DATABASE_OPTIONS,
+    Databases,
+    LogFiles,
+    damage,
+    one_file,
+    passed_over,
+)
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.errors import Reason, Unreadable
@@ -40,6 +48,7 @@ _CHANGED = frozenset(("AUSC", "AUSF", "CNAU"))
 """the audit was started, stopped or changed, or failed"""
 _ARRAY = 64 << 20
 """bytes of a JSON array that are held at once"""
+_BEGINS, _TIME = re.compile(rb'\{\s*"'), re.compile(rb'"event_time"\s*:', re.IGNORECASE)
 _TRUE = frozenset(("1", "true"))
 
 
@@ -175,6 +184,7 @@ class _Collector:
             log,
             state,
             [*damage(self.notes, "records"), *self._doubts(log)],
+            list(passed_over(self.notes)),
             unparsed=self.notes.unparsed,
             things="tables and views",
             silent=(self._extent, "record of any kind"),
@@ -226,13 +236,25 @@ def _array(physical: Iterable[bytes], notes: LineNotes) -> Iterator[_Row]:
         size += len(line)
         if size > _ARRAY:
             raise Unreadable(Reason.BUDGET_MEMORY, "a JSON array larger than 64 MiB: export CSV")
+    whole = b"\n".join(held)
     try:
-        found = msgspec.json.decode(b"\n".join(held), type=list[msgspec.Raw])
+        found = msgspec.json.decode(whole, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        notes.unparsed += 1
+        yield from _what_is_left(whole, notes)
         return
     for each in found:
         yield from _json(bytes(each), notes)
+
+
+def _what_is_left(data: bytes, notes: LineNotes) -> Iterator[_Row]:
+    """The records of an array that is damaged or cut. In a string no quote is bare, so nothing in
+    one looks like the beginning of a record, and records hold no objects."""
+    starts = [match.start() for match in _BEGINS.finditer(data)]
+    notes.unparsed += not starts
+    for start, end in pairwise([*starts, len(data)]):
+        piece = data[start:end].rstrip(b" \t\r\n,]")
+        notes.unparsed += max(0, len(_TIME.findall(piece)) - 1)  # whose beginning is lost
+        yield from _json(piece, notes)
 
 
 def _json(data: bytes, notes: LineNotes) -> Iterator[_Row]:

@@ -38,9 +38,8 @@ class Template:
     def readings(self, line: str) -> Iterator[Mapping[str, str]]:
         """The ways the line divides, the plainest first; none if it does not fit."""
         plain = self._divide(line, -1, 0)
-        if plain is None:
-            return
-        yield plain
+        if plain is not None:
+            yield plain
         for place, name in enumerate(self.names[:-1]):
             if name in _TYPES or name == "time":
                 continue
