@@ -17,15 +17,7 @@ from scanner import statements
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import Repeats, lines
-from scanner.access.logfiles import (
-    DATABASE_OPTIONS,
-    Databases,
-    LogFiles,
-    damage,
-    one_file,
-    passed_over,
-    zone_of,
-)
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
 from scanner.access.mysql_records import (
     BEFORE_IT_RAN,
     DENIED,
@@ -163,12 +155,9 @@ class _Collector:
             log,
             state,
             [*self._faults, *damage(self.notes, "lines"), *self._doubts(log)],
-            [
-                f"times that do not tell their zone are taken to be of {zone}",
-                *_twin(twin),
-                *passed_over(self.notes),
-            ],
+            [f"times that do not tell their zone are taken to be of {zone}", *_twin(twin)],
             unparsed=self.notes.unparsed,
+            other=self.notes.other,
             silent=(self._extent, "statement of any kind"),
         )
 

@@ -142,12 +142,6 @@ def damage(notes: LineNotes, things: str, misfit: str = "could not be understood
         yield f"{notes.unparsed + notes.too_long:,} {things} {misfit}"
 
 
-def passed_over(notes: LineNotes) -> Iterator[str]:
-    """Files that are of something else, or of which nothing at all was understood."""
-    if notes.other:
-        yield f"{notes.other:,} files without any record were passed over"
-
-
 @contextmanager
 def one_file(notes: LineNotes, own: N) -> Iterator[N]:
     """``own`` are the notes of one file while it is read; then they are added to ``notes``. A file

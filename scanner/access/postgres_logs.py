@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from scanner.access.answer import Question
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, passed_over, zone_of
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, zone_of
 from scanner.access.postgres_lines import (
     Clock,
     Entry,
@@ -120,8 +120,9 @@ class PostgresLogs(ABC, Generic[L]):
             log.readings,
             state,
             [*self._faults, *log_damage(self.notes, seal), *doubts, *server],
-            [*self._about(uri, form, log), *passed_over(self.notes)],
+            list(self._about(uri, form, log)),
             unparsed=self.notes.unparsed + self.notes.too_long,
+            other=self.notes.other,
             things="tables and views",
             silent=(self._extent, "log entry of any kind"),
             whole=Whole(whole, self._named) if whole else None,

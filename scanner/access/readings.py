@@ -153,12 +153,14 @@ def told(
     remarks: Sequence[str] = (),
     *,
     unparsed: int,
+    other: int,
     things: str = "tables",
     silent: tuple[Extent, str] | None = None,
     whole: Whole | None = None,
 ) -> EvidenceResult:
-    """The answer for one store. ``silent``: hours without any record (named so) are a cause.
-    ``whole`` None: this source is never a complete record."""
+    """The answer for one store. ``other``: files of something else, or of which nothing at all was
+    understood; they are named and are no gap, since folders hold such. ``silent``: hours without
+    any record (named so) are a cause. ``whole`` None: this source is never a complete record."""
     found = answer(readings.people, readings.asked, readings.uri, things=things)
     known = readings.asked.known.get(readings.uri)
     audit = known.audits.get(source, Audit()) if known else Audit()
@@ -169,12 +171,13 @@ def told(
         causes += _unsure(audit, whole, readings.asked.window[0])
         if not causes:
             state = State(Coverage.COMPLETE, whole.said)
+    passed = [f"{other:,} files without any record were passed over"] if other else []
     evidence = Evidence(
         source=source,
         coverage=state.coverage,
         start=readings.first,
         end=readings.last,
-        detail="; ".join((state.lead, *causes, *remarks, *audit.kept, *found.remarks)),
+        detail="; ".join((state.lead, *causes, *remarks, *passed, *audit.kept, *found.remarks)),
         unparsed=unparsed,
     )
     return EvidenceResult(evidence, found.reads)

@@ -20,15 +20,7 @@ from zoneinfo import ZoneInfo
 from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
-from scanner.access.logfiles import (
-    DATABASE_OPTIONS,
-    Databases,
-    LogFiles,
-    damage,
-    one_file,
-    passed_over,
-    zone_of,
-)
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
 from scanner.access.mysql_records import ASKS, BEFORE_IT_RAN, DENIED, may_raise
 from scanner.access.readings import Extent, Readings, Whole, told
 from scanner.contracts import EvidenceResult, Source
@@ -239,8 +231,9 @@ class _Collector:
             log,
             state,
             [*self._faults, *damage(self.notes, "lines"), *self._doubts(uri), *self._unplaced],
-            [*self._placed, *passed_over(self.notes)],
+            self._placed,
             unparsed=self.notes.unparsed,
+            other=self.notes.other,
             silent=(self._extent, "line of any kind"),
             whole=Whole(_WHOLE, self._named),
         )

@@ -21,14 +21,7 @@ import msgspec
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, Repeats, lines
-from scanner.access.logfiles import (
-    DATABASE_OPTIONS,
-    Databases,
-    LogFiles,
-    damage,
-    one_file,
-    passed_over,
-)
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file
 from scanner.access.readings import Extent, Readings, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.errors import Reason, Unreadable
@@ -184,8 +177,8 @@ class _Collector:
             log,
             state,
             [*damage(self.notes, "records"), *self._doubts(log)],
-            list(passed_over(self.notes)),
             unparsed=self.notes.unparsed,
+            other=self.notes.other,
             things="tables and views",
             silent=(self._extent, "record of any kind"),
         )
