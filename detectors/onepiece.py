@@ -99,6 +99,7 @@ def in_one_piece(
         take = take[not_ids(sign, take, good, zero)]
     if len(take):
         take = take[stripe[take] | counter.unlike_ids(field, good, zero, take)]
+    ends_in_0: dict[int, tuple[int, int]] = {}  # of a field in this block: numbers, such numbers
     for row in take.tolist():
         at, size = int(start[row]) + frame.origin, int(length[row])
         layout = "emv" if chip[row] else "plain"
@@ -106,8 +107,10 @@ def in_one_piece(
         found.field = int(field[row])
         found.luhn = bool(good[row])
         if zero[row] and not stripe[row]:
-            same = sign == sign[row]
-            if not lost_digit(found, int(same.sum()), int((same & zero).sum())):
+            if (name := int(sign[row])) not in ends_in_0:
+                same = sign == sign[row]
+                ends_in_0[name] = int(same.sum()), int((same & zero).sum())
+            if not lost_digit(found, *ends_in_0[name]):
                 continue
         yield found
 

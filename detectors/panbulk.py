@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from detectors import pii_grid
 from detectors.base import Bulk, Hints, Match, State
 from detectors.pii_grid import Grid
-from detectors.runs import Bytes, issued
+from detectors.runs import Bytes, Places, issued
 from detectors.testpans import TEST_PANS
-
-Places = NDArray[np.int64]
 
 JUDGED = 200
 _MOST_JUDGED = 4 * JUDGED

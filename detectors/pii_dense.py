@@ -9,15 +9,14 @@ counted only, once so many values of a kind were listed (``PiiSettings.list_at_m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors import pii_checks, pii_email, pii_numbers
 from detectors.base import State
-
-Places: TypeAlias = "NDArray[np.int64]"
+from detectors.runs import Places
 
 _WIDTH = 48
 """bytes of a domain, or of what stands before the @; longer ones are looked at by themselves"""

@@ -10,20 +10,17 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors import pii_email, pii_view
 from detectors.base import Bulk, FieldCounts, Form, Hints, Match
-from detectors.pii_dense import Places, fresh, ibans, plus, socials
+from detectors.pii_dense import fresh, ibans, plus, socials
 from detectors.pii_fastpass import BITS
 from detectors.pii_targets import EMAIL, NAME, PHONE, PLUS, SHAPE, STRICT_PHONE, WORD
+from detectors.runs import Flags, Places
 
 if TYPE_CHECKING:
     from detectors.pii_grid import Grid
     from detectors.pii_scan import Plan
-
-Hits = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 class Masses:
@@ -59,7 +56,7 @@ class Masses:
     ) -> list[int]:
         """The hits that are left. ``seen`` are the values that were looked at so far."""
         self._grid = grid
-        packed: Hits = np.array(hits, np.int64)
+        packed: Places = np.array(hits, np.int64)
         ends, targets = packed >> BITS, packed & ((1 << BITS) - 1)
         left = np.ones(len(packed), np.bool_)
         for entity in {*dense} - self._done:
@@ -70,7 +67,7 @@ class Masses:
                 left &= ~take(self, ends, targets, known)
         return hits if left.all() else packed[left].tolist()
 
-    def _emails(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+    def _emails(self, ends: Places, targets: Places, known: list[int]) -> Flags:
         mine = targets == EMAIL
         tests = self._plan.dense()
         starts, stops, hits = tests.emails.plain(self._data, ends[mine], self._lo, self._hi)
@@ -78,7 +75,7 @@ class Masses:
         taken: Flags = mine & np.isin(ends, hits)
         return taken
 
-    def _phones(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+    def _phones(self, ends: Places, targets: Places, known: list[int]) -> Flags:
         mine, theirs = targets == PHONE, targets == PLUS
         tests = self._plan.dense()
         starts, stops, hits = tests.phones.plain(self._data, ends[mine], self._lo, self._hi)
@@ -93,15 +90,15 @@ class Masses:
         taken: Flags = mine & np.isin(ends, hits) | theirs & np.isin(ends, pluses[inside])
         return taken
 
-    def _socials(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+    def _socials(self, ends: Places, targets: Places, known: list[int]) -> Flags:
         """They are candidates for an ITIN as well, and what passes as the one never passes as the
         other: which the votes of their fields are told."""
         return self._kind("US_SSN", socials, ends, targets, known, "US_ITIN")
 
-    def _ibans(self, ends: Hits, targets: Hits, known: list[int]) -> Flags:
+    def _ibans(self, ends: Places, targets: Places, known: list[int]) -> Flags:
         return self._kind("IBAN_CODE", ibans, ends, targets, known)
 
-    _takers: ClassVar[Mapping[str, Callable[[Masses, Hits, Hits, list[int]], Flags]]] = {
+    _takers: ClassVar[Mapping[str, Callable[[Masses, Places, Places, list[int]], Flags]]] = {
         "EMAIL_ADDRESS": _emails,
         "PHONE_NUMBER": _phones,
         "US_SSN": _socials,
@@ -112,8 +109,8 @@ class Masses:
         self,
         entity: str,
         test: Callable[[bytes, Places], tuple[Places, Places]],
-        ends: Hits,
-        targets: Hits,
+        ends: Places,
+        targets: Places,
         known: list[int],
         *others: str,
     ) -> Flags:

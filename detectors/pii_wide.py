@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from detectors.base import Buffer, Bulk, FieldCounts, Hints, Match, NoHints, State
+from detectors.base import Buffer, Bulk, FieldCounts, Hints, Massing, Match, NoHints, State
 
 LAYOUT = "utf-16"
 _SHARE = 0.3
@@ -31,6 +31,10 @@ class Wide:
     def bulk(self) -> Sequence[Bulk]:
         return self._bulk
 
+    def _inner_bulk(self) -> Sequence[Bulk]:
+        bulk: Sequence[Bulk] = self.scan.bulk() if isinstance(self.scan, Massing) else ()
+        return bulk
+
     def fields(self) -> Mapping[int, FieldCounts]:
         counts: Mapping[int, FieldCounts] = self.scan.fields()
         return counts
@@ -40,18 +44,14 @@ class Wide:
         phase = _phase(text)
         if phase is None:
             found: list[Match] = self.scan.find(text, lo, hi, hints)
-            self._bulk = getattr(self.scan, "bulk", tuple)()
+            self._bulk = self._inner_bulk()
             return found
         self._bulk = ()
         narrow = text[phase::2]
         first, last = (lo - phase + 1) // 2, (hi - phase + 1) // 2
         named: Hints = hints if isinstance(hints, NoHints) else _Named(hints, phase)
         matches = self.scan.find(narrow, max(0, first), max(0, last), named)
-        matches += [
-            some.one(i)
-            for some in getattr(self.scan, "bulk", tuple)()
-            for i in range(len(some.starts))
-        ]
+        matches += [some.one(i) for some in self._inner_bulk() for i in range(len(some.starts))]
         return [
             replace(
                 match,

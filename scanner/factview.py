@@ -17,12 +17,12 @@ from scanner.factfile import put
 from scanner.facts import Facts
 from scanner.factwindow import different, facts, sums
 
-_READS = ", ".join(str(int(verb)) for verb in READS)
-_TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
-_DENIED, _LIST, _ASKED = int(Verb.DENIED), int(Verb.LIST), int(Verb.ASKED)
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_READS = ", ".join(str(int(verb)) for verb in READS)
+_TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
+_DENIED, _LIST, _ASKED = int(Verb.DENIED), int(Verb.LIST), int(Verb.ASKED)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 

@@ -127,7 +127,7 @@ static void write_big(uint8_t *out, const uint32_t *words, int count)
 static int is_lower(uint8_t c) { return c >= 'a' && c <= 'z'; }
 static int is_upper(uint8_t c) { return c >= 'A' && c <= 'Z'; }
 
-/* The value as its fingerprint is made of it (detectors/bulk.py says how); its size. */
+/* The value as its fingerprint is made of it (detectors.base.Form says how); its size. */
 static size_t canonical(const uint8_t *text, size_t size, int form, uint8_t *out)
 {
     size_t made = 0, domain = size;

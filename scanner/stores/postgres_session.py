@@ -186,7 +186,7 @@ class Session:
         if len(parts) > 1:
             parts[-1] = b"\n"
         joined = b"".join(parts)
-        self._pace.after(started, ((joined[len(before) :],) for _ in (0,)))
+        self._pace.after(started, _one_row(joined, len(before)))
         return joined
 
     def _ask(
@@ -287,6 +287,11 @@ class Session:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _one_row(text: bytes, lo: int) -> Iterator[tuple[bytes]]:
+    """What is new of a text, for ``Pace``: copied only where there is a limit to keep."""
+    yield (text[lo:],)
 
 
 def fault(error: psycopg.Error) -> Unreadable:
