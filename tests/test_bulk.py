@@ -83,7 +83,8 @@ def scanned(
             scan.in_bulk = in_bulk
         around = _Around(SEALER, part, scans)
         for chunk in chunks(iter(piece), COLUMNS):
-            around.chunk(chunk, *_sealed_matches(chunk, scans, tallies))  # type: ignore[arg-type]
+            assert isinstance(chunk, Chunk)
+            around.chunk(chunk, *_sealed_matches(chunk, scans, tallies))
         result = SliceResult("u", part)
         result.tallies, result.crowds = tallies.done()
         result.columns, result.company = around.fields.done(), around.company.done()

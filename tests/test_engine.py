@@ -134,6 +134,7 @@ def test_a_worker_that_comes_too_late_says_nothing(capfd: pytest.CaptureFixture[
 
 
 def _stop_fork_server() -> None:
+    """There is no public way, and a server keeps the standard error it was started with."""
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
