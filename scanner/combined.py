@@ -9,8 +9,6 @@ from scanner.unitprofile import UnitRecords, kinds_beside
 
 DETECTOR = "together"
 WITH_SAD, WITH_HOLDER = "PAN_WITH_SAD", "PAN_WITH_HOLDER"
-ENTITIES = frozenset({WITH_SAD, WITH_HOLDER})
-"""findings that count records: their values are findings of their own besides"""
 _SAD = frozenset({"CVV", "PIN_BLOCK"})
 _HOLDER = frozenset({"PERSON", "EXPIRY_DATE"})
 _WORDS = {

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scanner.access import tally
-from scanner.access.answer import Question
-from scanner.known import name_hash
 from scanner.model import Store
-
-_REMEMBERED = 200_000
-"""keys of which it is remembered whether they hold cards"""
 
 
 @dataclass(slots=True)
@@ -22,25 +17,12 @@ class Place:
     bucket: str
     prefix: str
     people: tally.People
-    _cards: dict[int, bool] = field(default_factory=dict)
 
     def holds(self, key: str | None) -> bool:
         """A key that is not told may be anywhere: it counts."""
         if not self.prefix or key is None:
             return True
         return key == self.prefix or key.startswith(f"{self.prefix}/")
-
-    def has_cards(self, key: str, hashed: int, asked: Question) -> bool:
-        """Whether the scan found card data in an object; ``hashed`` is ``hash64(key)``."""
-        known = asked.known.get(self.store.uri)
-        if known is None or not known.cards:
-            return False
-        found = self._cards.get(hashed)
-        if found is None:
-            found = name_hash(asked.seal_name(self.name(key))) in known.cards
-            if len(self._cards) < _REMEMBERED:
-                self._cards[hashed] = found
-        return found
 
     def name(self, key: str) -> str:
         """The name of an object's unit before it is sealed, as the S3 store makes it."""

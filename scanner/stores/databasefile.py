@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
+from scanner import formats
 from scanner.contracts import SealName, Source
-from scanner.errors import UsageError
+from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Store
 from scanner.stores.filefacts import Modes, access, facts
 from scanner.stores.files import OpenFiles, version_of
@@ -94,4 +97,86 @@ class DatabaseFile:
         return modes
 
     def close(self) -> None:
+        self._file.close()
+
+
+class Copy(Protocol):
+    """A copy of a database, open."""
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Copy)
+
+
+class OpenDatabaseFile(ABC, Generic[C]):
+    """One database, read from a copy. Its tables share one as long as the store is open."""
+
+    product: ClassVar[str]
+    """as messages call it"""
+    beside: ClassVar[Sequence[str]]
+    """suffixes of the files beside it that hold its rows"""
+    encrypted: ClassVar[str] = ""
+    """what those who encrypt such a file use, as messages ask for it"""
+
+    def __init__(self, store: Store, path: Path, seal_name: SealName) -> None:
+        """Raises ``Unreadable``."""
+        self._store, self._seal_name = store, seal_name
+        self._file = DatabaseFile(store, path, seal_name, self.beside)
+        self._database: C | None = None
+        self._version: str | None = None
+        try:
+            self._source().file.close()
+        except BaseException:
+            self._file.close()
+            raise
+
+    @abstractmethod
+    def _begins(self, head: bytes, size: int | None) -> bool:
+        """Whether a file of so many bytes that begins so is a database of this kind."""
+
+    @abstractmethod
+    def _copy(self, source: Source) -> C:
+        """Raises ``Unreadable``."""
+
+    def _source(self) -> Source:
+        """The file, known to be a database. Raises ``Unreadable``."""
+        source = self._file.source()
+        head = source.file.read(4096)
+        source.file.seek(0)
+        if self._begins(head, source.size):
+            return source
+        source.file.close()
+        product = self.product
+        if formats.looks_random(head):
+            detail = f"no {product} header, and bytes as if at random{self.encrypted}"
+            raise Unreadable(Reason.ENCRYPTED, detail)
+        detail = f"it is no {product} database: it has no {product} header"
+        raise Unreadable(Reason.UNSUPPORTED, detail)
+
+    def _opened(self) -> C:
+        """The copy; made anew when the database was written to since."""
+        version = self._file.state()
+        if self._database is not None and version == self._version:
+            return self._database
+        self._drop()
+        source = self._source()
+        with source.file:
+            self._database = self._copy(source)
+        self._version = version
+        return self._database
+
+    def facts(self) -> tuple[Fact, ...]:
+        return self._file.facts()
+
+    def access(self) -> Access:
+        return self._file.access()
+
+    def _drop(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def close(self) -> None:
+        self._drop()
         self._file.close()

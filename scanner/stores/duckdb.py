@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from scanner import duckfile, formats
+from scanner import duckfile
 from scanner.contracts import Chunk, Ignore, Limits, Member, Records, SealName, Source
 from scanner.duckfile import BESIDE, DEFINITIONS, Database, Table
 from scanner.duckrows import Rows, of_texts
 from scanner.errors import Reason, Unreadable
-from scanner.model import Access, Fact, Outcome, Problem, Slice, Store, Unit
-from scanner.stores.databasefile import DatabaseFile, path_of, uri_of
+from scanner.model import Outcome, Problem, Slice, Store, Unit
+from scanner.stores.databasefile import OpenDatabaseFile, path_of, uri_of
 
 _SCHEME = "duckdb://"
 
@@ -40,43 +39,16 @@ class DuckDb:
 STORE = DuckDb()
 
 
-class OpenDuckDb:
+class OpenDuckDb(OpenDatabaseFile[Database]):
     """One database. ``Unit.key`` is ``Table.key`` or ``DEFINITIONS``."""
 
-    def __init__(self, store: Store, path: Path, seal_name: SealName) -> None:
-        self._store, self._seal_name = store, seal_name
-        self._file = DatabaseFile(store, path, seal_name, BESIDE)
-        self._database: Database | None = None
-        self._version: str | None = None
-        try:
-            self._source().file.close()
-        except BaseException:
-            self._file.close()
-            raise
+    product, beside = "DuckDB", BESIDE
 
-    def _source(self) -> Source:
-        """The file, known to be a database. Raises ``Unreadable``."""
-        source = self._file.source()
-        head = source.file.read(4096)
-        source.file.seek(0)
-        if duckfile.is_database(head):
-            return source
-        source.file.close()
-        if formats.looks_random(head):
-            raise Unreadable(Reason.ENCRYPTED, "no DuckDB header, and bytes as if at random")
-        raise Unreadable(Reason.UNSUPPORTED, "it is no DuckDB database: it has no DuckDB header")
+    def _begins(self, head: bytes, size: int | None) -> bool:
+        return duckfile.is_database(head)
 
-    def _opened(self) -> Database:
-        """The copy; made anew when the database was written to since."""
-        version = self._file.state()
-        if self._database is not None and version == self._version:
-            return self._database
-        self._drop()
-        source = self._source()
-        with source.file:
-            self._database = Database(source, Limits())
-        self._version = version
-        return self._database
+    def _copy(self, source: Source) -> Database:
+        return Database(source, Limits())
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
         database = self._opened()
@@ -101,21 +73,6 @@ class OpenDuckDb:
                 read = partial(_read, database, table, unit.size or 0)
                 return Records(read, sliceable=bool(unit.size))
         raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
-
-    def facts(self) -> tuple[Fact, ...]:
-        return self._file.facts()
-
-    def access(self) -> Access:
-        return self._file.access()
-
-    def _drop(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-
-    def close(self) -> None:
-        self._drop()
-        self._file.close()
 
 
 def _cells(table: Table) -> int:
