@@ -198,17 +198,20 @@ def test_it_pauses_while_others_run_statements(server: Server) -> None:
     session = opened._session
     session.read("SELECT 'x'")
     session._pace._ask_at = float("inf")  # it would pause in the loop below
-    busy = [
-        threading.Thread(target=server.rows, args=(None, "SELECT sleep(1.5)")) for _ in range(2)
-    ]
-    for thread in busy:
-        thread.start()
-    while session._load() < 2:
-        time.sleep(0.01)
-    session._pace._ask_at = 0.0
-    started = time.monotonic()
-    session.read("SELECT 'x'")
-    assert time.monotonic() - started > 0.9
-    for thread in busy:
+    wait = "SELECT get_lock('busy', 60)"
+    busy = [threading.Thread(target=server.rows, args=(None, wait)) for _ in range(2)]
+    reading = threading.Thread(target=session.read, args=("SELECT 'x'",))
+    with server.connect(None) as connection, connection.cursor() as cursor:
+        cursor.execute(wait)
+        for thread in busy:
+            thread.start()
+        while session._load() < 2:
+            time.sleep(0.01)
+        session._pace._ask_at = 0.0
+        reading.start()
+        reading.join(0.5)
+        assert reading.is_alive()
+        cursor.execute("SELECT release_lock('busy')")
+    for thread in (*busy, reading):
         thread.join()
     opened.close()

@@ -23,7 +23,6 @@ pytestmark = [
     ),
 ]
 DATABASE = "targets"
-NAP = "SELECT pg_sleep(1.5)::text"
 
 
 @pytest.fixture
@@ -123,16 +122,20 @@ def test_it_pauses_while_others_run_statements(server: Server) -> None:
     opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)
     session = opened._session
     session.raw("SELECT 'x'::text")
-    busy = [threading.Thread(target=server.rows, args=(DATABASE, NAP)) for _ in range(2)]
-    for thread in busy:
-        thread.start()
-    while session._load() < 2:
-        time.sleep(0.01)
-    session._pace._ask_at = 0.0
-    started = time.monotonic()
-    session.raw("SELECT 'x'::text")
-    assert time.monotonic() - started > 0.9
-    for thread in busy:
+    wait = "SELECT pg_advisory_lock(7)::text"
+    busy = [threading.Thread(target=server.rows, args=(DATABASE, wait)) for _ in range(2)]
+    reading = threading.Thread(target=session.raw, args=("SELECT 'x'::text",))
+    with server.connect(DATABASE) as connection:
+        connection.execute(wait)
+        for thread in busy:
+            thread.start()
+        while session._load() < 2:
+            time.sleep(0.01)
+        session._pace._ask_at = 0.0
+        reading.start()
+        reading.join(0.5)
+        assert reading.is_alive()
+    for thread in (*busy, reading):
         thread.join()
     opened.close()
     narrow = f"postgresql://narrow_load@127.0.0.1:{server.port}/{DATABASE}"
