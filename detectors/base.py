@@ -13,9 +13,11 @@ independent of where a stream was cut.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from detectors.records import dataclass
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 

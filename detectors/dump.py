@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from detectors.base import BEFORE, Buffer, Example, FieldCounts, Hints, Match, Value
+from detectors.records import dataclass
 
 ENTITY = "DATABASE_DUMP"
 _HEAD = 4096

@@ -9,12 +9,12 @@ hand and checked against labelled data: ``tools/accuracy.py`` prints the reliabi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from detectors import iin
 from detectors.fieldstats import sigmoid
 from detectors.glue import escape_in_front, touching
 from detectors.layouts import USUAL
+from detectors.records import dataclass
 from detectors.testpans import is_test
 from detectors.words import key_weight, text_weight
 

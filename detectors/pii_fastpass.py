@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from detectors.records import dataclass
 
 BITS = 12
 """of a hit, for its target"""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Hints
+from detectors.records import dataclass
 from detectors.runs import Flags, Places
 
 _SIGNS = b"\t,;|"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from detectors.records import dataclass
 
 PHONE_REGIONS = ("us", "gb", "de", "fr", "il", "in", "ca", "br")
 """regions whose national phone numbers are looked for when nobody says which: Presidio's own"""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from detectors.pii_settings import UserPattern
+from detectors.records import dataclass
 
 _ENTITY = re.compile(r"[A-Z][A-Z0-9_]{1,63}\Z")
 LONGEST = 512

@@ -6,8 +6,8 @@ A day of which nothing is known is drawn as that, never as a day without reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from reports import words
 from scanner.model import DayReads
 

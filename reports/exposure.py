@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from detectors.base import State
+from detectors.records import dataclass
 from reports import fieldrows, figures, requirements, together, words
 from reports.daily import Daily, daily
 from reports.figures import ReadTotals

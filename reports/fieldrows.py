@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from detectors.records import dataclass
 from reports import words
 from scanner.model import FieldContent, FieldVerdict, Severity, StoreReport
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from detectors.base import CONFIRMED
+from detectors.records import dataclass
 from scanner.model import Access, Coverage, Finding, Outcome, Reads, Run, Severity, Status, Tri
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from reports import figures, island, requirements, trend, words
 from reports.exposure import Exposure, exposure
 from scanner.model import Finding, Outcome, Run, Severity, Status, Verdict

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from reports import words
 from reports.figures import evidence_coverage
 from scanner.model import Access, Coverage, Grant

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from reports import words
 from reports.figures import utc
 from scanner.model import Run, RunSummary, Status, Verdict

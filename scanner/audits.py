@@ -9,8 +9,9 @@ there was: then the log can be complete.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
+
+from detectors.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ it says of the record itself (marks, notes), so that it need never be read again
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
+
+from detectors.records import dataclass
 
 
 class Verb(IntEnum):

@@ -193,12 +193,12 @@ def scan(
     ] = False,
 ) -> None:
     """Scan stores and say what lies there unprotected."""
+    from scanner import commands
+
     if jobs != 1:
         from scanner import engine
 
         engine.warm_up(targets or ())
-    from scanner import commands
-
     request = commands.ScanRequest(
         targets=targets or [],
         config=config,

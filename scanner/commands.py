@@ -9,13 +9,15 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner import compose, config, key, personal, recognisers, registry, session, verdict
 from scanner.assemble import assemble
 from scanner.config import Settings, StoreTable
@@ -410,18 +412,24 @@ def _outputs(paths: Sequence[Path], format_name: str | None) -> list[tuple[Repor
         raise UsageError(f"--format: expected one of {', '.join(known)}, found {format_name}")
     if format_name is not None and not paths:
         return [(known[format_name], None)]
-    by_suffix = {report.suffix: report for report in known.values()}
     outputs: list[tuple[Report, Path | None]] = []
     for path in paths:
-        report = known[format_name] if format_name else by_suffix.get(path.suffix.lower())
+        report = known[format_name] if format_name else _by_suffix(known, path.suffix.lower())
         if report is None:
+            suffixes = ", ".join(each.suffix for each in known.values())
             raise UsageError(
-                f"--output {path}: expected a name that ends in {', '.join(by_suffix)}, or --format"
+                f"--output {path}: expected a name that ends in {suffixes}, or --format"
             )
         if str(path) != "-" and not path.parent.is_dir():
             raise UsageError(f"--output {path}: the folder {path.parent} does not exist")
         outputs.append((report, None if str(path) == "-" else path))
     return outputs
+
+
+def _by_suffix(known: registry.Found[Report], suffix: str) -> Report | None:
+    """That of ``.json`` is looked for in the module ``json``, and the others stay unloaded."""
+    candidates = chain(known.likely(suffix.removeprefix(".")), known.values())
+    return next((report for report in candidates if report.suffix == suffix), None)
 
 
 def _write_all(run: Run, outputs: Sequence[tuple[Report, Path | None]]) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from detectors.base import Detector
+from detectors.records import dataclass
 from scanner import config, hygiene, personal, registry, scratch, snooping
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Ignore, Limits, StoreKind
@@ -178,15 +180,19 @@ def _worker(
 
 
 def plugins(settings: Settings) -> Plugins:
-    import detectors
-
-    wanted = frozenset([settings.profile, *(["names"] if personal.names(settings) else [])])
     return Plugins(
         stores=registry.stores(),
         readers=registry.readers(),
-        detectors=detectors.all_detectors(wanted),
+        detectors=detectors_of(settings),
         evidence=registry.evidence(),
     )
+
+
+def detectors_of(settings: Settings) -> Sequence[Detector]:
+    import detectors
+
+    wanted = frozenset([settings.profile, *(["names"] if personal.names(settings) else [])])
+    return detectors.all_detectors(wanted)
 
 
 # --- one scan, from settings to ledger -----------------------------------------------------------

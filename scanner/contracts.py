@@ -11,11 +11,12 @@ data (member, column, sheet, key) are sealed by the pipeline, so plug-ins hand t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias, runtime_checkable
 
+from detectors.records import dataclass
 from scanner.batch import Batch
 from scanner.known import Known
 from scanner.model import (

@@ -11,12 +11,13 @@ complete record: statements that still run are not counted yet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.contracts import EvidenceResult
 from scanner.known import Known, name_hash
 from scanner.model import NOT_RECORDED, Coverage, Evidence, Reads

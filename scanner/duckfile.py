@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from detectors.records import dataclass
 from scanner import sqlnames
 from scanner.contracts import Limits, Source
 from scanner.errors import Reason, Unreadable

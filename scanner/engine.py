@@ -14,9 +14,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, TimeoutError
-from multiprocessing import forkserver
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, Protocol
 
+from scanner import forked
 from scanner.errors import CardtrailError, Reason
 
 _MAX_SOCKET_FOLDER = 60
@@ -131,8 +133,8 @@ class Processes:
 
 
 def warm_up(targets: Sequence[str]) -> None:
-    """Starts the fork server, which loads its modules, and those for the targets, while this
-    process still loads its own.
+    """Loads what the targets need, and starts the fork server: it has all that is loaded here, and
+    loads what only workers need while this process goes on.
 
     A worker would begin by importing the program that was started, which here only reads the
     command line: it is told of none.
@@ -140,14 +142,13 @@ def warm_up(targets: Sequence[str]) -> None:
     program = sys.modules["__main__"]
     program.__spec__ = None
     vars(program).pop("__file__", None)
-    _preload.extend(
-        module
-        for scheme, modules in _FOR_TARGETS.items()
-        if any(target.startswith(scheme) for target in targets)
-        for module in modules
-    )
+    for scheme, modules in _FOR_TARGETS.items():
+        if any(target.startswith(scheme) for target in targets):
+            with suppress(ModuleNotFoundError):  # said in words when it is used
+                for module in modules:
+                    import_module(module)
     if _context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+        forked.ensure_running()
 
 
 def _context() -> multiprocessing.context.BaseContext:

@@ -8,10 +8,11 @@ times principals that never used it; what is open to anybody stands before all e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from detectors.records import dataclass
 from scanner.model import Grant, StoreReport
 from scanner.phrases import day, time_text
 from scanner.whoread import Relation, people

@@ -8,10 +8,11 @@ What two sources saw may be one read: of each number the largest that one source
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from detectors.records import dataclass
 from scanner.batch import READS, TOUCHES
 from scanner.factfile import put
 from scanner.facts import Facts

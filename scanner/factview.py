@@ -8,10 +8,11 @@ is a raw value.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from detectors.records import dataclass
 from scanner.batch import READS, TOUCHES, Verb, Who
 from scanner.factfile import put
 from scanner.facts import Facts

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from detectors.base import Detector
+from detectors.records import dataclass
 from scanner import settle
 from scanner.contracts import Ignore, SealName, StoreKind
 from scanner.engine import Executor, TaskLost

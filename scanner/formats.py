@@ -8,7 +8,8 @@ Signatures: the published specifications of each format.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from detectors.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from detectors.base import CONFIRMED
+from detectors.records import dataclass
 from scanner.model import Coverage, Finding, Run, Status, StoreReport, Tri
 from scanner.phrases import chosen, coverage, minute, numbers, time_text
 from scanner.text import printable

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from detectors.records import dataclass
 from scanner import excess, phrases
 from scanner.errors import UsageError
 from scanner.incident import Sighting

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from detectors.records import dataclass
 from scanner.audits import Audits
 
 _blake2b = hashlib.blake2b

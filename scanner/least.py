@@ -8,10 +8,10 @@ none is made; where the record has gaps, it says whom it may cut off.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from detectors.base import State
+from detectors.records import dataclass
 from scanner import least_s3, least_sql
 from scanner.least_parts import Case, note_names
 from scanner.model import Coverage, Finding, Outcome, StoreReport

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.model import StoreReport
 from scanner.text import printable
 from scanner.whoread import Seen

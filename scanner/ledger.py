@@ -18,13 +18,13 @@ import sys
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.audits import Audit
 from scanner.counters import OPENING, Snapshot, pack, unpack
 from scanner.errors import LedgerError, LedgerWriteError

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+
+from detectors.records import dataclass
 
 SCHEMA = "cardtrail.run/1"
 
@@ -488,10 +490,8 @@ class RunSummary:
 
 
 class Problem:
-    """Something inside a unit that was not read: an encrypted member, a truncated stream.
-
-    Readers yield it among chunks; the unit's outcome becomes *sampled* or worse.
-    """
+    """Something inside a unit that was not read: an encrypted member, a truncated stream. Readers
+    yield it among chunks; the unit's outcome becomes *sampled* or worse."""
 
     __slots__ = ("detail", "member", "reason")
 

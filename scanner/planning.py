@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from detectors.records import dataclass
 from scanner.contracts import Ignore, SealName, StoreKind
 from scanner.errors import Unreadable
 from scanner.model import Outcome, Store

@@ -4,7 +4,6 @@ for all rows at once. What ``company`` finds out row by row, over arrays."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from detectors import pii_grid
 from detectors.base import CONFIRMED
 from detectors.company import Columns
 from detectors.pii_grid import Grid
+from detectors.records import dataclass
 from scanner.company import CARD, counts
 from scanner.contracts import Chunk
 from scanner.fieldtally import Found, Sealed

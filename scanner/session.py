@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from scanner import __version__, compose, counting, key, personal, scratch
+from detectors.records import dataclass
+from scanner import __version__, compose, counting, key, personal, registry, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import ConfigError, Reason, Unreadable, UsageError
@@ -66,7 +67,7 @@ def begin(ledger: Ledger, settings: Settings, stores: Sequence[Store], file: str
         profile=settings.profile,
         config_digest=settings.digest(),
         key_id=Sealer(secret).key_id,
-        detectors=tuple(d.name for d in compose.plugins(settings).detectors),
+        detectors=tuple(d.name for d in compose.detectors_of(settings)),
         targets=tuple(store.uri for store in stores),
         settings=msgspec.to_builtins(settings),
         random_key=configured is None,
@@ -106,15 +107,14 @@ def carry_out(session: Session, listener: Listener) -> Run:
     stores = compose.resolve_stores(settings, session.file)
     excluder = compose.Excluder(settings.exclude)
     signals = compose.Signals()
-    plugins = compose.plugins(settings)
     job = Job(
         run=row.id,
         stores=stores,
         evidence=compose.evidence_tasks(
             settings, stores, row.started, session.file, Sealer(session.key)
         ),
-        kinds=plugins.stores,
-        detectors={detector.name: detector for detector in plugins.detectors},
+        kinds=registry.stores(),
+        detectors={detector.name: detector for detector in compose.detectors_of(settings)},
         ignore=excluder.of,
         seal_name=Sealer(session.key).name,
         floor=settings.min_confidence,

@@ -16,11 +16,12 @@ import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from detectors.records import dataclass
 from scanner.errors import ConfigError
 
 Number: TypeAlias = Callable[[str], int]

@@ -14,9 +14,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from detectors.records import dataclass
 from scanner.contracts import KeyColumn, Limits, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem

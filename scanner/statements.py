@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from detectors.records import dataclass
 from scanner.errors import Reason, Unreadable
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import sqlite3
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import accumulate
 from typing import Any, BinaryIO, TypeAlias, cast
 
+from detectors.records import dataclass
 from scanner import formats
 from scanner.contracts import Chunk, KeyColumn, Member, Rows, Source
 from scanner.errors import Reason

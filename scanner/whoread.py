@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
+from detectors.records import dataclass
 from scanner.model import NOT_RECORDED, Access, Coverage, Grant, Reads
 from scanner.phrases import coverage, utc
 

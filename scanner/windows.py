@@ -8,10 +8,10 @@ the model and the pipeline do not import each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from detectors.compiled import native
+from detectors.records import dataclass
 from scanner.ahead import ahead
 from scanner.contracts import Buffer, Chunk, Source
 from scanner.errors import Reason, Unreadable

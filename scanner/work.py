@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
 from detectors.base import Counting, Detector, Fallible, Massing, Scan, State
+from detectors.records import dataclass
 from scanner.batch import Batch
 from scanner.company import CompanyCollector
 from scanner.contracts import (

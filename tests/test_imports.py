@@ -15,6 +15,7 @@ PIPELINE = {
     *("__main__", "assemble", "cli", "commands", "compose", "config", "counting", "engine"),
     *(
         "flow",
+        "forked",
         "hygiene",
         "inquiry",
         "key",
@@ -53,10 +54,11 @@ PIPELINE = {
 }
 """modules of ``scanner`` above the plug-ins; all others lie below them, and may be used by them"""
 MIDDLE = {"scanner.stores", "scanner.readers", "scanner.access", "detectors", "reports"}
-SHARED = ("detectors.base", "detectors.compiled")
-"""types that everybody may use, and the compiled passes"""
+SHARED = ("detectors.base", "detectors.compiled", "detectors.records")
+"""types that everybody may use, the compiled passes, and how records are made"""
 STANDARD_LIBRARY_ONLY = {
     "detectors.base",
+    "detectors.records",
     "scanner.model",
     "scanner.errors",
     "scanner.contracts",

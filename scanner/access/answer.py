@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from detectors.records import dataclass
 from scanner import statements
 from scanner.access import identity, rules, snoops
 from scanner.access.book import Book, Rows

@@ -21,11 +21,12 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from itertools import compress
 from typing import Any, BinaryIO, cast
 
+from detectors.records import dataclass
 from scanner.access.manynames import seal_all
 from scanner.batch import COLUMNS, Batch, FileFacts, Mark, Verb, Who
 from scanner.contracts import FactsAt, OpenFiles, SealName, Source

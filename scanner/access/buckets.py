@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.access import tally
 from scanner.model import Store
 

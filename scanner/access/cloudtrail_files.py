@@ -12,11 +12,12 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.access import cloudtrail_exports, digests, lines
 from scanner.access.digests import Digest
 from scanner.contracts import Source

@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.access.gaps import clock
 from scanner.access.public_keys import PublicKey
 

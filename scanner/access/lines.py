@@ -9,9 +9,9 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, cast
 
+from detectors.records import dataclass
 from scanner.contracts import Source
 
 LONGEST = 1 << 20

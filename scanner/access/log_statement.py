@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from detectors.records import dataclass
 from scanner import statements
 from scanner.access import gaps, unitnames
 from scanner.access.lines import Repeats

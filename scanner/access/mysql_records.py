@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from detectors.records import dataclass
 from scanner.access.lines import LONGEST, LineNotes
 
 _GENERAL = re.compile(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import compress
 from typing import Any
 
+from detectors.records import dataclass
 from scanner.access import identity
 from scanner.access.cloudtrail_files import Event
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from detectors.records import dataclass
 from scanner.access import compiled, identity
 from scanner.access.cloudtrail_files import Event, event_of
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.access import gaps
 from scanner.access.lines import LONGEST, LineNotes, lines
 from scanner.access.logfiles import damage

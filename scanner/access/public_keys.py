@@ -12,12 +12,12 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.contracts import OpenFiles, Source
 from scanner.errors import Unreadable
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from detectors.records import dataclass
 from scanner.access import gaps, tally
 from scanner.access.answer import Question, answer
 from scanner.audits import Audit

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from detectors.records import dataclass
 from scanner.access.tally import Day, Single
 from scanner.contracts import Wrong
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+
+from detectors.records import dataclass
 
 _LEFT = re.compile(
     r"(?P<owner>\S+) (?P<bucket>\S+) "

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from detectors.records import dataclass
 from scanner.access import gaps, identity, rules, tally
 from scanner.access.answer import Question, answer, question
 from scanner.access.book import Book

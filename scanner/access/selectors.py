@@ -8,8 +8,9 @@ count apart: CopyObject and UploadPartCopy read their source, and CloudTrail cal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from detectors.records import dataclass
 
 _READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 _COPIES = frozenset({"CopyObject", "UploadPartCopy"})

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from detectors.records import dataclass
 from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines

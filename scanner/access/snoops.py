@@ -8,9 +8,9 @@ is depends on the source: an object, or the value that a statement asks for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from detectors.records import dataclass
 from scanner.access.tally import Day, Single
 from scanner.batch import READS, Verb, Who
 from scanner.factview import EPOCH, View

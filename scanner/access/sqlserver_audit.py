@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import chain, pairwise
 from typing import Any
 
 import msgspec
 
+from detectors.records import dataclass
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, Repeats, lines

@@ -6,9 +6,11 @@ import hashlib
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
+
+from detectors.records import dataclass
 
 
 def hash64(text: str) -> int:

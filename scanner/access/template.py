@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from detectors.records import dataclass
 
 FIELDS = frozenset(
     {"time", "principal", "client", "object", "method", "status", "bytes", "rows", "id", "*"}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from detectors.records import dataclass
 from scanner.contracts import OpenFiles, Source
 from scanner.errors import Unreadable
 

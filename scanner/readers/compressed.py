@@ -7,9 +7,9 @@ import bz2
 import lzma
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, Limits, Member, Source
 from scanner.model import Problem, Slice
 from scanner.readers.streams import Machine, Unpacked, binary, inflate

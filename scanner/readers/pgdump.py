@@ -11,10 +11,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, cast
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, Limits, Member, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Location, Problem, Slice

@@ -9,9 +9,9 @@ Format: POSIX.1-2017 pax, "pax Interchange Format"; GNU tar manual, "Basic Tar F
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, Limits, Member, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice

@@ -15,10 +15,10 @@ import zlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, Limits, Member, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice

@@ -15,11 +15,11 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from detectors.records import dataclass
 from scanner.contracts import Ignore, Records, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Problem, Status, Store, Unit

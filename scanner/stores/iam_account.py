@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from detectors.records import dataclass
 from scanner.stores import s3_policy
 from scanner.stores.iam_conditions import Context
 from scanner.stores.iam_evaluate import Levels, Policy, Principal

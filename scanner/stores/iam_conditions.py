@@ -11,9 +11,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
+from detectors.records import dataclass
 from scanner.stores.s3_policy import covers, meet
 
 Condition = tuple[str, str, tuple[str, ...]]

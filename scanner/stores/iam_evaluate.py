@@ -12,9 +12,10 @@ was not seen is a doubt, in words. Pure functions; nothing here calls AWS.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
+from detectors.records import dataclass
 from scanner.stores.iam_conditions import (
     NO,
     YES,

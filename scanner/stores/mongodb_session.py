@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from detectors.records import dataclass
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.stores import sql_options
 from scanner.stores.sql_pace import Pace

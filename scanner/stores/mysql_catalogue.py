@@ -4,8 +4,8 @@ what it has some right to."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.errors import Unreadable
 from scanner.stores.mysql_session import Session
 

@@ -6,8 +6,8 @@ Each is a unit with its name in parentheses. What the account may not see comes 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, Member
 from scanner.errors import Reason, Unreadable
 from scanner.model import Location, Problem, Slice

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, KeyColumn, Keyed, Member, Sample, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice

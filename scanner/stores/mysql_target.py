@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from detectors.records import dataclass
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.stores import sql_options
 

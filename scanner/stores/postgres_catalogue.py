@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from detectors.records import dataclass
 from scanner.errors import Unreadable
 from scanner.stores.postgres_session import LOCKED, Session
 

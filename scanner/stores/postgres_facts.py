@@ -8,8 +8,8 @@ granted ``pg_hba_file_rules``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.model import Fact, Grant, Tri

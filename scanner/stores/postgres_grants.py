@@ -8,8 +8,9 @@ it (*conditional*).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from detectors.records import dataclass
 from scanner.contracts import SealName
 from scanner.model import Grant, Held
 from scanner.stores import postgres_rights

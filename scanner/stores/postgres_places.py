@@ -7,9 +7,9 @@ not exist here (an extension that is not installed) is no unit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
+from detectors.records import dataclass
 from scanner.contracts import Chunk, Member
 from scanner.errors import Reason
 from scanner.model import Location, Problem, Slice

@@ -11,8 +11,9 @@ No name of a schema is looked up below a view: there its rules say, by number, w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from detectors.records import dataclass
 from scanner.model import Held
 from scanner.stores.postgres_catalogue import spell
 from scanner.stores.postgres_session import Session

@@ -9,9 +9,9 @@ s3:GetBucketObjectLockConfiguration. What is not granted becomes *unknown* with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from detectors.records import dataclass
 from scanner.errors import Reason
 from scanner.stores import s3_errors
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.model import Fact, Tri
 from scanner.stores import s3_policy
 from scanner.stores.s3_controls import Answer, Controls

@@ -14,8 +14,10 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from detectors.records import dataclass
 
 READ_ACTIONS = ("s3:GetObject", "s3:GetObjectVersion")
 LIST_ACTIONS = ("s3:ListBucket", "s3:ListBucketVersions")

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
+from detectors.records import dataclass
 from scanner.contracts import SealName
 from scanner.model import Grant, Tri
 from scanner.stores import iam_classes, s3_policy

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
+from detectors.records import dataclass
 from scanner.errors import Reason, Unreadable, UsageError
 
 OPTION = "password_secret"

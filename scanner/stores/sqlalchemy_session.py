@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from detectors.records import dataclass
 from scanner.errors import Reason, Unreadable
 from scanner.stores import sql_options, sqlalchemy_target
 from scanner.stores.sql_pace import Pace

@@ -10,10 +10,10 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from detectors.records import dataclass
 from scanner import formats
 from scanner.contracts import Chunk, KeyColumn, Member, Source
 from scanner.errors import Reason, Unreadable
