@@ -27,9 +27,9 @@ from scanner.stores.sql_rows import NEW_ROW, chunks, pieces, with_binary
 from scanner.windows import BEFORE
 
 _NEW_FIELD, _NEW_ROW = r"E'\x1f\t'", r"E'\x1e\n'"
-TARGET = 3 << 19
+TARGET = 3 << 20
 """bytes of text a statement is meant to give"""
-_TEXTS = 16
+_TEXTS = 32
 """texts a statement gives; below 128 KiB each is quicker for the server than above"""
 _FIRST_BLOCKS, _MOST_BLOCKS = 32, 4096
 LARGE = 8 << 20
