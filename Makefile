@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-$(STAMP): pyproject.toml constraints.txt $(wildcard detectors/native/*.[ch] scanner/access/native/*.[ch])
+$(STAMP): pyproject.toml constraints.txt $(wildcard detectors/native/*.[ch] scanner/native/*.[ch] scanner/access/native/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is older than 3.11; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -77,4 +77,4 @@ sanitize: $(STAMP) ## the compiled passes under the address sanitizer
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf $(VENV) build dist demo bench-out detectors/_native*.so detectors/_prints*.so scanner/access/_trail*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist demo bench-out detectors/_native*.so detectors/_prints*.so scanner/_names*.so scanner/access/_trail*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -286,16 +286,15 @@ class View:
     ) -> dict[int, Totals]:
         """By entry; ``entries`` says of each principal's number which is its. ``cards`` are the
         numbers of the objects that hold card data."""
+        put(self._db, "entry_of", _pairs("entry", entries))
         found: dict[int, _Sums] = {}
-        for who, verb, *numbers in self._db.execute(
-            f"""SELECT who, verb, sum(count)::BIGINT, sum(sent)::BIGINT, sum(told)::BIGINT,
+        for entry, verb, *numbers in self._db.execute(
+            f"""SELECT entry, verb, sum(count)::BIGINT, sum(sent)::BIGINT, sum(told)::BIGINT,
               sum(rows)::BIGINT, sum(told_rows)::BIGINT,
               sum(nameless)::BIGINT, min(first), max(last)
-            FROM {self._acts(store)} GROUP BY who, verb"""
+            FROM {self._acts(store)} JOIN entry_of USING (who) GROUP BY entry, verb"""
         ).fetchall():
-            if who in entries:
-                found.setdefault(entries[who], _Sums()).add(Verb(verb), numbers)
-        put(self._db, "entry_of", _pairs("entry", entries))
+            found.setdefault(entry, _Sums()).add(Verb(verb), numbers)
         where = f"{self._of(store)} AND verb IN ({_TOUCHES})"
         touched = facts("who, object, count", where, self._from, self._to)
         objects = different(self._db, touched, "entry_of", "entry", "object")

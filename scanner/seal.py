@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from detectors import iin, luhn
 from detectors.base import POSSIBLE, Buffer, Detector, Form, NoHints
 from detectors.compiled import extension
+from scanner.text import few_digits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +82,8 @@ class Sealer:
         every window of digits that some issuer could have issued and that satisfies Luhn, also
         when separated (``4111-1111-1111-1111``) or inside a longer run of digits.
         """
+        if few_digits(text):
+            return text
         return _RUN.sub(lambda match: _seal_run(match[0], self), text)
 
 

@@ -38,6 +38,8 @@ from scanner.text import seal_around_accounts
 
 ROWS, SECONDS = 400_000, 60.0
 """a batch ends after the file in which one of these is reached"""
+_MANY = 100_000
+"""rows that are rather added to the file of facts than held here as well"""
 _MOST = 3_000_000
 """rows of one file: about 150 MB"""
 _HEAD = 1_024
@@ -371,7 +373,10 @@ class Book:
         self._finish_rows(rows)
 
     def unfinished(self) -> bool:
-        """Whether files are left for the next collection, which is the one that answers."""
+        """Whether files, or facts enough to be worth it, are left for the next collection, which is
+        the one that answers: what it would answer from is then in the file of facts already, and
+        was not added twice, here to answer from and there to be kept."""
+        self._at.more = self._at.more or (self._at.path is not None and self._held >= _MANY)
         if self._at.more:
             self.end()
         return self._at.more

@@ -174,8 +174,11 @@ class _Collector:
         import numpy as np
 
         book, uri = self._book, place.store.uri
-        doers, keys = np.unique(found.doer[mine]), np.unique(found.key[mine])
-        names = [found.keys[key] for key in keys.tolist()]
+        doers = np.flatnonzero(np.bincount(found.doer[mine], minlength=len(found.doers)))
+        keys = np.flatnonzero(np.bincount(found.key[mine], minlength=len(found.keys)))
+        names = found.keys
+        if len(keys) < len(names):
+            names = [names[key] for key in keys.tolist()]
         if place.prefix:
             names = [place.name(name) for name in names]
         numbers = np.zeros(len(found.doers), "u4")

@@ -114,18 +114,17 @@ def read(file: Bytes, size: int) -> tuple[bytes, bool]:
     from isal import isal_zlib
 
     faults = (EOFError, OSError, zlib.error, cast(type[Exception], isal_zlib.IsalError))
-    parts: list[bytes] = []
+    whole = io.BytesIO()  # grows in place: parts of a large file would lie beside their sum
     left = size
     while left:
         try:
             part = file.read(min(left, STEP))
         except faults:
-            return b"".join(parts), True
+            return whole.getvalue(), True
         if not part:
             break
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts), False
+        left -= whole.write(part)
+    return whole.getvalue(), False
 
 
 def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[bytes]:

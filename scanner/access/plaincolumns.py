@@ -19,7 +19,12 @@ _EVENTS = [
     *(("group", "u4"), ("key", "u4"), ("event", "u8"), ("moment", "i8"), ("sent", "i8")),
     *(("start", "i8"), ("end", "i8")),
 ]
-_GROUPS = [("identity", "2i8"), ("record", "2i8"), ("bucket", "i8")]
+_GROUPS = [
+    *(("identity", "2i8"), ("record", "2i8"), ("bucket", "i8"), ("owner", "i8")),
+    ("account", "2i8"),
+]
+_OF_TRAIL, _TOLD = 0, 1
+"""of ``owner`` of a group; anything else: ask the record"""
 
 
 class Sifted(NamedTuple):
@@ -98,11 +103,17 @@ class PlainColumns:
     def _doers(self, data: bytes, groups: Any) -> tuple[list[Doer], list[bool]]:
         """And of which it is known who they are."""
         doers, known = [], []
-        for (first, last), (start, end), place in groups.tolist():
-            who = self._callers.of(data[first:last])
+        of, buckets, nobody = self._callers.of, self._buckets, identity.Caller("")
+        for (first, last), record, place, told, (start, end) in groups.tolist():
+            who = of(data[first:last])
             known.append(who is not None)
-            bucket = self._buckets[place]
-            event = None if who is None else event_of(data[start:end])
-            owner = None if event is None else self._owner(event, bucket)
-            doers.append(Doer(who or identity.Caller(""), bucket, owner))
+            bucket = buckets[place]
+            owner = None
+            if told in (_OF_TRAIL, _TOLD):
+                account = None if start < 0 else data[start:end].decode("ascii")
+                owner = (account, told == _TOLD)
+            elif who is not None:
+                event = event_of(data[slice(*record)])
+                owner = None if event is None else self._owner(event, bucket)
+            doers.append(Doer(who or nobody, bucket, owner))
         return doers, known

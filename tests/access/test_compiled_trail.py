@@ -20,7 +20,10 @@ from hypothesis import strategies as st
 
 from scanner.access import compiled
 from scanner.access.book import events_hashed
-from scanner.access.cloudtrail import EVIDENCE
+from scanner.access.cloudtrail import EVIDENCE, _owner
+from scanner.access.cloudtrail_files import event_of
+from scanner.access.identity import Callers
+from scanner.access.plaincolumns import Doer, PlainColumns
 from scanner.contracts import EvidenceResult, FactsAt, Source
 from scanner.model import Store
 from tests.examples import costly
@@ -174,12 +177,69 @@ def test_plain_reads_are_taken_and_all_else_is_left() -> None:
     found = NATIVE.read(data, (b"other", b"pay"), 1)
     assert found is not None
     events, elsewhere, groups, keys, rest = found
-    assert len(events) == 2 * 48 and len(elsewhere) == 8 and len(groups) == 40 and keys == ["k"]
+    assert len(events) == 2 * 48 and len(elsewhere) == 8 and len(groups) == 64 and keys == ["k"]
     spans = np.frombuffer(rest, "i8").reshape(-1, 2).tolist()
     assert [json.loads(data[start:end]) for start, end in spans] == odd
     numbers = np.frombuffer(events, "i8").reshape(2, -1)
     assert numbers[:, 3].tolist() == [5, 5]
     assert np.frombuffer(events[8:16], "u8")[0] == events_hashed([plain["eventID"]])[0]
+
+
+_RESOURCE = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["AWS::S3::Bucket", "AWS::S3::Object", None, 7, "b\u00fc"]),
+            "ARN": st.sampled_from(
+                ["arn:aws:s3:::pay", "arn:aws:s3:::pay/k", "arn:aws:s3:::xpay", ":::pay", "pay", 1]
+            ),
+            "accountId": st.sampled_from(["444455556666", "", None, 5, ["x"], 'q"', "é"]),
+            "more": st.sampled_from([{"type": "AWS::S3::Bucket"}, [], "x"]),
+        },
+    ),
+    st.sampled_from([None, 3, "x", []]),
+)
+
+
+@built
+@given(
+    resources=st.one_of(st.lists(_RESOURCE, max_size=3), st.sampled_from([None, {}, "x", 4])),
+    recipient=st.sampled_from(["111122223333", "", None, 6, "é", 'q"', {}]),
+    left_out=st.sampled_from([(), (), ("resources",), ("recipientAccountId",)]),
+    twice=st.booleans(),
+)
+def test_whose_bucket_it_is_comes_out_as_in_python(
+    resources: Any, recipient: Any, left_out: tuple[str, ...], twice: bool
+) -> None:
+    record = {
+        **_record(random.Random(1)),
+        "requestParameters": {"bucketName": "pay", "key": "k"},
+        "additionalEventData": None,
+        "resources": resources,
+        "recipientAccountId": recipient,
+    }
+    for name in left_out:
+        del record[name]
+    text = json.dumps(record)
+    if twice:  # of two members of one name the last counts
+        text = text.replace('"ARN":', '"ARN": "x", "ARN":')
+    data = f'{{"Records": [{text}]}}'.encode()
+    doers: list[Doer] = []
+    sifted = PlainColumns(["pay"], Callers(), _owner, lambda found: doers.extend(found.doers))
+    assert sifted.sift(data) is not None
+    event = event_of(text.encode())
+    assert event is not None
+    assert [doer.owner for doer in doers] == [_owner(event, "pay")]
+
+
+@built
+def test_a_plain_owner_is_not_asked_for_again() -> None:
+    assert NATIVE is not None
+    data = json.dumps({"Records": [_record(random.Random(n)) for n in range(50)]}).encode()
+    sifted = PlainColumns(
+        ["pay", "other"], Callers(), mock.Mock(side_effect=AssertionError), mock.Mock()
+    )
+    assert sifted.sift(data) is not None
 
 
 @built

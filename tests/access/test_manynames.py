@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scanner.access.manynames import digits_gather, seal_all
-from scanner.seal import Sealer
+from scanner.seal import _RUN, Sealer
+from scanner.text import _ACCOUNT, few_digits
 
 SEALER = Sealer(b"k" * 32)
 _NAMES = st.one_of(
@@ -20,6 +21,13 @@ _NAMES = st.one_of(
 @example(["4111  1111  1111  1111"])
 def test_as_each_alone(names: list[str]) -> None:
     assert list(seal_all(names, SEALER.name)) == [SEALER.name(name) for name in names]
+
+
+@given(_NAMES)
+@example("41111111111")
+@example("411111111111")
+def test_few_digits_are_no_number(name: str) -> None:
+    assert not few_digits(name) or not (_RUN.search(name) or _ACCOUNT.search(name))
 
 
 def test_ordinary_names_are_not_looked_at_twice() -> None:

@@ -73,13 +73,14 @@ static int grown(Table *table, size_t count, uint64_t (*hash_of)(const void *, s
 enum { ID, SHARED, TIME, SOURCE, NAME, CATEGORY, TEXTS };
 
 typedef struct {
-    Span texts[TEXTS], identity, bucket, key;
+    Span texts[TEXTS], identity, bucket, key, recipient, resources;
     int64_t sent;
     unsigned had; /* members that came, as bits: one that comes twice is odd */
     int odd;
+    int recipient_odd; /* no text that says what it looks like */
 } Record;
 
-enum { ERROR = TEXTS, IDENTITY, PARAMETERS, ADDITIONAL, BUCKET, KEY, SENT };
+enum { ERROR = TEXTS, IDENTITY, PARAMETERS, ADDITIONAL, BUCKET, KEY, SENT, RECIPIENT, RESOURCES };
 
 typedef struct {
     const char *name;
@@ -93,7 +94,8 @@ static const Member of_record[] = {
     MEMBER("eventSource", SOURCE), MEMBER("eventCategory", CATEGORY),
     MEMBER("userIdentity", IDENTITY), MEMBER("requestParameters", PARAMETERS),
     MEMBER("additionalEventData", ADDITIONAL), MEMBER("sharedEventID", SHARED),
-    MEMBER("errorCode", ERROR), {NULL, 0, 0},
+    MEMBER("errorCode", ERROR), MEMBER("resources", RESOURCES),
+    MEMBER("recipientAccountId", RECIPIENT), {NULL, 0, 0},
 };
 static const Member of_parameters[] = {
     MEMBER("bucketName", BUCKET), MEMBER("key", KEY), {NULL, 0, 0},
@@ -153,6 +155,16 @@ static int bytes(Cursor *c, Record *record)
     return 1;
 }
 
+/* Any value. */
+static int as_it_stands(Cursor *c, Span *found)
+{
+    found->at = c->at;
+    if (!value(c, 1))
+        return 0;
+    found->size = (size_t)(c->at - found->at);
+    return 1;
+}
+
 static int part(Cursor *c, Record *record, int what);
 
 /* The members of an object, or null; anything else is odd. */
@@ -184,11 +196,18 @@ static int part(Cursor *c, Record *record, int what)
         record->odd |= !is(c, 'n');
         return value(c, 1);
     case IDENTITY:
-        record->identity.at = c->at;
-        if (!value(c, 1))
-            return 0;
-        record->identity.size = (size_t)(c->at - record->identity.at);
-        return 1;
+        return as_it_stands(c, &record->identity);
+    case RESOURCES:
+        return as_it_stands(c, &record->resources);
+    case RECIPIENT:
+        if (is(c, '"')) {
+            if (!string(c, &record->recipient))
+                return 0;
+            record->recipient_odd = !record->recipient.plain;
+            return 1;
+        }
+        record->recipient_odd = !is(c, 'n');
+        return value(c, 1);
     case PARAMETERS:
         return members(c, record, of_parameters);
     case ADDITIONAL:
@@ -206,12 +225,89 @@ static int part(Cursor *c, Record *record, int what)
     }
 }
 
-/* --- plain reads ------------------------------------------------------------------------------ */
-
 static int says(Span span, const char *text)
 {
     return span.at != NULL && span.size == strlen(text) && memcmp(span.at, text, span.size) == 0;
 }
+
+/* --- whose bucket it is ------------------------------------------------------------------------ */
+
+typedef struct {
+    Span kind, arn, account; /* none where there is no text */
+} Resource;
+
+/* A resource of a record, of which it is known that it is JSON. 0: something of it is not plain. */
+static int resource(Cursor *c, Resource *found)
+{
+    *found = (Resource){0};
+    if (!take(c, '{'))
+        return 0;
+    blanks(c);
+    if (take(c, '}'))
+        return 1;
+    for (;;) {
+        Span named;
+        if (!name(c, &named) || !named.plain)
+            return 0;
+        Span *wanted = says(named, "type") ? &found->kind : says(named, "ARN") ? &found->arn
+            : says(named, "accountId") ? &found->account : NULL;
+        if (wanted != NULL && (wanted->at != NULL || (is(c, '"') && !string(c, wanted))
+                               || (wanted->at != NULL && !wanted->plain)))
+            return 0;
+        if ((wanted == NULL || wanted->at == NULL) && !value(c, 1))
+            return 0;
+        blanks(c);
+        if (take(c, '}'))
+            return 1;
+        if (!take(c, ','))
+            return 0;
+    }
+}
+
+/* Whether an ARN is that of a bucket. */
+static int is_of(Span arn, Span bucket)
+{
+    static const char before[] = ":::";
+    size_t size = sizeof before - 1;
+    return arn.at != NULL && arn.size >= bucket.size + size
+        && memcmp(arn.at + arn.size - bucket.size, bucket.at, bucket.size) == 0
+        && memcmp(arn.at + arn.size - bucket.size - size, before, size) == 0;
+}
+
+/* The account of the bucket of a read, as cloudtrail._owner: that of the resource which is the
+   bucket, else of the trail. OWNER_ASKED: something of the record is not plain. */
+static int owner(const Record *record, Span *found)
+{
+    Cursor c = {record->resources.at, record->resources.at + record->resources.size};
+    if (c.at != NULL && !is(&c, 'n')) {
+        if (!take(&c, '['))
+            return OWNER_ASKED;
+        blanks(&c);
+        if (!take(&c, ']'))
+            for (;;) {
+                Resource each;
+                if (!resource(&c, &each))
+                    return OWNER_ASKED;
+                if (found->at == NULL && says(each.kind, "AWS::S3::Bucket")
+                    && each.account.at != NULL && is_of(each.arn, record->bucket))
+                    *found = each.account;
+                blanks(&c);
+                if (take(&c, ']'))
+                    break;
+                if (!take(&c, ','))
+                    return OWNER_ASKED;
+                blanks(&c);
+            }
+    }
+    if (found->at != NULL)
+        return OWNER_TOLD;
+    if (record->recipient_odd)
+        return OWNER_ASKED;
+    *found = record->recipient;
+    return OWNER_TRAIL;
+}
+
+/* --- plain reads ------------------------------------------------------------------------------ */
 
 static int two(const uint8_t *at)
 {
@@ -303,8 +399,17 @@ static int key_place(Reader *reader, Span key, uint32_t *found)
     return 1;
 }
 
-static int group_place(Reader *reader, Span identity, size_t bucket, Place record, uint32_t *found)
+/* {-1, -1} where there is none. */
+static Place place_of(const Reader *reader, Span span)
 {
+    int64_t start = span.at - reader->text;
+    return span.at == NULL ? (Place){-1, -1} : (Place){start, start + (int64_t)span.size};
+}
+
+static int group_place(Reader *reader, const Record *read, size_t bucket, Place record,
+                       uint32_t *found)
+{
+    Span identity = read->identity;
     List *groups = &reader->out->groups, *hashes = &reader->group_hashes;
     if (!grown(&reader->groups, groups->count, hash_of_group, hashes->at)) {
         groups->failed = 1;
@@ -330,8 +435,10 @@ static int group_place(Reader *reader, Span identity, size_t bucket, Place recor
         groups->failed = 1;
         return 0;
     }
-    int64_t start = identity.at - reader->text;
-    *made = (Group){{start, start + (int64_t)identity.size}, record, (int64_t)bucket};
+    Span whose = {0};
+    int told = owner(read, &whose);
+    *made = (Group){place_of(reader, identity), record, (int64_t)bucket, told,
+                    place_of(reader, whose)};
     *noted = hash;
     *found = (uint32_t)groups->count - 1;
     reader->groups.slots[place] = *found + 1;
@@ -377,7 +484,7 @@ static int plain(Reader *reader, const Record *record, Place place)
     if (id.at == NULL || id.size != UUID || record->key.at == NULL || record->identity.at == NULL)
         return -1;
     Read read = {0, 0, event_number(id), when, record->sent, place};
-    if (!group_place(reader, record->identity, bucket, place, &read.group)
+    if (!group_place(reader, record, bucket, place, &read.group)
         || !key_place(reader, record->key, &read.key))
         return 0;
     Read *made = push(&reader->out->events, sizeof *made);

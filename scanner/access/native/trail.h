@@ -31,10 +31,14 @@ typedef struct {
     Place record;
 } Read;
 
-/* Reads of one caller in one bucket; `record` is the first of them. */
+enum { OWNER_TRAIL, OWNER_TOLD, OWNER_ASKED };
+
+/* Reads of one caller in one bucket; `record` is the first of them. `account` is the bucket's, in
+   ASCII: of the trail's recipient ({-1, -1}: it has none), told by the record, or to be asked of it. */
 typedef struct {
     Place identity, record;
-    int64_t bucket;
+    int64_t bucket, owner;
+    Place account;
 } Group;
 
 typedef struct {
