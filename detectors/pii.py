@@ -26,7 +26,7 @@ class Pii:
     profiles = frozenset({"full"})
     summary = (
         "Personal data confirmed by Presidio's recognisers: e-mail, telephone, IP and MAC"
-        " addresses, IBAN, crypto wallets, national and tax ids of 19 countries; licences,"
+        " addresses, IBAN, crypto wallets, national and tax ids of 18 countries; licences,"
         " passports, bank accounts, medical numbers and dates of birth where a word or a column's"
         " name says so."
     )

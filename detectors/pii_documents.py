@@ -56,6 +56,15 @@ DOCUMENTS: tuple[Kind, ...] = (
         regions=("za",),
     ),
     Kind(
+        "ZA_TRAFFIC_REGISTER_NUMBER",
+        "ZaTrafficRegisterNumberRecognizer",
+        shape(rb"[0-9]{13}"),
+        0.0,
+        0.9,
+        r"traffic.register",
+        regions=("za",),
+    ),
+    Kind(
         "IT_DRIVER_LICENSE",
         "ItDriverLicenseRecognizer",
         shape(rb"[A-Z]{2}[0-9]{7}[A-Z]|U1[B-HJ-NP-Z0-9]{7}[A-Z]", re.IGNORECASE),
@@ -79,7 +88,7 @@ DOCUMENTS: tuple[Kind, ...] = (
         shape(rb"[0-9]{6,10}[A-Z][A-Z0-9]{1,4}"),
         0.0,
         0.9,
-        r"(?:south.african|r?sa).driver'?s?.licen[cs]e|driving.licen[cs]e.rsa|e?natis",
+        r"(?:south.african|r?sa).driver'?s?.licen[cs]e|driving.licen[cs]e.rsa|e?na.?tis",
         regions=("za",),
     ),
     Kind(
@@ -128,6 +137,24 @@ DOCUMENTS: tuple[Kind, ...] = (
         regions=("ph",),
     ),
     Kind(
+        "US_PRESCRIPTION_NUMBER",
+        "",  # Presidio's own wants its label right in front, which a key or a column is not
+        shape(rb"(?:RX-?)?[0-9]{6,12}", re.IGNORECASE),
+        0.0,
+        0.88,
+        r"rx" + _NUMBER + r"|prescription" + _NUMBER,
+        regions=("us",),
+    ),
+    Kind(
+        "US_CLAIM_NUMBER",
+        "",
+        shape(rb"(?:CLM-?)?[0-9]{6,15}", re.IGNORECASE),
+        0.0,
+        0.85,
+        r"(?:medical|health|healthcare|insurance|dental).{0,2}claim(?:" + _NUMBER + r")?",
+        regions=("us",),
+    ),
+    Kind(
         "US_HEALTH_INSURANCE_MEMBER_ID",
         "UsHealthInsuranceMemberIdRecognizer",
         shape(rb"[A-Z]{1,5}-?[A-Z0-9]{0,3}[0-9][A-Z0-9]{4,10}"),
@@ -161,7 +188,7 @@ DOCUMENTS: tuple[Kind, ...] = (
         shape(rb"[0-9]{9}"),
         0.0,
         0.95,
-        r"lanr|(?:lebenslange.)?arzt-?.?(?:nummer|nr)",
+        r"lanr|(?:lebenslange.|vertrags|kassen)?arzt-?.?(?:nummer|nr)",
         regions=("de",),
         chance=0.1,
     ),

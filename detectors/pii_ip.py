@@ -8,7 +8,8 @@ from functools import lru_cache
 
 V4 = rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
 V6 = rb":[0-9A-Fa-f]{2,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:"
-V6_SHORT = rb"::"
+V6_SHORT = rb"(?:^|[^:])::"
+"""a row of colons is none: its first two are hit, not each"""
 WORDS = (
     r"ip(?:v[46])?|clients?|remote|addr(?:ess(?:es)?)?|host|from|peer|src|source|x.?forwarded.?for"
     r"|login|visitor|user"

@@ -64,7 +64,7 @@ KINDS: tuple[Kind, ...] = (
         "CRYPTO",
         "CryptoRecognizer",
         re.compile(
-            rb"(?<![A-Za-z0-9+/=_\-])(?:[13][a-km-zA-HJ-NP-Z1-9]{25,34}|bc1[a-z0-9]{25,59})"
+            rb"(?<![A-Za-z0-9+/_\-])(?<!==)(?:[13][a-km-zA-HJ-NP-Z1-9]{25,34}|bc1[a-z0-9]{25,59})"
             rb"(?![A-Za-z0-9+/=_\-])"
         ),
         0.95,
@@ -162,8 +162,8 @@ KINDS: tuple[Kind, ...] = (
         ),
         0.0,
         0.9,
-        r"driv\w*.{0,3}licen[cs]es?|licen[cs]e.?(?:no|num|number|id)|dl.?(?:no|num|number|#)"
-        r"|drivers?.?(?:lic|licen[cs]e|permit)",
+        r"driv[a-z]{0,5}.{0,5}licen[cs]es?|licen[cs]e.?(?:no|num|number|id)"
+        r"|dl.?(?:no|num|number|#)|drivers?.?(?:lic|permit)",
         (),
         ("us",),
     ),

@@ -20,7 +20,7 @@ from detectors.runs import Flags, Places
 
 if TYPE_CHECKING:
     from detectors.pii_grid import Grid
-    from detectors.pii_scan import Plan
+    from detectors.pii_plan import Plan
 
 
 class Masses:

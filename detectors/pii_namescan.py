@@ -120,7 +120,7 @@ class _Look:
             field = pii_view.field(wanted, self._data, start, name)
             said = self._scan.known.get((field, hash(text)))
             if said:
-                self._found.append(Found(start, stop, wanted, 0.6, (), field))
+                self._found.append(Found(start, stop, wanted, 0.6, _WHOLE, field))
             elif said is None and self._scan.spend(stop - start):
                 self._texts.append((start, text, name, wanted))
         elif entity:
@@ -133,7 +133,7 @@ class _Look:
         counts.luhn += passed
         if passed:
             score = 0.9 if why else 0.6
-            self._found.append(Found(start, stop, entity, score, (why,) if why else (), field))
+            self._found.append(Found(start, stop, entity, score, (why,) if why else _WHOLE, field))
 
     def _say(self, start: int, stop: int, entity: str, name: str, text: str, said: bool) -> None:
         """The model's answer on a short value; the same value counts once."""
@@ -142,7 +142,7 @@ class _Look:
             self._scan.known[key] = said
             self._vote(start, stop, entity, name, said, "")
         elif said:
-            self._found.append(Found(start, stop, entity, 0.6, (), key[0]))
+            self._found.append(Found(start, stop, entity, 0.6, _WHOLE, key[0]))
 
     def found(self) -> list[Found]:
         spans = pii_nlp.named([text for _, text, _, _ in self._texts])
@@ -174,6 +174,7 @@ _IN_ADDRESS = re.compile(
 )
 """beside a house number: streets are called after people"""
 _MODEL = ("the model for names says so",)
+_WHOLE = ("the model for names takes the whole value for one",)
 
 
 def settle(

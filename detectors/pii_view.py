@@ -44,6 +44,16 @@ def behind(data: bytes, end: int) -> str:
     return plain((piece if cut < 0 else piece[:cut]).decode("utf-8", "replace"))
 
 
+def key(data: bytes, start: int) -> bytes:
+    """Name of the key in front of a value (``key=``, ``"key": "``): b"" for none."""
+    piece = data[max(0, start - 48) : start]
+    line = piece[piece.rfind(b"\n") + 1 :]
+    if not line[-6:].rstrip(b" \t\"'([").endswith((b"=", b":")):
+        return b""
+    found = _KEY.search(line)
+    return found[1] if found else b""
+
+
 def place(data: bytes, start: int, name: str | None) -> bytes:
     """The field a value stands in: column if the reader knows it, else the key in front of it, the
     place in a delimited line, or the text in front of it without its digits."""
@@ -51,10 +61,9 @@ def place(data: bytes, start: int, name: str | None) -> bytes:
         return b"column " + name.encode("utf-8", "replace")
     piece = data[max(0, start - LINE) : start]
     line = piece[piece.rfind(b"\n") + 1 :]
-    if line[-6:].rstrip(b" \t\"'([").endswith((b"=", b":")):
-        found = _KEY.search(line[-48:])
-        if found:
-            return found[1].lower()
+    named = key(data, start)
+    if named:
+        return named.lower()
     bare = line.rstrip(b"\"' ")
     if bare.endswith((b"\t", b",", b";", b"|")):
         return b"%c%d" % (bare[-1], line.count(bare[-1:]))

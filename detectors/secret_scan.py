@@ -81,22 +81,24 @@ def _kind(data: bytes, end: int, kind: Kind) -> list[Found]:
         if score < 0.3:
             continue
         around = data[match.start() : match.end()].decode("ascii", "replace")
-        if kind.plugin and not secret_plugins.confirms(kind.plugin, around):
+        why = "has the form of one"
+        if kind.plugin and secret_plugins.confirms(kind.plugin, around):
+            why = "has the form of one, which detect-secrets knows too"
+        elif kind.plugin:
             # what it does not know yet: encrypted keys, tokens of newer shapes
             score -= 0.05
-        out.append(_found(start, close, kind.entity, score, text))
+        out.append(_found(start, close, kind.entity, score, text, why))
         if kind.entity == "SECRET_AWS_KEY":
             out += _beside_key(data, close)
         break
     return out
 
 
-def _found(start: int, end: int, entity: str, score: float, text: str) -> Found:
+def _found(start: int, end: int, entity: str, score: float, text: str, why: str) -> Found:
     state = State.CLEAR
-    why: tuple[str, ...] = ()
     if checks.documented(text):
-        state, why, score = State.TEST, ("a published example, or a key of a test mode",), 0.95
-    return Found(start, end, entity, score, why, 0, state)
+        state, why, score = State.TEST, "a published example, or a key of a test mode", 0.95
+    return Found(start, end, entity, score, (why,), 0, state)
 
 
 def _beside_key(data: bytes, end: int) -> list[Found]:
@@ -104,7 +106,8 @@ def _beside_key(data: bytes, end: int) -> list[Found]:
     for match in checks.FORTY.finditer(data, end, min(len(data), end + 120)):
         text = match[0].decode("ascii")
         if checks.aws_secret(text):
-            return [_found(*match.span(), "SECRET_AWS_SECRET_KEY", 0.88, text)]
+            why = "stands behind the key id it goes with"
+            return [_found(*match.span(), "SECRET_AWS_SECRET_KEY", 0.88, text, why)]
     return []
 
 
@@ -127,7 +130,8 @@ def _keyword(data: bytes, end: int) -> list[Found]:
         score = min(score, 0.6)
     start = match.start(group)
     stop = start + len(value.encode("utf-8", "replace"))
-    return [_found(start, min(stop, match.end(group)), "SECRET_KEYWORD", score, value)]
+    why = "the value of a key that is named for a secret"
+    return [_found(start, min(stop, match.end(group)), "SECRET_KEYWORD", score, value, why)]
 
 
 def _columns(data: bytes, lo: int, hi: int, hints: Hints) -> list[Found]:
@@ -148,5 +152,6 @@ def _columns(data: bytes, lo: int, hi: int, hints: Hints) -> list[Found]:
             value = match[0].decode("utf-8", "replace")
             score = checks.keyword(name, value, True, True)
             if score >= 0.3:
-                out.append(_found(*match.span(), "SECRET_KEYWORD", score, value))
+                why = "in a column named for it"
+                out.append(_found(*match.span(), "SECRET_KEYWORD", score, value, why))
     return out

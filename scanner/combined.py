@@ -15,6 +15,10 @@ _WORDS = {
     "CVV": "verification code",
     "PIN_BLOCK": "PIN block",
     "PERSON": "name",
+    "LOCATION": "place",
+    "EMAIL_ADDRESS": "e-mail address",
+    "PHONE_NUMBER": "telephone number",
+    "DATE_OF_BIRTH": "date of birth",
     "EXPIRY_DATE": "expiry date",
     "SERVICE_CODE": "service code",
 }

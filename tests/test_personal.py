@@ -4,6 +4,9 @@ line and in cardtrail.toml, with an error that says what to do where it cannot b
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +196,21 @@ def test_names_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- the command
+
+
+def test_the_profile_card_loads_none_of_it(tmp_path: Path) -> None:
+    """0.6 s: a process of its own, as those of other tests have much loaded already."""
+    store = tmp_path / "logs"
+    store.mkdir()
+    (store / "a.log").write_text("card 4539578763621486 mail ann@cardtrail.org ssn 308-63-0237\n")
+    command = [sys.executable, "-X", "importtime", "-m", "scanner", "scan", str(store), "-j1"]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = subprocess.run([*command, "-q"], capture_output=True, text=True, env=environment)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 1, done.stderr[-500:]
+    assert "detectors.panscan" in loaded
+    heavy = {"presidio_analyzer", "detect_secrets", "spacy", "hyperscan", "re2"}
+    assert not heavy & loaded
 
 
 def config(tmp_path: Path, text: str) -> Path:

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("presidio_analyzer", reason="the profile full is not installed")
 pytest.importorskip("hyperscan", reason="the profile full is not installed")
 
-from detectors import pii, pii_scan
+from detectors import pii, pii_look
 from detectors.base import AFTER, BEFORE, CONFIRMED, NoHints, State
 from detectors.pii_settings import PiiSettings, configure
 from detectors.pii_wide import Wide
@@ -143,7 +143,7 @@ def test_counting_in_masses_is_exact(
     listed, _ = confirmed_counts(data, len(data), None, tabs)
     for size, limit in ((len(data), 20), (3000, 20), (911, 20)):
         with monkeypatch.context() as patch:
-            patch.setattr(pii_scan._Look, "masses", lambda self, hits: hits)
+            patch.setattr(pii_look.Look, "masses", lambda self, hits: hits)
             one_by_one = confirmed_counts(data, size, limit, tabs)
         counted = confirmed_counts(data, size, limit, tabs)
         assert counted == one_by_one, size
