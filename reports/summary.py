@@ -113,6 +113,9 @@ def _read(run: Run, not_read: Sequence[Outcome], only: dict[str, str]) -> Iterat
     for outcome in not_read[:UNREAD]:
         place = full_place(outcome.store, outcome.unit, None, only)
         yield f"  {outcome.status:8} {words.reason(outcome.reason)}: {place}"
+        why = [outcome.detail.rstrip("."), words.remedy(outcome.reason).rstrip(".")]
+        said = ". ".join(text[0].upper() + text[1:] for text in why if text)
+        yield from _said(f"{said}." if said else "", 11)
     if unread > UNREAD:
         yield f"  and {unread - UNREAD:,} more, all of them in the report"
 

@@ -298,6 +298,10 @@ _REASONS = {
         "A foreign table, not followed",
         "Scan the store its rows lie in.",
     ),
+    "primary-server": (
+        "A primary, and replica_only is set",
+        "Name a replica in its place, or leave replica_only out.",
+    ),
     "access-denied": (
         "Access was denied",
         "Grant read to the scanning role; SECURITY.md has the least policy.",

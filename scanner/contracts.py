@@ -249,6 +249,15 @@ class FindsRows(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsItsRole(Protocol):
+    """An open store that can say at once what more its account could do than read."""
+
+    def role(self) -> Fact:
+        """The fact ``read-only-role``. Raises ``Unreadable`` when the store is not reached."""
+        ...
+
+
 class StoreKind(Protocol):
     """One kind of store. One whose tables can be sampled has ``samples = True`` as well."""
 

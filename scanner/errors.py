@@ -93,6 +93,7 @@ class Reason(StrEnum):
     LOCKED = "locked"  # somebody else holds a lock on the table; nobody is made to wait
     QUICK = "quick-pass"  # a sample was asked for, and found nothing: the rest was left out
     FOREIGN = "foreign-table"  # named, not followed: its rows lie in another store
+    PRIMARY = "primary-server"  # replica_only is set, and the server is none
     # failed: tried, and it did not work
     ACCESS_DENIED = "access-denied"
     NOT_FOUND = "not-found"
@@ -132,6 +133,7 @@ _SKIPS = frozenset(
         Reason.LOCKED,
         Reason.QUICK,
         Reason.FOREIGN,
+        Reason.PRIMARY,
     }
 )
 

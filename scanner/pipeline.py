@@ -20,7 +20,7 @@ from typing import cast
 from detectors.base import State
 from scanner import counting, factreads
 from scanner.audits import Audited
-from scanner.contracts import EvidenceResult, OpenStore
+from scanner.contracts import EvidenceResult, KnowsItsRole, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
 from scanner.facts import Facts, rolled_before
@@ -28,7 +28,7 @@ from scanner.flow import Flow, Job, Listener
 from scanner.joining import join
 from scanner.known import Known, known
 from scanner.ledger import Ledger, StoreAbout
-from scanner.model import Access, Coverage, Evidence, Outcome, Store, Unit
+from scanner.model import Access, Coverage, Evidence, Outcome, Store, Tri, Unit
 from scanner.verdict import CARD_DATA
 from scanner.whoread import with_last_reads
 from scanner.work import EvidenceTask
@@ -71,6 +71,9 @@ def _units(flow: Flow, place: int, store: Store) -> Iterator[Unit]:
     try:
         flow.ledger.put_store(job.run, place, StoreAbout(store, (), Access()))
         counting.before(job, flow.ledger, store, opened)
+        words = more_than_reading(opened)
+        if words is not None:
+            flow.listener.noted(f"{store.uri}: {words}")
         try:
             yield from _listed(flow, place, store, opened)
         except Unreadable as error:
@@ -81,6 +84,18 @@ def _units(flow: Flow, place: int, store: Store) -> Iterator[Unit]:
         flow.ledger.put_store(job.run, place, about)
     finally:
         opened.close()
+
+
+def more_than_reading(opened: OpenStore) -> str | None:
+    """What the account could do that a scan does not need; a store that is not reached says so
+    when it is listed."""
+    if not isinstance(opened, KnowsItsRole):
+        return None
+    try:
+        fact = opened.role()
+    except Unreadable:
+        return None
+    return None if fact.state is Tri.YES else fact.detail
 
 
 def _listed(flow: Flow, place: int, store: Store, opened: OpenStore) -> Iterator[Unit]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from scanner.model import Outcome, Status, Unit
+from scanner.text import printable
 
 _REDRAW_SECONDS = 0.2
 _LOG_SECONDS = 60.0
@@ -29,6 +30,9 @@ class Quiet:
         pass
 
     def ended(self, outcome: Outcome) -> None:
+        pass
+
+    def noted(self, text: str) -> None:
         pass
 
     def close(self) -> None:
@@ -61,6 +65,12 @@ class Progress:
         self._units += 1
         self._unread += outcome.status is not Status.SCANNED
         self._maybe_show()
+
+    def noted(self, text: str) -> None:
+        """What somebody should know at once: a line that stays."""
+        start = "\r\x1b[K" if self.on_terminal else ""
+        self._out.write(f"{start}cardtrail: {printable(text)}\n")
+        self._out.flush()
 
     def close(self) -> None:
         if self.on_terminal:

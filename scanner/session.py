@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from detectors.records import dataclass
-from scanner import __version__, compose, counting, key, personal, registry, scratch
+from scanner import __version__, compose, counting, key, pausing, personal, registry, scratch
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import ConfigError, Reason, Unreadable, UsageError
@@ -127,7 +127,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
     )
     scratch.sweep()
     _count_ahead(job, settings, listener)
-    with signals.caught():
+    with signals.caught(), pausing.ended_by(signals.stopping):
         executor = compose.make_executor(settings, session.key, signals)
         finished = False
         try:

@@ -54,3 +54,8 @@ def _escape(match: re.Match[str]) -> str:
     return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(
         char, f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     )
+
+
+def plural(count: int, one: str) -> str:
+    """A number with its word: ``1 table``, ``2,000 tables``."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"

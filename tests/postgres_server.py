@@ -70,9 +70,13 @@ class Server:
     """One running server. ``restart`` and ``kill`` keep its port and data."""
 
     def __init__(
-        self, folder: Path | None = None, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        primary: Server | None = None,
     ) -> None:
-        """``folder`` of the binaries, if not those of ``binaries()``; ``settings`` over ours."""
+        """``folder`` of the binaries, if not those of ``binaries()``; ``settings`` over ours. With
+        a ``primary`` it is a standby of it."""
         self._settings = {**_SETTINGS, **(settings or {})}
         folder = folder or binaries()
         assert folder is not None
@@ -89,7 +93,12 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
-        self._call("initdb", "-D", str(self.data), "-U", ADMIN, "-A", "trust", "-E", "UTF8", "-N")
+        data = ("-D", str(self.data))
+        if primary is None:
+            self._call("initdb", *data, "-U", ADMIN, "-A", "trust", "-E", "UTF8", "-N")
+        else:
+            source = f"host=127.0.0.1 port={primary.port} user={ADMIN}"
+            self._call("pg_basebackup", *data, "-R", "-N", "-c", "fast", "-d", source)
         atexit.register(self.stop)
         self.start()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from detectors.records import dataclass
+from scanner import pausing
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.stores import sql_options
 from scanner.stores.sql_pace import Pace
@@ -172,7 +173,7 @@ class Session:
                 if problem.reason is Reason.UNREACHABLE:
                     self._patience = 0  # whoever asks next need not wait as long again
                 raise problem
-            time.sleep(pause)
+            pausing.wait(pause)
             pause = min(2 * pause, 5.0)
 
     def command(self, database: str, name: str, value: Any = 1, **more: Any) -> dict[str, Any]:

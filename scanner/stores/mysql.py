@@ -134,6 +134,11 @@ class OpenMysql:
 
     # --- what protects it, who could read it
 
+    def role(self) -> Fact:
+        """See ``contracts.KnowsItsRole``."""
+        self._session.connect()
+        return mysql_facts.role(self._session, self._seal_name)
+
     def facts(self) -> tuple[Fact, ...]:
         if not self._facts:
             could_read = self._grants()

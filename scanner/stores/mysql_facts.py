@@ -3,11 +3,14 @@ cannot be asked is *unknown* with the reason."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.model import Fact, Grant, Tri
+from scanner.stores.mysql_catalogue import quote
 from scanner.stores.mysql_session import Session
 from scanner.stores.sql_options import is_local
 
@@ -33,6 +36,11 @@ def facts(
         _told("read-only-role", lambda: _read_only(session)),
     )
     return tuple(Fact(f.control, f.state, seal(f.detail)) for f in asked)
+
+
+def role(session: Session, seal: SealName) -> Fact:
+    fact = _told("read-only-role", lambda: _read_only(session))
+    return Fact(fact.control, fact.state, seal(fact.detail))
 
 
 def _told(control: str, ask: Callable[[], tuple[Tri, str]]) -> Fact:
@@ -140,14 +148,57 @@ def _passwords(session: Session) -> tuple[Tri, str]:
 
 
 def _read_only(session: Session) -> tuple[Tri, str]:
-    """What more the account of this scan can do than read. The session itself is read-only."""
-    rights: set[str] = set()
-    for (line,) in session.rows("SHOW GRANTS"):
-        words = str(line).removeprefix("GRANT ").partition(" ON ")[0]
-        if " ON " in str(line):
-            rights |= {word.partition("(")[0].strip().upper() for word in words.split(",")}
+    """What more the account of this scan can do than read, also after SET ROLE. The sessions are
+    read-only."""
+    rights = _rights(session.rows("SHOW GRANTS"))
+    try:
+        rights |= _of_roles(session)
+        hidden = ""
+    except Unreadable as fault:
+        hidden = fault.detail
     more = sorted(right for right in rights if right and right not in _HARMLESS)
     if more:
         some = ", ".join(more[:5]) + (f" and {len(more) - 5:,} more" if len(more) > 5 else "")
-        return Tri.NO, f"the account of this scan also has {some}; its session was read-only"
+        return Tri.NO, f"the account of this scan also has {some}; its sessions are read-only"
+    if hidden:
+        return Tri.UNKNOWN, f"what roles the account of this scan may take on: {hidden}"
     return Tri.YES, "the account of this scan can read and no more"
+
+
+def _rights(lines: list[tuple[Any, ...]]) -> set[str]:
+    """Of lines as ``GRANT SELECT (a), INSERT ON t TO u WITH GRANT OPTION``; one without ON grants
+    a role."""
+    rights: set[str] = set()
+    for (line,) in lines:
+        words, on, rest = str(line).removeprefix("GRANT ").partition(" ON ")
+        if on:
+            rights |= {word.partition("(")[0].strip().upper() for word in _outside(words)}
+            rights |= {"GRANT OPTION"} if rest.endswith("WITH GRANT OPTION") else set()
+    return rights
+
+
+def _outside(words: str) -> list[str]:
+    """Parted at commas, but not at those between names of columns."""
+    return re.sub(r"\([^)]*\)", "", words).split(",")
+
+
+def _of_roles(session: Session) -> set[str]:
+    """The rights of roles the account may take on. MariaDB tells them to nobody who has not taken
+    on the role; MySQL does."""
+    found: set[str] = set()
+    if not session.mariadb:
+        query = "SELECT DISTINCT role_name, role_host FROM information_schema.applicable_roles"
+        if session.version >= (8, 0, 19):
+            for name, host in session.rows(query):
+                role = f"{quote(str(name))}@{quote(str(host))}"
+                found |= _rights(session.rows(f"SHOW GRANTS FOR CURRENT_USER() USING {role}"))
+        return found
+    ((own,),) = session.rows("SELECT CURRENT_ROLE()")
+    names = session.rows("SELECT DISTINCT role_name FROM information_schema.applicable_roles")
+    try:
+        for (name,) in names:
+            session.rows(f"SET ROLE {quote(str(name))}")
+            found |= _rights(session.rows("SHOW GRANTS"))
+    finally:
+        session.rows(f"SET ROLE {quote(str(own)) if own else 'NONE'}")
+    return found

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores import mysql_target
 from scanner.stores.sql_pace import Pace
@@ -116,7 +117,7 @@ class Session:
                 (read_only,) = cursor.fetchone() or (0,)
                 if not read_only:
                     detail = "replica_only is set, and this server can be written"
-                    raise Unreadable(Reason.UNSUPPORTED, detail)
+                    raise Unreadable(Reason.PRIMARY, detail)
 
     # --- asking
 
@@ -157,7 +158,7 @@ class Session:
             if self._gave_up or time.monotonic() + pause > deadline:
                 self._gave_up = True  # whoever asks next need not wait as long again
                 raise problem from None
-            time.sleep(pause)
+            pausing.wait(pause)
             pause = min(2 * pause, 5.0)
 
     def ahead(self, ask: Callable[[], _T]) -> Future[_T]:
@@ -200,13 +201,20 @@ class Session:
 
     def _lag(self) -> float | None:
         """Seconds this server, as a replica, is behind; what replicas of it are does not show.
-        None where the account may not ask."""
+        None where that does not show. Raises ``Unreadable`` for an account that may not ask
+        although somebody set a limit, which is not to look kept."""
         command = "SHOW REPLICA STATUS" if self._new_words else "SHOW SLAVE STATUS"
+        if self.mariadb:  # of each it follows
+            command = "SHOW ALL SLAVES STATUS"
         try:
             names, rows = self._ask(command)
         except Unreadable as refused:
             if refused.reason is not Reason.ACCESS_DENIED:
                 raise
+            if self._options.get("max_lag"):
+                right = "REPLICA MONITOR" if self.mariadb else "REPLICATION CLIENT"
+                detail = "max_lag is set, and the account is not shown how far replication is"
+                raise Unreadable(refused.reason, f"{detail}: grant it {right}") from None
             return None
         behind = [i for i, name in enumerate(names) if name.startswith("Seconds_Behind_")]
         lags = [float(row[i]) for row in rows for i in behind if row[i] is not None]

@@ -146,6 +146,11 @@ class OpenPostgres:
 
     # --- what protects it, who could read it
 
+    def role(self) -> Fact:
+        """See ``contracts.KnowsItsRole``."""
+        self._session.connect()
+        return postgres_facts.role(self._session, self._seal_name)
+
     def facts(self) -> tuple[Fact, ...]:
         if not self._facts:
             could_read = self._grants()

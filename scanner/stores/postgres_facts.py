@@ -14,6 +14,7 @@ from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.model import Fact, Grant, Tri
 from scanner.stores.postgres_session import Session
+from scanner.text import plural
 
 _OPEN_METHODS = frozenset(("trust",))
 _WEAK_METHODS = frozenset(("trust", "password", "md5", "ident"))
@@ -57,6 +58,11 @@ def facts(
         _told("read-only-role", lambda: _read_only(session)),
     )
     return tuple(Fact(f.control, f.state, seal(f.detail)) for f in asked)
+
+
+def role(session: Session, seal: SealName) -> Fact:
+    fact = _told("read-only-role", lambda: _read_only(session))
+    return Fact(fact.control, fact.state, seal(fact.detail))
 
 
 def _told(control: str, ask: Callable[[], tuple[Tri, str]]) -> Fact:
@@ -213,36 +219,50 @@ def _passwords(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:
 
 
 _MORE = """
-SELECT r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication,
-  (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-     AND c.relpersistence <> 't' AND has_schema_privilege(n.oid, 'USAGE')
-     AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
-  (SELECT count(*) FROM pg_namespace n WHERE n.nspname !~ '^pg_'
-     AND has_schema_privilege(n.oid, 'CREATE')),
-  (SELECT count(*) FROM pg_roles g WHERE g.rolname IN ('pg_write_all_data',
-     'pg_execute_server_program', 'pg_write_server_files', 'pg_signal_backend')
-     AND pg_has_role(g.oid, 'MEMBER'))
-FROM pg_roles r WHERE r.rolname = current_user
+WITH mine AS (SELECT * FROM pg_roles r WHERE pg_has_role(r.oid, 'MEMBER')),
+own AS (SELECT oid FROM pg_namespace
+  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+SELECT
+  (SELECT bool_or(rolsuper) FROM mine), (SELECT bool_or(rolcreaterole) FROM mine),
+  (SELECT bool_or(rolcreatedb) FROM mine), (SELECT bool_or(rolbypassrls) FROM mine),
+  (SELECT bool_or(rolreplication) FROM mine),
+  has_database_privilege(current_database(), 'CREATE'),
+  (SELECT count(*) FROM pg_class c JOIN own n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND EXISTS (SELECT FROM mine m WHERE
+     has_schema_privilege(m.oid, n.oid, 'USAGE') AND (
+     has_table_privilege(m.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+     OR has_any_column_privilege(m.oid, c.oid, 'INSERT, UPDATE')))),
+  (SELECT count(*) FROM own n
+   WHERE EXISTS (SELECT FROM mine m WHERE has_schema_privilege(m.oid, n.oid, 'CREATE'))),
+  (SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM mine WHERE rolname = ANY(%s))
 """
+_WRITERS = (
+    *("pg_write_all_data", "pg_execute_server_program", "pg_write_server_files"),
+    *("pg_signal_backend", "pg_signal_autovacuum_worker", "pg_maintain", "pg_checkpoint"),
+    "pg_create_subscription",
+)
 
 
 def _read_only(session: Session) -> tuple[Tri, str]:
-    """What more the role of this scan can do than read. The session itself is read-only."""
-    (row,) = session.rows(_MORE)
+    """What more the role of this scan can do than read, also after SET ROLE. The sessions are
+    read-only. To bypass row-level security is a way to read, and told all the same: few mean it."""
+    (row,) = session.rows(_MORE, (list(_WRITERS),))
+    if row[0]:
+        return Tri.NO, "the role of this scan is superuser; its sessions are read-only"
     words = (
-        *("is superuser", "can make roles", "can make databases"),
+        *("can make roles", "can make databases"),
         *("is not bound by row-level security", "can copy the server (REPLICATION)"),
+        "can make schemas",
     )
-    can = [word for word, has in zip(words, row[:5], strict=True) if has]
-    if row[5]:
-        can.append(f"can change {row[5]:,} tables")
+    can = [word for word, has in zip(words, row[1:6], strict=True) if has]
     if row[6]:
-        can.append(f"can make objects in {row[6]:,} schemas")
+        can.append(f"can change {plural(row[6], 'table')}")
     if row[7]:
-        can.append("is member of a predefined role that writes or runs programs")
+        can.append(f"can make objects in {plural(row[7], 'schema')}")
+    if row[8]:
+        can.append(f"is member of {row[8]}")
     if can:
-        return Tri.NO, f"the role of this scan {', '.join(can)}; its session was read-only"
+        return Tri.NO, f"the role of this scan {', '.join(can)}; its sessions are read-only"
     return Tri.YES, "the role of this scan can read and no more"
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores import postgres_target, sql_options
 from scanner.stores.sql_pace import Pace
@@ -164,7 +165,7 @@ class Session:
             row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
             if row is None or not row[0]:
                 detail = "replica_only is set, and this server is a primary"
-                raise Unreadable(Reason.UNSUPPORTED, detail)
+                raise Unreadable(Reason.PRIMARY, detail)
 
     # --- asking
 
@@ -220,7 +221,7 @@ class Session:
             if self._gave_up or time.monotonic() + pause > deadline:
                 self._gave_up = True  # whoever asks next need not wait as long again
                 raise problem from None
-            time.sleep(pause)
+            pausing.wait(pause)
             pause = min(2 * pause, 5.0)
 
     def stream(self, query: str, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -258,15 +259,20 @@ class Session:
     # --- without hurting
 
     def _lag(self) -> float | None:
-        """Seconds a replica, or this server as one, is behind. What the role may not see of
-        replication counts as no lag."""
+        """Seconds a replica, or this server as one, is behind; None where that does not show.
+        Raises ``Unreadable`` for a role that is not shown it although somebody set a limit, which
+        is not to look kept."""
         query = (
             "SELECT CASE WHEN pg_is_in_recovery() THEN"
             " CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE"
             " extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END"
-            " ELSE (SELECT extract(epoch FROM max(replay_lag)) FROM pg_stat_replication) END"
+            " ELSE extract(epoch FROM max(replay_lag)) END,"
+            " count(*) FILTER (WHERE state IS NULL) FROM pg_stat_replication"
         )
-        ((lag,),) = self.rows(query)
+        ((lag, hidden),) = self.rows(query)
+        if hidden and self._options.get("max_lag"):
+            detail = "max_lag is set, and the role is not shown how far replicas are: grant it"
+            raise Unreadable(Reason.ACCESS_DENIED, f"{detail} pg_read_all_stats")
         return None if lag is None else float(lag)
 
     def _load(self) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores.sql_rows import NEW_ROW
 
@@ -42,7 +43,7 @@ class Pace:
         """The first half alone, for between the rows of a statement that still runs."""
         if self._bytes or self._rows:
             self._due = max(self._due, started) + self._seconds(rows)
-            time.sleep(max(0.0, self._due - time.monotonic()))
+            pausing.wait(self._due - time.monotonic())
 
     def ask(self) -> None:
         """The second half, every few seconds at most."""
@@ -68,7 +69,7 @@ class Pace:
         while (why := self._why_wait()) is not None:
             if time.monotonic() > deadline:
                 raise Unreadable(Reason.THROTTLED, why)
-            time.sleep(1.0)
+            pausing.wait(1.0)
 
     def _why_wait(self) -> str | None:
         if self._max_lag:

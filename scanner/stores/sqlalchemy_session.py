@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from detectors.records import dataclass
+from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores import sql_options, sqlalchemy_target
 from scanner.stores.sql_pace import Pace
@@ -219,7 +220,7 @@ class Session:
             if time.monotonic() + pause > deadline:
                 self._patience = 0  # whoever asks next need not wait as long again
                 raise problem
-            time.sleep(pause)
+            pausing.wait(pause)
             pause = min(2 * pause, 5.0)
 
     def stream(self, query: sa.Select[Any], at_once: int) -> Iterator[list[Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from scanner.contracts import KnowsItsRole
 from scanner.stores import mysql_rights
 from scanner.stores.mysql import STORE
 from scanner.stores.mysql_session import Session
@@ -172,3 +173,34 @@ def test_an_account_that_may_not_see_the_grants_says_so(server: Server) -> None:
     assert facts["no-grant-to-public"].state == "unknown"
     assert facts["read-only-role"].state == "yes"
     server.run(None, "DROP USER reader@localhost")
+
+
+@pytest.mark.parametrize(
+    ("grant", "words"),
+    [
+        ("GRANT INSERT (a, b), SELECT (a) ON {db}.`table 1` TO reader@localhost", "INSERT"),
+        ("GRANT DELETE ON {db}.* TO not_taken_on", "DELETE"),
+        ("GRANT SELECT ON {db}.* TO reader@localhost WITH GRANT OPTION", "GRANT OPTION"),
+    ],
+)
+def test_what_more_an_account_can_do_also_after_set_role(
+    server: Server, grant: str, words: str
+) -> None:
+    server.run(
+        None,
+        "CREATE USER reader@localhost",
+        "CREATE ROLE not_taken_on",
+        f"GRANT SELECT ON {DATABASE}.* TO reader@localhost",
+        "GRANT not_taken_on TO reader@localhost",
+    )
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE, "reader"), {}), str)
+    try:
+        assert isinstance(opened, KnowsItsRole)
+        assert opened.role().state == "yes"
+        server.run(None, grant.format(db=DATABASE))
+        told = opened.role()
+    finally:
+        opened.close()
+        server.run(None, "DROP USER reader@localhost", "DROP ROLE not_taken_on")
+    assert told.state == "no"
+    assert told.detail == f"the account of this scan also has {words}; its sessions are read-only"

@@ -65,8 +65,44 @@ def test_a_role_that_sees_little_gets_unknown_with_a_reason(server: Server) -> N
     assert "pg_hba.conf" in told["public-access"].detail
     assert told["read-only-role"].state == "yes"
     assert told["access-logging"].state in ("no", "unknown")
-    assert facts(server)["read-only-role"].state == "no"
+    assert "superuser" in facts(server)["read-only-role"].detail
     server.run("postgres", "DROP ROLE plain")
+
+
+@pytest.mark.parametrize(
+    ("grant", "words"),
+    [
+        ("ALTER ROLE plain CREATEROLE NOBYPASSRLS REPLICATION", "can make roles, can copy the"),
+        ("GRANT UPDATE (note) ON duty TO plain", "can change 1 table"),
+        ("GRANT DELETE ON duty TO others", "can change 1 table"),
+        ("GRANT CREATE ON SCHEMA public TO others", "can make objects in 1 schema"),
+        ("GRANT CREATE ON DATABASE duties TO plain", "can make schemas"),
+        ("GRANT pg_signal_backend TO others", "is member of pg_signal_backend"),
+        ("ALTER ROLE others SUPERUSER", "is superuser"),
+    ],
+)
+def test_what_more_a_role_can_do_also_after_set_role(
+    server: Server, grant: str, words: str
+) -> None:
+    """``others`` is a role that does not give its rights by itself."""
+    roles = ("plain", "others")
+    with server.database("duties") as database:
+        server.run(
+            database,
+            *(f"DROP ROLE IF EXISTS {role}" for role in roles),
+            "CREATE ROLE plain LOGIN NOINHERIT",
+            "CREATE ROLE others",
+            "GRANT others TO plain",
+            "CREATE TABLE duty (note text)",
+            "GRANT SELECT ON duty TO plain",
+        )
+        target = server.target(database, "plain")
+        assert facts(server, target)["read-only-role"].state == "yes"
+        server.run(database, grant)
+        told = facts(server, target)["read-only-role"]
+        server.run(database, *(f"DROP OWNED BY {role}" for role in roles))
+        assert told.state == "no" and words in told.detail
+    server.run("postgres", *(f"DROP ROLE {role}" for role in roles))
 
 
 def test_settings_that_log_reads(server: Server) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests import postgres_server
@@ -149,6 +152,47 @@ def test_a_lock_of_somebody_else_costs_one_table_and_blocks_nobody(
     assert (left["unit"], left["status"]) == ("busy", "skipped")
     assert "lock" in left["detail"]
     assert "free" in {finding["unit"] for finding in document["findings"]}
+
+
+def sleep_until_cancelled(connection: psycopg.Connection[Any]) -> None:
+    with suppress(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT pg_sleep(60)")
+
+
+def test_a_scan_that_waits_for_a_busy_server_is_stopped_at_once(
+    server: Server, cardtrail: Cardtrail
+) -> None:
+    """And says at its start what its role could do beside reading. Costs 2 s."""
+    server.run(DATABASE, "CREATE TABLE orders AS SELECT 'x' AS note")
+    busy = [server.connect("postgres") for _ in range(2)]
+    naps = [
+        threading.Thread(target=sleep_until_cancelled, args=(connection,), daemon=True)
+        for connection in busy
+    ]
+    for nap in naps:
+        nap.start()
+    (cardtrail.cwd / "cardtrail.toml").write_text(
+        f'[[store]]\nuri = "{server.target(DATABASE)}"\nmax_load = 1\n'
+    )
+    process = cardtrail.start("scan", "-j", 1)
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'cardtrail' AND state = 'idle'"
+        " AND query LIKE '%FILTER (WHERE state = ''active'')%'"
+    )
+    deadline = time.monotonic() + 30
+    while not server.rows("postgres", waits):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=10)
+    for connection in busy:
+        connection.cancel_safe()
+    for nap in naps:
+        nap.join()
+    for connection in busy:
+        connection.close()
+    assert process.returncode == 143 and b"scan --resume" in err
+    assert b"the role of this scan is superuser; its sessions are read-only" in err
 
 
 def test_a_quick_scan_reads_in_full_only_what_is_suspect(

@@ -117,6 +117,38 @@ def test_a_primary_is_refused_where_only_replicas_may_be_read(server: Server) ->
     opened.close()
 
 
+def test_a_standby_is_read_and_waited_for_when_it_falls_behind(server: Server) -> None:
+    """Seen from the primary, and by the standby itself. Costs 5 s, most of it the start."""
+    server.run(DATABASE, "CREATE TABLE moved (a int)", "CREATE ROLE narrow_lag LOGIN")
+    standby = Server(settings={"wal_receiver_status_interval": "1"}, primary=server)
+    only = STORE.connect(STORE.resolve(standby.target(DATABASE), {"replica_only": True}), str)
+    assert any("moved" in str(item) for item in only.units(lambda name, is_folder: False))
+    at_primary = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_lag": 1}), str)
+    standby.run("postgres", "SELECT pg_wal_replay_pause()")
+    assert (only._session._lag() or 0) < 1
+    server.run(DATABASE, "INSERT INTO moved VALUES (1)")
+    deadline = time.monotonic() + 30
+    while (at_primary._session._lag() or 0) <= 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    resumes = threading.Timer(0.5, standby.run, ("postgres", "SELECT pg_wal_replay_resume()"))
+    resumes.start()
+    started = time.monotonic()
+    at_primary._session.raw("SELECT 'x'::text")
+    assert time.monotonic() - started > 0.9
+    resumes.join()
+    narrow = f"postgresql://narrow_lag@127.0.0.1:{server.port}/{DATABASE}"
+    blind = STORE.connect(STORE.resolve(narrow, {"max_lag": 1}), str)
+    with pytest.raises(Unreadable, match="pg_read_all_stats"):
+        blind._session.raw("SELECT 'x'::text")
+    unset = STORE.connect(STORE.resolve(narrow, {}), str)
+    assert unset._session.raw("SELECT 'x'::text") == [(b"x",)]
+    for opened in (only, at_primary, blind, unset):
+        opened.close()
+    standby.stop()
+    server.run(DATABASE, "DROP ROLE narrow_lag")
+
+
 def test_it_pauses_while_others_run_statements(server: Server) -> None:
     server.run(DATABASE, "CREATE TABLE t AS SELECT 'x' AS a", "CREATE ROLE narrow_load LOGIN")
     opened = STORE.connect(STORE.resolve(server.target(DATABASE), {"max_load": 1}), str)

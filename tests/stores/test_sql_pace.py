@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.errors import Reason, Unreadable
+from scanner import pausing
+from scanner.errors import ExitCode, Reason, Stopped, Unreadable
 from scanner.stores import sql_pace
 from scanner.stores.sql_pace import Pace
 from scanner.stores.sql_rows import NEW_ROW
@@ -17,6 +19,10 @@ from scanner.stores.sql_rows import NEW_ROW
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
+
+    def rules(self, patch: pytest.MonkeyPatch) -> None:
+        for module in (sql_pace, pausing):
+            patch.setattr(module, "time", self)
 
     def monotonic(self) -> float:
         return self.now
@@ -43,7 +49,7 @@ def pace(
 def test_a_rate_is_kept_over_all_statements_together(sizes: list[int], each: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        patch.setattr(sql_pace, "time", clock)
+        clock.rules(patch)
         paced = pace(clock, {"bytes_per_second": 1000, "max_lag": 0})
         for size in sizes:
             started = clock.now
@@ -56,7 +62,7 @@ def test_a_rate_is_kept_over_all_statements_together(sizes: list[int], each: flo
 
 def test_rows_are_those_in_one_text_or_many(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(sql_pace, "time", clock)
+    clock.rules(monkeypatch)
     paced = pace(clock, {"rows_per_second": 10, "max_lag": 0})
     paced.after(clock.now, [(NEW_ROW.join([b"row"] * 30),)])
     assert clock.now == pytest.approx(1003)
@@ -66,7 +72,7 @@ def test_rows_are_those_in_one_text_or_many(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_it_waits_for_replicas_and_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(sql_pace, "time", clock)
+    clock.rules(monkeypatch)
     lags: list[float | None] = [90.0, 61.0, None]
     loads = [9, 3]
     paced = pace(clock, {"max_load": 4}, lags, loads)
@@ -83,9 +89,24 @@ def test_a_server_that_stays_busy_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, int], words: str
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(sql_pace, "time", clock)
+    clock.rules(monkeypatch)
     paced = pace(clock, options, [1e9] * 1000, [99] * 1000)
     with pytest.raises(Unreadable, match=words) as caught:
         paced.after(clock.now, [])
     assert caught.value.reason is Reason.THROTTLED
     assert 600 <= clock.now - 1000 < 610
+
+
+def test_a_pause_ends_when_somebody_asks_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whichever thread: pieces are asked for ahead."""
+    clock = Clock()
+    clock.rules(monkeypatch)
+    paced = pace(clock, {}, [1e9] * 1000)
+    with (
+        pausing.ended_by(lambda: ExitCode.SIGTERM if clock.now > 1005 else None),
+        ThreadPoolExecutor(1) as thread,
+        pytest.raises(Stopped) as caught,
+    ):
+        thread.submit(paced.after, clock.now, []).result()
+    assert caught.value.exit_code is ExitCode.SIGTERM
+    assert 1005 <= clock.now < 1006.5
