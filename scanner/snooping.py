@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 from detectors.records import dataclass
 from scanner.errors import ConfigError
+from scanner.whoread import SESSION, SOURCE
 
 Number: TypeAlias = Callable[[str], int]
 """The number of a subject under the key, never 0."""
@@ -99,7 +100,10 @@ class Lookout:
 
 
 def _names(principal: str, session: str) -> Sequence[str]:
-    return (principal, f"{principal} session {session}", session) if session else (principal,)
+    """Of a session its own name, and that of the source identity behind it."""
+    name, _, source = session.partition(SOURCE)
+    of_session = (f"{principal}{SESSION}{name}", name) if name else ()
+    return (principal, *of_session, *((source,) if source else ()))
 
 
 def _among(principal: str, session: str, patterns: Sequence[str]) -> bool:

@@ -23,6 +23,8 @@ from scanner.model import NOT_RECORDED, Access, Coverage, Grant, Reads
 from scanner.phrases import coverage, utc
 
 SESSION = " session "
+SOURCE = ", source identity "
+"""behind the name of a session, which holds no blank"""
 
 
 class Relation(StrEnum):
@@ -129,7 +131,8 @@ class _Joined:
     def _whose(self, reader: str) -> str:
         """The principal of a reader: its role, but for a session that has a grant of its own."""
         principal, _, session = reader.partition(SESSION)
-        return reader if f"{_plain(principal)}{SESSION}{session}" in self._exact else principal
+        name = f"{SESSION}{session.partition(SOURCE)[0]}"
+        return f"{principal}{name}" if f"{_plain(principal)}{name}" in self._exact else principal
 
     def grant_of(self, principal: str) -> Grant | None:
         """Its own, or that of its account, or anybody's."""

@@ -58,6 +58,12 @@ def relation(grant: Grant, reads: Reads) -> dict[str, Relation]:
             "the account of the bucket's owner (root, or not told)",
         ),
         (f"arn:aws:sts::{OWN}:assumed-role/etl/n", "role-session", f"{ROLE} session n"),
+        (ROLE, "role", f"{ROLE} session n, source identity ann"),
+        (
+            f"arn:aws:sts::{OWN}:assumed-role/etl/n",
+            "role-session",
+            f"{ROLE} session n, source identity ann",
+        ),
         ("cloudfront.amazonaws.com", "service", "svc:cloudfront.amazonaws.com"),
         ("everyone", "public", "anonymous (no credentials)"),
         ("*", "public", "arn:aws:iam::444455556666:user/x"),

@@ -240,7 +240,7 @@ def _told_alarms(
     numbers: dict[_Key, list[int]] = {}
     everybody = view.people(store)
     for number, who in everybody.items():
-        own = who.session if identity.sessions_are_people(who.principal) else ""
+        own = identity.one_of_many(who.principal, who.session)
         numbers.setdefault((who.principal, own), []).append(number)
     actors = dict(enumerate(numbers.values()))
     acting = {number: actor for actor, people in actors.items() for number in people}
@@ -376,7 +376,7 @@ def _alarms(people: People, asked: Question, units: int | None) -> dict[_Key, li
     for principal, session, person in people:
         if person.mixed:
             continue  # many: their past is nobody's
-        own = session if identity.sessions_are_people(principal) else ""
+        own = identity.one_of_many(principal, session)
         actors.setdefault((principal, own), []).append(((principal, session), person))
     since = (asked.since or asked.window[0]).toordinal()
     first = asked.window[0].toordinal()

@@ -55,6 +55,7 @@ class Issuer(msgspec.Struct, frozen=True):
 
 class Context(msgspec.Struct, frozen=True):
     issuer: Issuer | None = msgspec.field(default=None, name="sessionIssuer")
+    source: Any = msgspec.field(default=None, name="sourceIdentity")
 
 
 class Behalf(msgspec.Struct, frozen=True):
@@ -342,7 +343,7 @@ def identity_of(raw: msgspec.Raw | bytes) -> Identity | None:
         return None
     context, behalf = _object(found.get("sessionContext")), _object(found.get("onBehalfOf"))
     if context is not None:
-        context = {"sessionIssuer": _object(context.get("sessionIssuer"))}
+        context = {**context, "sessionIssuer": _object(context.get("sessionIssuer"))}
     plain = {**found, "sessionContext": context, "onBehalfOf": behalf}
     return msgspec.convert(plain, Identity)
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from scanner.access.cloudtrail_files import Identity, identity_of
+from scanner.whoread import SOURCE
 
 ANONYMOUS = "anonymous (no credentials)"
 _LONGEST = 300
@@ -20,7 +21,8 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 class Caller(msgspec.Struct, frozen=True):
     """``principal`` is who holds the permission; ``session`` what the caller called itself when it
-    took the role, empty where there is no role. ``account`` is the caller's, None if not told."""
+    took the role, empty where there is no role, and the source identity where one was set (``SOURCE``
+    before it): who is behind it, which stays when a role takes another. ``account`` is the caller's, None if not told."""
 
     principal: str
     session: str = ""
@@ -29,10 +31,14 @@ class Caller(msgspec.Struct, frozen=True):
     service: bool = False
 
 
-def sessions_are_people(principal: str) -> bool:
-    """Whether each session of a role is one person: those IAM Identity Center makes, whose session
-    name is the user's name. Sessions of other roles are machines that come and go."""
-    return "AWSReservedSSO_" in principal
+def one_of_many(principal: str, session: str) -> str:
+    """Which of those behind a role a session is of, empty where all of them are one actor. Sessions
+    that IAM Identity Center makes have the name of a user; a source identity names somebody, in
+    however many sessions. All others are machines that come and go."""
+    if "AWSReservedSSO_" in principal:
+        return session
+    _, source, named = session.partition(SOURCE)
+    return source + named
 
 
 def caller(identity: Identity | None) -> Caller | None:
@@ -54,7 +60,7 @@ def caller(identity: Identity | None) -> Caller | None:
         issuer = _issuer(identity)
         name = arn.rpartition("/")[2] or principal_id.rpartition(":")[2]
         if issuer:
-            return Caller(issuer, name, account or None)
+            return Caller(issuer, name + _source(identity), account or None)
     if arn:
         return Caller(arn, account=account or None)
     named = _text(identity.name) or principal_id
@@ -70,6 +76,11 @@ def caller(identity: Identity | None) -> Caller | None:
 def _issuer(identity: Identity) -> str:
     issuer = identity.context.issuer if identity.context else None
     return (_text(issuer.arn) or _text(issuer.name)) if issuer else ""
+
+
+def _source(identity: Identity) -> str:
+    source = _text(identity.context.source) if identity.context else ""
+    return f"{SOURCE}{source}" if source else ""
 
 
 def _text(value: Any) -> str:

@@ -154,6 +154,19 @@ def test_anonymous_and_foreign_callers_are_flagged_with_numbers() -> None:
     assert flags["cloudfront.amazonaws.com"] == flags[f"arn:aws:iam::{OWNER}:user/alice"] == []
 
 
+def test_a_source_identity_is_told_beside_the_session() -> None:
+    """It stays when one role takes another, whatever the session is called then."""
+    records = []
+    for number, source in enumerate(["ann@firm.example", "ann@firm.example", "bob", "", None, 7]):
+        who = role(session=f"s-{number % 5}")
+        who["sessionContext"]["sourceIdentity"] = source
+        records.append(event(who=who, key=str(number)))
+    told = [each.principal.partition("session ")[2] for each in one(delivered(*records)).reads]
+    ann = ", source identity ann@firm.example"
+    bob = "s-2, source identity bob"
+    assert sorted(told) == ["s-0", f"s-0{ann}", f"s-1{ann}", bob, "s-3", "s-4"]
+
+
 def test_events_outside_the_window_do_not_count() -> None:
     """To the hour: the facts do not tell the minutes of reads of one hour apart."""
     records = [event(minute=minute) for minute in (-1, 0, 360, 420)]

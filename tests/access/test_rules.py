@@ -188,6 +188,20 @@ def test_sessions_of_a_role_are_one_actor_unless_they_are_people() -> None:
     assert flags[f"{sso} session bob"] == ["bulk"] and flags[f"{sso} session ann"] == []
 
 
+def test_a_source_identity_is_one_actor_in_all_its_sessions() -> None:
+    people = People()
+    for back in range(1, 40):
+        _read(
+            people.get("role/x", f"a{back % 9}, source identity ann"), TODAY - timedelta(back), 300
+        )
+        _read(people.get("role/x", f"b{back % 9}, source identity bob"), TODAY - timedelta(back), 3)
+    _read(people.get("role/x", "a0, source identity ann"), TODAY, 200)
+    for session in "pq":  # neither of them is much
+        _read(people.get("role/x", f"{session}, source identity bob"), TODAY, 15)
+    flags = {name: rules for name, rules in _flags(answered(people)).items() if rules}
+    assert list(flags.values()) == [["bulk"]] and "bob" in next(iter(flags))
+
+
 def test_one_flag_a_rule_with_the_worst_day() -> None:
     people = People()
     person = usual(people.get("x", ""), 10)
