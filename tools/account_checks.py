@@ -140,7 +140,7 @@ def opener(files: Files) -> OpenFiles:
 
 # --- counts ---------------------------------------------------------------------------------------
 
-_Counts = tuple[int, int, int, int | None, int | None, int]
+_Counts = tuple[int, int | None, int, int | None, int | None, int]
 """reads, denied, of cards, bytes, rows, different things"""
 
 

@@ -276,8 +276,9 @@ def audited(number: int, act: Act) -> Iterator[Said]:
     where = (act.when, act.who, database(act), number + 1)
     if act.what == DENIED:
         said = f"permission denied for table {act.table}"
-        more = {"statement": asks(act), "agent": act.agent}
-        yield Said(*where, said, severity="ERROR", state="42501", **more)
+        yield Said(
+            *(*where, said), severity="ERROR", state="42501", statement=asks(act), agent=act.agent
+        )
         return
     out = io.StringIO()
     relation = ["TABLE", f"public.{act.table}", asks(act), "<none>", act.rows]

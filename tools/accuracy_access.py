@@ -31,7 +31,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scanner.access import rules
 from scanner.access.tally import Day, Person, Single, earlier, hash64, later
+from tools.account_callers import wrong_callers
 from tools.account_checks import can_be_complete, case, misuse, wrong_counts, zeros
+from tools.account_doors import wrong_doors
 from tools.account_gaps import gaps, wrong_gaps
 from tools.account_logs import FORMATS
 from tools.account_rights import wrong_rights
@@ -40,6 +42,8 @@ from tools.accounts import account
 PRINCIPALS = 300
 HISTORY, WATCHED = 56, 30
 OBJECTS = 5_000
+SETTINGS = 40
+"""accounts of callers, and buckets behind doors, for each seed"""
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SUBJECTS = 20
 """records that are on the watch list"""
@@ -349,6 +353,11 @@ def logs(seed: int) -> bool:
     rights = list(wrong_rights(months))
     faults += rights
     print(f"who could and who did: {'exact' if not rights else 'WRONG'}")
+    strangers = [text for each in range(SETTINGS) for text in wrong_callers(seed * 100 + each)]
+    print(f"callers of every kind, {SETTINGS} accounts: {'exact' if not strangers else 'WRONG'}")
+    doors = [text for each in range(SETTINGS) for text in wrong_doors(seed * 100 + each)]
+    print(f"who could, {SETTINGS} buckets behind doors: {'exact' if not doors else 'WRONG'}")
+    faults += [*strangers, *doors]
     print(f"found {injected - missed} of {injected} injected; not as it should be: {len(faults)}")
     for fault in faults:
         print(f"  {fault}")

@@ -21,8 +21,9 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 class Caller(msgspec.Struct, frozen=True):
     """``principal`` is who holds the permission; ``session`` what the caller called itself when it
-    took the role, empty where there is no role, and the source identity where one was set (``SOURCE``
-    before it): who is behind it, which stays when a role takes another. ``account`` is the caller's, None if not told."""
+    took the role, empty where there is no role, then, behind ``SOURCE``, the source identity where
+    one was set: who is behind it, which stays when a role takes another. ``account`` is the
+    caller's, None if not told."""
 
     principal: str
     session: str = ""

@@ -7,10 +7,15 @@ gap is named, nothing is said never to have been read where something is missing
 from __future__ import annotations
 
 import os
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from scanner.stores.s3_readers import _Judge
+from tools.account_callers import wrong_callers
 from tools.account_checks import can_be_complete, case, misuse, wrong_counts, zeros
+from tools.account_doors import wrong_doors
 from tools.account_gaps import wrong_gaps
 from tools.account_logs import FORMATS
 from tools.account_rights import wrong_rights
@@ -42,3 +47,21 @@ def test_misuse_of_every_kind_is_found_and_nothing_else(name: str) -> None:
 
 def test_who_could_and_who_did() -> None:
     assert list(wrong_rights(account(1, people=4))) == []
+
+
+@pytest.mark.parametrize("seed", range(20) if ALL else (1, 2))
+def test_callers_of_every_kind_are_told_as_who_they_are(seed: int) -> None:
+    assert list(wrong_callers(seed)) == []
+
+
+def test_who_could_read_behind_doors_of_every_kind() -> None:
+    """A second for twenty buckets."""
+    assert [text for seed in range(300 if ALL else 20) for text in wrong_doors(seed)] == []
+
+
+def test_a_door_that_is_judged_wrong_is_noticed() -> None:
+    def as_is(self: Any, who: Any, key: Any, decision: Any) -> Any:
+        return decision
+
+    with mock.patch.object(_Judge, "_decrypted", as_is):
+        assert any("conditional" in text for seed in range(9) for text in wrong_doors(seed))
