@@ -17,8 +17,8 @@ import msgspec
 from detectors.base import CONFIRMED, Match, State
 from detectors.company import Columns, beside
 from scanner.contracts import Chunk, Rows
-from scanner.fieldtally import BUCKETS, LEAST_SCORE, Found, Sealed
-from scanner.kinds import Kind, Place, short
+from scanner.fieldtally import Found, Sealed
+from scanner.kinds import LEAST_SCORE, Kind, Place, short, step_of
 from scanner.model import Location
 from scanner.rowkey import row_key
 from scanner.seal import Sealer
@@ -191,9 +191,7 @@ class CompanyCollector:
             kinds = kinds if len(self._records) < 2 * MOST else {MANY}
             cards = cards[:1]
         candidates = tuple(
-            Candidate(
-                Kind(m.detector, m.entity, m.state, 0 if full else m.field), int(m.score * BUCKETS)
-            )
+            Candidate(Kind(m.detector, m.entity, m.state, 0 if full else m.field), step_of(m.score))
             for m in (same[0].match for same in cards)
         )
         return self._records.setdefault(
@@ -228,7 +226,7 @@ class CompanyCollector:
 
 
 def _kind_of(match: Match) -> tuple[int, int, str, str]:
-    return match.field, int(match.score * BUCKETS), match.state, match.detector
+    return match.field, step_of(match.score), match.state, match.detector
 
 
 def _by_kind(cards: Sequence[Found]) -> list[Sequence[Found]]:

@@ -21,7 +21,7 @@ from detectors.keys import key_before
 from detectors.looks import OTHER, look
 from detectors.splithash import SplitHash
 from scanner.contracts import Buffer, Chunk, Rows
-from scanner.kinds import Kind, short
+from scanner.kinds import LEAST_SCORE, Kind, short, step_of
 from scanner.seal import Sealer
 from scanner.sketch import EXACT, ROUGH, Counting, Sketch
 
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 MOST = 256
 _MOST_KINDS = 32
 """kinds and probabilities of values told apart under one field"""
-BUCKETS = 20
-"""steps of probability in which values are counted"""
-LEAST_SCORE = 0.05
-"""below, a value is not counted: no evidence of a field makes it confirmed"""
 EXACTLY = frozenset({"CREDIT_CARD", "PAN_HASH"})
 """entities of which distinct values are told exactly for longer"""
 _FIRST_ROWS, _LATER_ROWS = 24, 8
@@ -69,7 +65,7 @@ class FieldName(msgspec.Struct, frozen=True, order=True):
 
 
 class FieldTally(msgspec.Struct):
-    """Values of one kind and probability (``bucket / BUCKETS`` at least) under one field."""
+    """Values of one kind and probability (the step ``bucket``) under one field."""
 
     field: FieldName
     kind: Kind
@@ -214,7 +210,7 @@ class FieldCollector:
                 raw = bytes(chunk.data[span[0] : span[1]]).decode("utf-8", "replace")
         if not raw:
             return None
-        bucket = int(match.score * BUCKETS)
+        bucket = step_of(match.score)
         key = (raw, match.entity, match.field, bucket, match.state, match.detector, table)
         values = self._known.get(key)
         if values is None:

@@ -23,6 +23,7 @@ from scanner.contracts import Chunk
 from scanner.fieldtally import Fields, add_fields
 from scanner.kinds import Kind as Kind
 from scanner.kinds import Place as Place
+from scanner.kinds import least_of, step_of
 from scanner.kinds import short as short
 from scanner.model import Location
 from scanner.prints import distinct
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 MAX_PLACES = 15
 _COMPACT_AT = 1 << 20
-_BUCKETS = 20
 
 
 class Tally(msgspec.Struct):
@@ -195,13 +195,13 @@ class Tallies:
 
     def done(self) -> tuple[list[Tally], list[Crowd]]:
         crowds = [
-            Crowd(kind, bucket / _BUCKETS, count, distinct(prints.tobytes()))
+            Crowd(kind, least_of(bucket), count, distinct(prints.tobytes()))
             for (kind, bucket), (count, prints) in self._crowds.items()
         ]
         return list(self._tallies.values()), crowds
 
     def _add_crowd(self, kind: Kind, score: float, packed: bytes, more: int) -> None:
-        key = (kind, int(score * _BUCKETS))
+        key = (kind, step_of(score))
         count, prints = self._crowds.get(key, (0, array("Q")))
         before = len(prints)
         prints.frombytes(packed)

@@ -13,8 +13,8 @@ import msgspec
 from detectors.base import CONFIRMED, State
 from detectors.looks import CIPHERTEXT, HASH, NUMBER, OTHER, TOKEN, speaks_of_cards
 from scanner.company import Company
-from scanner.fieldtally import BUCKETS, ColumnLook, FieldName, Fields, FieldTally
-from scanner.kinds import Kind
+from scanner.fieldtally import ColumnLook, FieldName, Fields, FieldTally
+from scanner.kinds import Kind, least_of
 from scanner.sketch import Sketch
 from scanner.tally import MAX_PLACES, Place
 
@@ -94,7 +94,7 @@ def _parts(fields: Fields, judge: Judge, floor: float) -> dict[FieldName, list[F
     unlisted = {(t.member, t.sheet, t.entity): t.rows for t in fields.tables if t.entity}
     groups: dict[FieldName, dict[tuple[str, State, bool], list[FieldTally]]] = {}
     for tally in fields.tallies:
-        sure = judge(tally.kind, tally.bucket / BUCKETS)
+        sure = judge(tally.kind, least_of(tally.bucket))
         if sure >= floor:
             key = (tally.kind.entity, tally.kind.state, sure >= CONFIRMED)
             groups.setdefault(tally.field, {}).setdefault(key, []).append(tally)
@@ -163,7 +163,7 @@ def _records(company: Iterable[Company], judge: Judge) -> list[UnitRecords]:
     groups: dict[tuple[str, tuple[str, ...]], list[UnitRecords]] = {}
     sketches: dict[tuple[str, tuple[str, ...]], Sketch] = {}
     for each in company:
-        sure = [judge(one.kind, one.bucket / BUCKETS) for one in each.candidates]
+        sure = [judge(one.kind, least_of(one.bucket)) for one in each.candidates]
         best = max(sure)
         if best < CONFIRMED:
             continue

@@ -181,6 +181,27 @@ def test_keys_of_a_log_are_named_and_the_record_is_the_line(
     ]
 
 
+def test_whole_columns_of_cards_under_names_of_ids_are_cards(
+    cardtrail: Cardtrail, planted: Planted, tmp_path: Path
+) -> None:
+    """Of ids one in ten has a good check digit; where all have, the name is wrong. Counts and
+    verdicts stay whole also beyond the values that are listed one by one."""
+    rng, names = random.Random(3), ("ts", "ref", "order_id", "hash", "created_at")
+    folder = planted.allow(tmp_path / "store")
+    folder.mkdir()
+    with (folder / "events.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow([*names, "trace"])
+        for _ in range(240):
+            out.writerow([*(planted.pan() for _ in names), f"4{rng.randrange(10**15):015d}"])
+    assert cardtrail("scan", folder, "-j", "1", "-o", "run.json").code == 1
+    (store,) = json.loads((cardtrail.cwd / "run.json").read_text())["stores"]
+    assert store["distinct_pans"] == 240 * len(names)
+    assert {field["name"]: field["sentence"] for field in store["fields"]} == dict.fromkeys(
+        names, "clear PANs, 240 distinct in 240 rows"
+    )
+
+
 def test_slices_and_workers_give_the_same_verdicts(
     cardtrail: Cardtrail, planted: Planted, tmp_path: Path
 ) -> None:

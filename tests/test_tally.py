@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.base import Buffer, FieldCounts, Match, State, Value
 from scanner.contracts import Chunk
+from scanner.kinds import LEAST_SCORE, least_of, step_of
 from scanner.model import Location
 from scanner.seal import Sealer
 from scanner.tally import MAX_PLACES, Crowd, SliceResult, Tallies, add_up, short
@@ -135,3 +136,11 @@ def test_names_in_locations_are_sealed() -> None:
     match = Match("words", "WORD", 0, 6, 0.9)
     tallies.add(Words(), match, chunk)  # type: ignore[arg-type]  # only value() is used
     assert pan not in repr(tallies.done())
+
+
+@given(st.floats(0, 1))
+def test_a_step_of_probability_is_asked_for_by_what_it_is_at_least(score: float) -> None:
+    step = step_of(score)
+    assert least_of(step) <= score + 1e-12
+    # a field that makes the value certain still does when asked for the step
+    assert score < LEAST_SCORE or least_of(step) >= 0.49 * score
