@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ def _carry_out(
     opened: session.Session, request: ScanRequest, outputs: list[tuple[Report, Path | None]]
 ) -> ExitCode:
     listener = Quiet() if request.quiet else Progress()
+    said = not request.quiet and all(path is not None for _, path in outputs)
     try:
-        run = session.carry_out(opened, listener)
+        run = session.carry_out(opened, listener, _load_summary if said else lambda: None)
     finally:
         listener.close()
     if run.coverage.units == 0:
@@ -90,7 +92,7 @@ def _carry_out(
             + (f" but {run.coverage.excluded:,} excluded names" if run.coverage.excluded else "")
         )
     _write_all(run, outputs)
-    if not request.quiet and all(path is not None for _, path in outputs):
+    if said:
         _summarise(run, outputs)
     code = verdict.exit_code(run.findings, run.coverage, opened.settings.fail_on)
     if request.exit_zero:
@@ -99,6 +101,11 @@ def _carry_out(
             ExitCode.FINDINGS_AND_INCOMPLETE: ExitCode.INCOMPLETE,
         }.get(code, code)
     return code
+
+
+def _load_summary() -> None:
+    """While the workers are busy: what it takes is not to be waited for at the end."""
+    import_module("reports.summary")
 
 
 def _summarise(run: Run, outputs: Sequence[tuple[Report, Path | None]]) -> None:

@@ -20,10 +20,11 @@ from detectors.base import Bulk, Match
 from detectors.keys import key_before
 from detectors.looks import OTHER, look
 from detectors.splithash import SplitHash
-from scanner.contracts import Buffer, Chunk, Rows
+from scanner.contracts import Chunk, Rows
 from scanner.kinds import LEAST_SCORE, Kind, short, step_of
 from scanner.seal import Sealer
 from scanner.sketch import EXACT, ROUGH, Counting, Sketch
+from scanner.windows import count_byte
 
 if TYPE_CHECKING:
     import numpy as np
@@ -263,7 +264,7 @@ class FieldCollector:
     ) -> None:
         """From here on values of the entity are not listed: what its share is of ends here."""
         last = max((f.match.end for f in found if f.match.entity == entity), default=chunk.lo)
-        left = _count(chunk.data, last, chunk.hi, rows.row_end[0])
+        left = count_byte(chunk.data, last, chunk.hi, rows.row_end[0])
         self._closed[table, entity] = max(1, self._rows[table] - max(0, left - 1))
 
     # --- looks
@@ -321,15 +322,9 @@ def _count_rows(chunk: Chunk, rows: Rows) -> int:
     if rows.row_end == b"\n" and chunk.newlines:
         count = chunk.newlines
     else:
-        count = _count(data, chunk.lo, hi, end)
+        count = count_byte(data, chunk.lo, hi, end)
     open_end = hi == len(data) and data[hi - 1] != end
     return max(0, count + open_end - rows.header)
-
-
-def _count(data: Buffer, lo: int, hi: int, byte: int) -> int:
-    import numpy as np
-
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8, hi - lo, lo) == byte))
 
 
 _LINES = Rows((), b",", b"\n")

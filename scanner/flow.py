@@ -35,6 +35,8 @@ _LINGER_SECONDS = 0.05
 _WORTH_A_COMMIT = 16
 _BATCH_UNITS = 16
 _BATCH_BYTES = 1 << 20
+_SHARE_OF_REST = 4
+"""a slice is at most this part of what is left of its unit"""
 
 
 class Listener(Protocol):
@@ -130,8 +132,9 @@ class Flow:
     def _start(self, begun: _Begun) -> None:
         """Queues all of a unit that is not there yet."""
         unit = begun.unit
-        first = any(part.index == 0 for part in begun.parts)
         large = unit.size is not None and unit.size > self.job.slice_bytes
+        begun.parts = self._as_it_is_cut(begun)
+        first = any(part.index == 0 for part in begun.parts)
         if not first:
             begun.parts = begun.parts if unit.slices else []
             self._queue(begun, Slice(0, 0, self._head if large else None))
@@ -171,16 +174,36 @@ class Flow:
     def _cut(self, begun: _Begun) -> None:
         """Queues the slices that are missing once the listing or the first has said that cutting
         is possible."""
-        have = {part.index for part in begun.parts}
-        size, step = begun.unit.size or 0, self.job.slice_bytes
         if not begun.cut and (begun.unit.slices or any(part.cut for part in begun.parts)):
             begun.cut = True
-            size = size if size > step else 0  # a smaller one was not cut: the first was all of it
-            for index, start in enumerate(range(self._head, size, step), 1):
-                if index not in have:
-                    self._queue(begun, Slice(index, start, min(size, start + step)))
+            have = {part.index for part in begun.parts}
+            for cut in self._cuts(begun.unit.size or 0):
+                if cut.index not in have:
+                    self._queue(begun, cut)
         if begun.waiting == 0:
             self._finish(begun)
+
+    def _cuts(self, size: int) -> list[Slice]:
+        """All slices but the first. The last ones are the shorter the less is left, so that the
+        workers end together: a worker that waits for another at the end is a core at rest."""
+        cuts: list[Slice] = []
+        step, start = self.job.slice_bytes, self._head
+        # a smaller unit was not cut: the first slice was all of it
+        while step < size and start < size:
+            long = max(self._head, min(step, (size - start) // _SHARE_OF_REST))
+            end = size if size - start - long < self._head else start + long
+            cuts.append(Slice(len(cuts) + 1, start, end))
+            start = end
+        return cuts
+
+    def _as_it_is_cut(self, begun: _Begun) -> list[SliceResult]:
+        """What a resumed run has of a unit, but for slices that were cut otherwise, when its size
+        was another or by another build: they are read again."""
+        if not begun.parts:
+            return []
+        rest = self._cuts(begun.unit.size or 0)
+        cuts = {Slice(0, 0, self._head), *rest} if rest else set()
+        return [part for part in begun.parts if Slice(part.index, part.start, part.end) in cuts]
 
     def _give_up(self, begun: _Begun) -> None:
         """Of a unit that cannot be read the slices that were not sent yet need not be tried."""
@@ -250,7 +273,9 @@ class Flow:
                 return
             begun, part = pieces[0]
             problem = SealedProblem(lost.reason, lost.detail)
-            results = [SliceResult(begun.unit.id, part.index, unreadable=problem)]
+            lost_slice = SliceResult(begun.unit.id, part.index, start=part.start, end=part.end)
+            lost_slice.unreadable = problem
+            results = [lost_slice]
         for (begun, part), result in zip(pieces, results, strict=True):
             self._record(begun, part, result)
 

@@ -44,14 +44,17 @@ def scan(
     ledger: Ledger,
     listener: Listener,
     stopping: Callable[[], ExitCode | None],
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> None:
-    """Reads what is not yet done of ``job``. Raises ``Stopped`` when asked to stop, with all that
+    """Reads what is not yet done of ``job``; ``meanwhile`` is called when all is on its way, and
+    there is time. Raises ``Stopped`` when asked to stop, with all that
     was finished in the ledger; raises for nothing the stores can do."""
     flow = Flow(job, executor, ledger, listener, stopping)
     try:
         for place, store in enumerate(job.stores):
             for unit in _units(flow, place, store):
                 flow.begin(place, store, unit)
+        meanwhile()
         flow.drain()
     except Stopped:
         flow.keep()

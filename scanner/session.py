@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -101,8 +101,11 @@ def resume(ledger: Ledger, name: str | None) -> Session:
     return Session(ledger, ledger.run(row.id), settings, secret, "the run's settings", True)
 
 
-def carry_out(session: Session, listener: Listener) -> Run:
-    """Scans to the end and finishes the run. Raises ``Stopped`` with the run left to resume."""
+def carry_out(
+    session: Session, listener: Listener, meanwhile: Callable[[], object] = lambda: None
+) -> Run:
+    """Scans to the end and finishes the run; ``meanwhile`` as in ``pipeline.scan``. Raises
+    ``Stopped`` with the run left to resume."""
     settings, ledger, row = session.settings, session.ledger, session.row
     stores = compose.resolve_stores(settings, session.file)
     excluder = compose.Excluder(settings.exclude)
@@ -131,7 +134,7 @@ def carry_out(session: Session, listener: Listener) -> Run:
         executor = compose.make_executor(settings, session.key, signals)
         finished = False
         try:
-            scan(job, executor, ledger, listener, signals.stopping)
+            scan(job, executor, ledger, listener, signals.stopping, meanwhile)
             finished = True
         finally:
             executor.close(now=not finished)

@@ -106,6 +106,9 @@ class SliceResult(msgspec.Struct):
     unreadable: SealedProblem | None = None
     sampled: float | None = None
     """this was a first pass over that fraction of the unit; None: it was not"""
+    start: int = 0
+    end: int | None = None
+    """of the slice, by which a resume knows whether it would cut as this was cut"""
 
 
 class Tallies:

@@ -129,7 +129,8 @@ class Worker:
     # --- one slice
 
     def _slice(self, task: ScanTask) -> SliceResult:
-        result = SliceResult(unit=task.unit.id, index=task.part.index)
+        part = task.part
+        result = SliceResult(task.unit.id, part.index, start=part.start, end=part.end)
         tallies = Tallies(self._inside, task.part.index, self._distinct_limit)
         scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
         for _, scan in scans:

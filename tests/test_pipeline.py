@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from scanner.model import (
     Outcome,
     Reads,
     Run,
+    Slice,
     Status,
     Store,
     Tri,
@@ -92,12 +94,15 @@ def make(parts_seen: str = "") -> Callable[[Any], Any]:
             time.sleep(60)
         if parts_seen:
             with Path(parts_seen).open("a") as out:
-                out.write(f"{task.unit.key}:{task.part.index}\n")
-        end = task.unit.size if task.part.end is None else task.part.end
-        size = (end or 0) - task.part.start
-        return SliceResult(task.unit.id, task.part.index, True, size, size)
+                out.write(f"{task.unit.key}:{task.part.index}:{task.part.start}:{task.part.end}\n")
+        return read_whole(task.unit, task.part)
 
     return run
+
+
+def read_whole(unit: Unit, part: Slice) -> SliceResult:
+    size = ((unit.size if part.end is None else part.end) or 0) - part.start
+    return SliceResult(unit.id, part.index, True, size, size, start=part.start, end=part.end)
 
 
 @pytest.fixture
@@ -182,26 +187,72 @@ def test_every_byte_is_read_once_however_a_unit_is_cut(
     assert (outcome.status, outcome.bytes) == (Status.SCANNED, size)
 
 
-@pytest.mark.parametrize("already", [[], [0], [1, 3], [0, 2], [0, 1, 2, 3, 4, 5]])
-def test_a_resume_reads_only_the_slices_that_are_missing(
-    ledger: Ledger, tmp_path: Path, already: list[int]
-) -> None:
-    seen = tmp_path / "seen"
+def slices_of(path: Path) -> list[Slice]:
+    lines = [line.split(":")[1:] for line in path.read_text().splitlines()]
+    return sorted(
+        (Slice(int(index), int(start), int(end)) for index, start, end in lines),
+        key=lambda part: part.index,
+    )
+
+
+def resumed(
+    ledger: Ledger, folder: Path, already: Sequence[int], size_before: int
+) -> tuple[list[Slice], list[Slice], int]:
+    """A run that has some slices of a unit of 450 bytes goes on: slices as they were cut when its
+    size was another, those that are read now, and bytes of the outcome."""
+    whole, seen = folder / "whole", folder / "seen"
     seen.touch()
+    with contextlib.closing(Ledger(folder / "other.db", create=True)) as other:
+        other.begin("r", now(), ABOUT)
+        run(job(Fake(["big"], size_before), 100), InProcess(make(str(whole))), other)
     fake = Fake(["big"], size=450)
     (unit,) = fake.units(lambda name, folder: False)
     assert isinstance(unit, Unit)
+    parts = slices_of(whole)
     for index in already:
-        size = {0: 12, 5: 38}.get(index, 100)  # the first is an eighth
-        ledger.put_slice("r", 0, "v1", SliceResult(unit.id, index, True, size, size))
+        ledger.put_slice("r", 0, "v1", read_whole(unit, parts[index]))
     document = run(job(fake, 100, resumed=True), InProcess(make(str(seen))), ledger)
     (outcome,) = document.outcomes
-    assert (outcome.status, outcome.bytes) == (Status.SCANNED, 450)
-    read = [int(line.split(":")[1]) for line in seen.read_text().splitlines()]
+    assert outcome.status is Status.SCANNED
+    return parts, slices_of(seen), outcome.bytes
+
+
+@pytest.mark.parametrize("already", [[], [0], [1, 3], [0, 2], range(12)])
+def test_a_resume_reads_only_the_slices_that_are_missing(
+    ledger: Ledger, tmp_path: Path, already: Sequence[int]
+) -> None:
+    parts, read, size = resumed(ledger, tmp_path, already, 450)
+    assert (len(parts), size) == (12, 450)
     if 0 in already:
-        assert sorted(read + already) == [0, 1, 2, 3, 4, 5]
+        assert read == [part for part in parts if part.index not in already]
     else:  # the first slice tells whether it can be cut at all: the rest counts for nothing
-        assert sorted(read) == [0, 1, 2, 3, 4, 5]
+        assert read == parts
+
+
+@pytest.mark.parametrize("already", [[0], [1, 3], [0, 2], [0, 1, 2, 3, 4, 5]])
+def test_slices_that_were_cut_otherwise_are_read_again(
+    ledger: Ledger, tmp_path: Path, already: list[int]
+) -> None:
+    """A table that was vacuumed since has less blocks, and the same version."""
+    parts, read, size = resumed(ledger, tmp_path, already, 520)
+    kept = [parts[index] for index in already if parts[index].index not in {p.index for p in read}]
+    joined = sorted([*kept, *read], key=lambda part: part.start)
+    assert [part.start for part in joined] == [0, *(part.end for part in joined[:-1])]
+    assert (joined[-1].end, size) == (450, 450)
+
+
+@pytest.mark.parametrize("size", [101, 450, 6_700, 100_000])
+def test_the_last_slices_are_short_and_few(ledger: Ledger, tmp_path: Path, size: int) -> None:
+    """So that the workers end together: no slice is more than a third of what comes with it and
+    after it, the last ones, an eighth of the usual, but for the remainder."""
+    seen = tmp_path / "seen"
+    run(job(Fake(["u"], size, slices=True), 100), InProcess(make(str(seen))), ledger)
+    parts = slices_of(seen)
+    sizes = [(part.end or 0) - part.start for part in parts]
+    assert sum(sizes) == size and max(sizes) <= 100
+    assert len(sizes) <= 12 + size // 100
+    for place, this in enumerate(sizes[1:], 1):
+        assert this <= max(sum(sizes[place:]) / 3, 2 * 12)
 
 
 def test_stopping_keeps_what_came_back_and_a_resume_does_the_rest(

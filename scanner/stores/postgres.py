@@ -58,6 +58,7 @@ class OpenPostgres:
         self._store, self._session, self._seal_name = store, session, seal_name
         self._could_read: tuple[Grant, ...] | str | None = None
         self._facts: tuple[Fact, ...] = ()
+        self._steps: dict[int, int] = {}
 
     # --- what there is
 
@@ -100,7 +101,7 @@ class OpenPostgres:
         if relation is None:
             raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
         block = catalogue.block_size(self._session)
-        reader = TableReader(self._session, relation, unit.size, block)
+        reader = TableReader(self._session, relation, unit.size, block, self._steps)
         moved = catalogue.moved(self._session, relation.oid)
         check = partial(self._changed, relation, moved)
         return Records(reader.chunks, reader.sliceable, check, reader.sample)

@@ -61,8 +61,17 @@ def sliceable(session: Session, relation: Relation) -> bool:
 class TableReader:
     """One relation, for the slices one worker reads of it."""
 
-    def __init__(self, session: Session, relation: Relation, size: int | None, block: int) -> None:
-        """Raises ``Unreadable``."""
+    def __init__(
+        self,
+        session: Session,
+        relation: Relation,
+        size: int | None,
+        block: int,
+        steps: dict[int, int] | None = None,
+    ) -> None:
+        """``steps``: by oid, how many blocks a statement took when the slice before was read; kept
+        for the next. Raises ``Unreadable``."""
+        self._steps = {} if steps is None else steps
         self._session, self._relation, self._size, self._block = session, relation, size, block
         self._columns, self._hidden = catalogue.columns(session, relation.oid)
         if not self._columns and self._hidden:
@@ -106,7 +115,8 @@ class TableReader:
             high = -(-now.get(self._relation.oid, self._size) // self._block)
         else:
             high = -(-part.end // self._block)
-        step, before, read = _FIRST_BLOCKS, b"", False
+        step = self._steps.get(self._relation.oid, _FIRST_BLOCKS)
+        before, read = b"", False
         stop = min(high, low + step)
         ahead: Future[_Piece] | None = None
         while low < high:
@@ -128,7 +138,8 @@ class TableReader:
                 low, stop, read = stop, min(high, stop + step), True
                 continue
             text, lo, members = piece
-            step = _next_step(step, len(text) - lo)
+            if stop - low == step:  # the last blocks of a slice are too few to go by
+                step = self._steps[self._relation.oid] = _next_step(step, len(text) - lo)
             low, stop, read = stop, min(high, stop + step), True
             before = text[max(lo, len(text) - BEFORE) :]
             if low < high:
