@@ -114,10 +114,15 @@ def _read(run: Run, not_read: Sequence[Outcome], only: dict[str, str]) -> Iterat
         place = full_place(outcome.store, outcome.unit, None, only)
         yield f"  {outcome.status:8} {words.reason(outcome.reason)}: {place}"
         why = [outcome.detail.rstrip("."), words.remedy(outcome.reason).rstrip(".")]
-        said = ". ".join(text[0].upper() + text[1:] for text in why if text)
+        said = ". ".join(_sentence(text) for text in why if text)
         yield from _said(f"{said}." if said else "", 11)
     if unread > UNREAD:
         yield f"  and {unread - UNREAD:,} more, all of them in the report"
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with the name of an option."""
+    return text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
 
 
 def _said(text: str, indent: int = 2) -> list[str]:

@@ -12,9 +12,9 @@ from scanner.stores.mysql_session import Session
 _ELSEWHERE = frozenset(("FEDERATED", "SPIDER", "CONNECT", "S3"))
 _TEXT = frozenset(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json"))
 _TEXT |= {"enum", "set"}
-_BINARY = frozenset(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit"))
-_BINARY |= {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring"}
-_BINARY |= {"multipolygon", "geometrycollection", "vector"}
+_BINARY = frozenset(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"))
+_SHAPES = frozenset(("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring"))
+_SHAPES |= {"multipolygon", "geometrycollection", "geomcollection"}
 _WHOLE = frozenset(("tinyint", "smallint", "mediumint", "int", "bigint"))
 _ORDERED = _WHOLE | {"decimal", "date", "datetime", "char", "varchar", "binary", "varbinary"}
 """types whose values come back as they went out, so that reading can go on after one"""
@@ -62,6 +62,11 @@ class Column:
     @property
     def binary(self) -> bool:
         return self.kind in _BINARY
+
+    @property
+    def shape(self) -> bool:
+        """Geometry, whose numbers lie in it as doubles."""
+        return self.kind in _SHAPES
 
     @property
     def whole(self) -> bool:

@@ -99,6 +99,21 @@ PLACES = (
             " WHERE table_schema = {database}",
         ),
     ),
+    # where the server logs in elsewhere, for whichever database, with the passwords
+    Place(
+        "(servers)",
+        (
+            "SELECT server_name, concat_ws('\n', concat('host=', host), concat('db=', db),"
+            " concat('user=', username), concat('password=', password),"
+            " concat('socket=', socket), concat('owner=', owner)) FROM mysql.servers",
+        ),
+        mysql=(
+            "SELECT 'replication', concat_ws('\n', concat('host=', host),"
+            " concat('user=', user_name), concat('password=', user_password))"
+            " FROM mysql.slave_master_info",
+        ),
+        needs=("SELECT count(*) FROM mysql.servers",),
+    ),
     Place(
         "(column statistics)",
         (

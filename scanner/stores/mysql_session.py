@@ -6,6 +6,7 @@ statement said again; it was a reading one, so that is harmless.
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ class Session:
         try:
             connection = pymysql.connect(**given)
         except pymysql.Error as error:
-            raise fault(error) from None
+            raise _refused(error) from None
         try:
             self._prepare(connection)
         except BaseException as error:
@@ -257,3 +258,17 @@ def fault(error: Exception) -> Unreadable:
         detail = "the server could not be reached" if number in (2002, 2003) else "no connection"
         return Unreadable(Reason.UNREACHABLE, f"{detail} (error {number})")
     return Unreadable(Reason.IO_ERROR, f"the server failed (error {number})")
+
+
+def _refused(error: pymysql.Error) -> Unreadable:
+    """Of a connection that did not come about: what the system says of it holds nothing read."""
+    cause = getattr(error, "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        detail = f"the server's certificate was not verified: {cause.verify_message}; ssl_ca names"
+        return Unreadable(Reason.CREDENTIALS, f"{detail} the file of the authority to trust")
+    told = fault(error)
+    if isinstance(cause, OSError) and cause.strerror:
+        return Unreadable(told.reason, f"the server could not be reached: {cause.strerror}")
+    if error.args and error.args[0] == 2026:  # asked for TLS that the server has not
+        return Unreadable(Reason.CREDENTIALS, "the server does not speak TLS (ssl_mode)")
+    return told

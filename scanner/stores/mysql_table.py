@@ -265,8 +265,10 @@ class TableReader:
             whole = f"{name} = FLOOR({name}) AND ABS({name}) < 9e18"
             digits = f"CAST(CAST({name} AS DECIMAL(20, 0)) AS CHAR)"
             value = f"IF({whole}, {digits}, CAST({name} AS CHAR))"
-        elif column.padded:
+        elif column.padded or column.kind == "bit":
             value = f"{name} + 0"
+        elif column.shape:
+            value = f"CONVERT(ST_AsText({name}) USING ascii)"
         elif column.binary and column.key:
             value = f"LOWER(HEX({name}))"
         if column in self._large:

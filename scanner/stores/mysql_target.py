@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from detectors.records import dataclass
 from scanner.errors import Reason, Unreadable, UsageError
-from scanner.stores import sql_options
+from scanner.stores import sql_options, sql_secrets
 
 SCHEMES = ("mysql://", "mariadb://")
 OPTIONS: Mapping[str, type] = {
@@ -87,6 +87,10 @@ def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
         "read_default_file": str(own) if own.exists() else None,
         "ssl": _tls(target.host, options),
     }
+    if options.get("iam_region"):
+        user, port = str(options.get("user") or ""), target.port or 3306
+        region, private = str(options["iam_region"]), given["ssl"] is not None
+        given["password"] = sql_secrets.iam_token(target.host, port, user, region, private=private)
     if target.host.startswith("/"):
         given["unix_socket"] = target.host
     else:

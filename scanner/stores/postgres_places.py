@@ -31,6 +31,8 @@ class Place:
     by_choice: bool = False
     more: tuple[tuple[int, str], ...] = ()
     """queries for servers from a version on"""
+    needs: str = ""
+    """a query that gives how many there are; none: the place is always there"""
 
 
 _SHORT = {
@@ -147,7 +149,7 @@ SELECT 'foreign data wrapper ' || fdwname, array_to_string(fdwoptions, E'\\n')
 FROM pg_foreign_data_wrapper WHERE fdwoptions IS NOT NULL
 UNION ALL
 SELECT concat_ws(' at server ', usename, srvname), array_to_string(umoptions, E'\\n')
-FROM pg_user_mappings WHERE umoptions IS NOT NULL
+FROM {mappings} WHERE umoptions IS NOT NULL
 OR NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 UNION ALL
 SELECT 'server ' || srvname, array_to_string(srvoptions, E'\\n') FROM pg_foreign_server
@@ -155,6 +157,18 @@ WHERE srvoptions IS NOT NULL
 UNION ALL
 SELECT 'foreign table ' || ftrelid::regclass, array_to_string(ftoptions, E'\\n')
 FROM pg_foreign_table WHERE ftoptions IS NOT NULL
+""",
+    ),
+    # connection strings, with the passwords in them
+    Place(
+        "(subscriptions)",
+        """
+SELECT subname, subconninfo FROM pg_subscription
+WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+""",
+        needs="""
+SELECT count(*) FROM pg_subscription
+WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """,
     ),
     Place(
@@ -217,6 +231,7 @@ def present(session: Session, large_objects: bool) -> list[Place]:
         for place in PLACES
         if (place.extension is None or place.extension in installed)
         and (not place.by_choice or large_objects)
+        and (not place.needs or session.rows(place.needs) != [(0,)])
     ]
 
 
@@ -227,6 +242,8 @@ def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Memb
         return
     newer = [query for since, query in place.more if session.version >= since]
     query = " UNION ALL ".join([place.query, *newer])
+    if "{mappings}" in query:
+        query = query.replace("{mappings}", _mappings(session))
     for short, long in _SHORT.items():
         query = query.replace(short, long)
     if place.extension is not None:
@@ -243,8 +260,24 @@ def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Memb
         elif text:
             yield _chunk((name or b"").decode("utf-8", "replace"), text)
     if hidden:
-        detail = f"{hidden:,} texts are hidden from this role (pg_read_all_stats shows them)"
+        role = "pg_read_all_data" if "umoptions" in query else "pg_read_all_stats"
+        detail = f"{hidden:,} texts are hidden from this role ({role} shows them)"
         yield Problem(Reason.ACCESS_DENIED, detail)
+
+
+def _mappings(session: Session) -> str:
+    """SQL for options of user mappings: the view hides those of others even from a role that may
+    read the table below it."""
+    ((may,),) = session.rows(
+        "SELECT has_column_privilege('pg_catalog.pg_user_mapping', 'umoptions', 'SELECT')"
+    )
+    if not may:
+        return "pg_user_mappings"
+    return (
+        "(SELECT coalesce(rolname, 'public') AS usename, srvname, umoptions"
+        " FROM pg_user_mapping m JOIN pg_foreign_server s ON s.oid = m.umserver"
+        " LEFT JOIN pg_roles ON pg_roles.oid = m.umuser) mappings"
+    )
 
 
 def _chunk(name: str, text: bytes) -> Chunk:

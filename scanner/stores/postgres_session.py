@@ -324,4 +324,7 @@ def _refused(error: Exception) -> Unreadable:
     text = str(error)
     reason = next((reason for words, reason in _WORDS if words in text), Reason.UNREACHABLE)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return Unreadable(reason, lines[-1][:300] if lines else "the server could not be reached")
+    detail = lines[-1][:300] if lines else "the server could not be reached"
+    if "certificate" in detail:
+        detail += " (sslrootcert names the file of the authority to trust)"
+    return Unreadable(reason, detail)

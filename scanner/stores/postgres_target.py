@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from detectors.records import dataclass
-from scanner.errors import Reason, Unreadable, UsageError
-from scanner.stores import sql_options
+from scanner.errors import UsageError
+from scanner.stores import sql_options, sql_secrets
 
 SCHEMES = ("postgresql://", "postgres://")
 OPTIONS: Mapping[str, type] = {
@@ -26,7 +26,6 @@ OPTIONS: Mapping[str, type] = {
     "sslrootcert": str,
     "sslcert": str,
     "sslkey": str,
-    "iam_region": str,  # log in to Amazon RDS with an IAM token of this region
     "large_objects": bool,  # read pg_largeobject too
 }
 _FORM = "postgresql://user@host:port/database"
@@ -114,7 +113,12 @@ def parameters(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
         **_tls(host, options),
     }
     if options.get("iam_region"):
-        given["password"] = _iam_token(host, target.port or 5432, options)
+        # "allow" and "prefer" may end in the clear
+        mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
+        private = mode in ("require", "verify-ca", "verify-full")
+        user, port = str(options.get("user") or ""), target.port or 5432
+        region = str(options["iam_region"])
+        given["password"] = sql_secrets.iam_token(host, port, user, region, private=private)
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -134,19 +138,3 @@ def _tls(host: str, options: Mapping[str, Any]) -> dict[str, str]:
     if "sslrootcert" not in given and "PGSSLROOTCERT" not in os.environ and not own.exists():
         given["sslrootcert"] = "system"
     return given
-
-
-def _iam_token(host: str, port: int, options: Mapping[str, Any]) -> str:
-    import boto3.session
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    user, region = options.get("user"), str(options["iam_region"])
-    if not user or not host:
-        raise Unreadable(Reason.CREDENTIALS, "iam_region: expected a host and a user beside it")
-    try:
-        client = boto3.session.Session(region_name=region).client("rds")
-        token: str = client.generate_db_auth_token(host, port, str(user), region)
-    except (BotoCoreError, ClientError) as error:
-        detail = f"no IAM token for the database: {type(error).__name__}"
-        raise Unreadable(Reason.CREDENTIALS, detail) from None
-    return token

@@ -17,6 +17,7 @@ OPTIONS: Mapping[str, type] = {
     "password_env": str,  # name of the variable that holds the password
     "password_file": str,  # a file that holds it, and nothing else
     "password_secret": str,  # where it lies in AWS, see sql_secrets
+    "iam_region": str,  # log in to Amazon RDS with an IAM token of this region
     "bytes_per_second": int,  # of one connection; 0, the default, is no limit
     "rows_per_second": int,  # the same in rows
     "statement_seconds": int,  # longest single statement; 60 if not given
@@ -41,7 +42,7 @@ def check(uri: str, options: Mapping[str, Any], mode: str, modes: tuple[str, ...
 
 def check_password(uri: str, options: Mapping[str, Any]) -> None:
     """Raises ``UsageError`` when it is said to be in two places, or in one that cannot be."""
-    named = [name for name in PASSWORD if options.get(name)]
+    named = [name for name in (*PASSWORD, "iam_region") if options.get(name)]
     if len(named) > 1:
         raise UsageError(f"{uri}: expected {' or '.join(named)}, found both")
     if options.get("password_secret"):

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -75,6 +76,39 @@ def test_certificates_are_verified_unless_the_server_is_here(
     assert chosen["sslmode"] == "require"
     for host in ("127.0.0.1", "localhost", "[::1]", "%2Frun"):
         assert "sslmode" not in postgres_target.parameters(f"postgresql://{host}/x", {})
+
+
+def test_an_iam_token_is_signed_here_and_is_the_password(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the clock of its maker stopped a real server can know it beforehand."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "unused")
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: datetime(2026, 11, 1))
+    options = {"user": "iam_app", "iam_region": "eu-west-1", "sslmode": "require"}
+    uri = f"postgresql://127.0.0.1:{server.port}/{DATABASE}"
+    token = postgres_target.parameters(uri, options)["password"]
+    assert token.startswith(f"127.0.0.1:{server.port}/?Action=connect&DBUser=iam_app&")
+    assert "eu-west-1" in token and "X-Amz-Signature=" in token
+    hba = server.data / "pg_hba.conf"
+    before = hba.read_text()
+    server.run("postgres", f"CREATE ROLE iam_app LOGIN PASSWORD '{token}'")
+    hba.write_text(f"host all iam_app 127.0.0.1/32 scram-sha-256\n{before}")
+    server.reload()
+    try:
+        given = postgres_target.parameters(uri, options) | {"sslmode": "disable"}
+        psycopg.connect(**given).close()
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(**{**given, "password": token[:-1]})
+    finally:
+        hba.write_text(before)
+        server.reload()
+        server.run("postgres", "DROP ROLE iam_app")
+    for wrong in ({"sslmode": "prefer"}, {"user": ""}):
+        with pytest.raises(Unreadable, match="iam_region"):
+            postgres_target.parameters(uri, {**options, **wrong})
+    with pytest.raises(UsageError, match="password_env or iam_region"):
+        STORE.resolve(uri, {**options, "password_env": "X"})
 
 
 def test_where_a_password_comes_from(
