@@ -298,6 +298,10 @@ _REASONS = {
         "A foreign table, not followed",
         "Scan the store its rows lie in.",
     ),
+    "missing-driver": (
+        "The driver for it is not installed",
+        "Install it, then scan again.",
+    ),
     "primary-server": (
         "A primary, and replica_only is set",
         "Name a replica in its place, or leave replica_only out.",

@@ -28,7 +28,7 @@ from scanner.ledger import Ledger, now
 from scanner.model import Run, Severity
 from scanner.progress import Progress, Quiet, human_bytes, human_seconds
 from scanner.seal import Sealer
-from scanner.text import printable
+from scanner.text import plural, printable
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ def plan(request: ScanRequest, *, as_json: bool) -> ExitCode:
         units = sum(each.units for each in plans)
         print(
             f"in all: {units:,} units, {human_bytes(total)}, about {human_seconds(seconds)} with "
-            f"{jobs} jobs, about ${sum(each.dollars for each in plans):.2f} in requests"
+            f"{plural(jobs, 'job')}, about ${sum(each.dollars for each in plans):.2f} in requests"
         )
     if not any(each.units for each in plans):
         return ExitCode.INCOMPLETE if any(p.problems for p in plans) else ExitCode.NOTHING_IN_SCOPE

@@ -82,7 +82,7 @@ def connect() -> duckdb.DuckDBPyConnection:
         import duckdb
     except ModuleNotFoundError:
         detail = "expected the package duckdb: pip install duckdb"
-        raise Unreadable(Reason.UNSUPPORTED, detail) from None
+        raise Unreadable(Reason.DRIVER, detail) from None
     return duckdb.connect(":memory:", config=_SETTINGS)
 
 

@@ -93,6 +93,7 @@ class Reason(StrEnum):
     LOCKED = "locked"  # somebody else holds a lock on the table; nobody is made to wait
     QUICK = "quick-pass"  # a sample was asked for, and found nothing: the rest was left out
     FOREIGN = "foreign-table"  # named, not followed: its rows lie in another store
+    DRIVER = "missing-driver"  # a package that is not installed; its detail names it
     PRIMARY = "primary-server"  # replica_only is set, and the server is none
     # failed: tried, and it did not work
     ACCESS_DENIED = "access-denied"
@@ -133,6 +134,7 @@ _SKIPS = frozenset(
         Reason.LOCKED,
         Reason.QUICK,
         Reason.FOREIGN,
+        Reason.DRIVER,
         Reason.PRIMARY,
     }
 )

@@ -9,6 +9,7 @@ from detectors.records import dataclass
 from scanner.contracts import Ignore, SealName, StoreKind
 from scanner.errors import Unreadable
 from scanner.model import Outcome, Store
+from scanner.pipeline import more_than_reading
 from scanner.progress import human_bytes, human_seconds
 
 BYTES_PER_SECOND = 400e6
@@ -22,6 +23,7 @@ GET_DOLLARS = 0.0004 / 1000
 """S3 Standard requests in us-east-1; other classes and regions cost more"""
 LIST_PAGE = 1000
 GET_BYTES = 8 << 20
+_DETAILS = 3
 
 
 @dataclass(slots=True)
@@ -43,6 +45,15 @@ class Plan:
     seconds: float = 0.0
     dollars: float = 0.0
     problems: Counter[str] = field(default_factory=Counter)
+    role: str = ""
+    """what more the account could do than read, in words"""
+    why: list[str] = field(default_factory=list)
+    """details of the first of them, each once"""
+
+    def note(self, reason: str, detail: str) -> None:
+        self.problems[reason] += 1
+        if detail and detail not in self.why and len(self.why) < _DETAILS:
+            self.why.append(detail)
 
     def lines(self) -> list[str]:
         size = human_bytes(self.bytes) if self.sized else f"at least {human_bytes(self.bytes)}"
@@ -53,11 +64,13 @@ class Plan:
         ]
         if self.kind == "s3":
             text[-1] += f", {self.requests:,} requests, about ${self.dollars:.4f}"
+        text += [f"  {self.role}"] if self.role else []
         if self.problems:
             what = ", ".join(
                 f"{count:,} {reason}" for reason, count in sorted(self.problems.items())
             )
             text.append(f"  will not be read: {what}")
+            text += [f"    {detail}" for detail in self.why]
         return text
 
     @property
@@ -75,12 +88,13 @@ def plan_store(
     try:
         opened = kind.connect(store, seal_name)
     except Unreadable as error:
-        plan.problems[error.reason] += 1
+        plan.note(error.reason, error.detail)
         return plan
     try:
+        plan.role = more_than_reading(opened) or ""
         for item in opened.units(ignore):
             if isinstance(item, Outcome):
-                plan.problems[str(item.reason)] += 1
+                plan.note(str(item.reason), item.detail)
                 continue
             size = item.size or 0
             plan.units += 1
@@ -92,7 +106,7 @@ def plan_store(
             plan.largest = max(plan.largest, size)
             plan.requests += max(1, -(-size // GET_BYTES))
     except Unreadable as error:
-        plan.problems[error.reason] += 1
+        plan.note(error.reason, error.detail)
     finally:
         opened.close()
     lists = -(-plan.units // LIST_PAGE) or 1

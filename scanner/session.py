@@ -33,6 +33,7 @@ TRANSIENT = (
     Reason.WORKER_DIED,
     Reason.TIMED_OUT,
     Reason.SCRATCH_FULL,
+    Reason.DRIVER,
 )
 """What ``--resume`` tries again: reasons that may have gone away."""
 

@@ -130,7 +130,7 @@ class Session:
             import pymongo
         except ModuleNotFoundError:
             detail = "expected the MongoDB driver: pip install 'cardtrail[mongodb]'"
-            raise Unreadable(Reason.UNSUPPORTED, detail) from None
+            raise Unreadable(Reason.DRIVER, detail) from None
         given: dict[str, Any] = {
             "username": self.options.get("user"),
             "password": sql_options.password(self.options),

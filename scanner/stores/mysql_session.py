@@ -79,7 +79,7 @@ class Session:
             import pymysql
         except ModuleNotFoundError:
             detail = "expected the MySQL driver: pip install 'cardtrail[mysql]'"
-            raise Unreadable(Reason.UNSUPPORTED, detail) from None
+            raise Unreadable(Reason.DRIVER, detail) from None
         given = mysql_target.parameters(self._uri, self._options)
         try:
             connection = pymysql.connect(**given)

@@ -104,7 +104,7 @@ class Session:
             import psycopg
         except ModuleNotFoundError:
             detail = "expected the PostgreSQL driver: pip install 'cardtrail[postgres]'"
-            raise Unreadable(Reason.UNSUPPORTED, detail) from None
+            raise Unreadable(Reason.DRIVER, detail) from None
         given = postgres_target.parameters(self._uri, self._options)
         try:
             connection = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
@@ -323,7 +323,8 @@ def _refused(error: Exception) -> Unreadable:
     has been read that could be in it."""
     text = str(error)
     reason = next((reason for words, reason in _WORDS if words in text), Reason.UNREACHABLE)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # a hint of libpq is indented
+    lines = [line.strip() for line in text.splitlines() if line.strip() and line[0] != "\t"]
     detail = lines[-1][:300] if lines else "the server could not be reached"
     if "certificate" in detail:
         detail += " (sslrootcert names the file of the authority to trust)"

@@ -127,7 +127,7 @@ class Session:
             import sqlalchemy as sa
         except ModuleNotFoundError:
             detail = "expected SQLAlchemy: pip install 'cardtrail[sqlalchemy]'"
-            raise Unreadable(Reason.UNSUPPORTED, detail) from None
+            raise Unreadable(Reason.DRIVER, detail) from None
         target = self.target
         url = sa.URL.create(
             target.scheme,
@@ -149,7 +149,7 @@ class Session:
             package = DRIVERS.get(target.dialect)
             install = f": pip install {package}" if package else f" for {target.scheme}"
             detail = f"expected a dialect of SQLAlchemy and its driver{install}"
-            raise Unreadable(Reason.UNSUPPORTED, detail) from None
+            raise Unreadable(Reason.DRIVER, detail) from None
         except (sa.exc.ArgumentError, TypeError, ValueError):
             detail = f"{target.scheme}: the dialect does not take this target"
             raise Unreadable(Reason.UNSUPPORTED, detail) from None

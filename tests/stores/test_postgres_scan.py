@@ -234,7 +234,10 @@ def test_a_plan_tells_rows_and_time(server: Server, cardtrail: Cardtrail) -> Non
     assert (plan["rows"], plan["counted"], plan["bytes"]) == (30000, True, size)
     assert plan["seconds"] == pytest.approx(size / 1000, rel=0.01)
     server.run(DATABASE, "CREATE TABLE fresh AS SELECT 1")
-    assert "at least about 30,000 rows" in cardtrail("plan", "-j", "1").out
+    told = cardtrail("plan", "-j", "1").out
+    assert "at least about 30,000 rows" in told and "the role of this scan is superuser" in told
+    nowhere = cardtrail("plan", "-j", "1", "postgresql://ann@127.0.0.1:1/x")
+    assert nowhere.code == 3 and "failed: Connection refused" in nowhere.out
 
 
 def test_no_password_comes_out(server: Server, cardtrail: Cardtrail) -> None:

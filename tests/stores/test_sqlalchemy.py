@@ -107,7 +107,7 @@ def test_a_missing_dialect_is_named(target: str, words: str) -> None:
     store = Store(uri=target, kind="sqlalchemy")
     with pytest.raises(Unreadable) as caught:
         units(STORE.connect(store, str))
-    assert caught.value.reason is Reason.UNSUPPORTED
+    assert caught.value.reason is Reason.DRIVER
     assert words in caught.value.detail
 
 
