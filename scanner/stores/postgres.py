@@ -59,6 +59,7 @@ class OpenPostgres:
         self._could_read: tuple[Grant, ...] | str | None = None
         self._facts: tuple[Fact, ...] = ()
         self._steps: dict[int, int] = {}
+        self._block = 0
 
     # --- what there is
 
@@ -97,26 +98,26 @@ class OpenPostgres:
         place = places.BY_KEY.get(unit.key)
         if place is not None:
             return Records(partial(places.chunks, self._session, place))
+        block = self._block or catalogue.block_size(self._session)
+        self._block = block
         relation = catalogue.relation(self._session, unit.key)
         if relation is None:
             raise Unreadable(Reason.VANISHED, "the table was listed, and is gone")
-        block = catalogue.block_size(self._session)
         reader = TableReader(self._session, relation, unit.size, block, self._steps)
-        moved = catalogue.moved(self._session, relation.oid)
-        check = partial(self._changed, relation, moved)
+        check = partial(self._changed, relation)
         return Records(reader.chunks, reader.sliceable, check, reader.sample)
 
-    def _changed(self, before: Relation, moved: int | None) -> Problem | None:
+    def _changed(self, before: Relation) -> Problem | None:
         """Rows are read where they lie: an update that puts one on a page which was read before
         takes it from a page which was not."""
-        after = catalogue.relation(self._session, before.key)
-        if after is None or after.oid != before.oid:
+        after = catalogue.state(self._session, before.key)
+        if after is None or after[0] != before.oid:
             return Problem(Reason.VANISHED, "the table was dropped while it was read")
-        if after.file != before.file:
+        _, file, moved = after
+        if file != before.file:
             return Problem(Reason.CHANGED, "the table was written anew while it was read")
-        now = catalogue.moved(self._session, before.oid)
-        if moved is not None and now is not None and now > moved:
-            detail = f"{now - moved:,} rows moved within the table while it was read"
+        if before.moved is not None and moved is not None and moved > before.moved:
+            detail = f"{moved - before.moved:,} rows moved within the table while it was read"
             return Problem(Reason.CHANGED, detail)
         return None
 

@@ -43,6 +43,9 @@ class Relation:
     """of a foreign table"""
     rows: int | None
     """as the server guesses"""
+    moved: int | None
+    """rows so far that an update put on another page, where a reading by block can miss them;
+    before PostgreSQL 16 those that an update may have put there"""
 
     @property
     def key(self) -> str:
@@ -104,7 +107,8 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
        has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
        has_any_column_privilege(c.oid, 'SELECT'), row_security_active(c.oid), c.relispartition,
        s.srvname::text,
-       CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples::bigint END
+       CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples::bigint END,
+       {moved}
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_am a ON a.oid = c.relam
@@ -115,17 +119,40 @@ WHERE c.relkind IN ('r', 'm', 'f')
   AND NOT pg_is_other_temp_schema(n.oid) AND n.oid <> pg_my_temp_schema()
 """
 # text comes as bytes in binary only; these rows are asked for as text
+_MOVED = "pg_stat_get_tuples_newpage_updated(c.oid)"
+_MOVED_BEFORE_16 = "pg_stat_get_tuples_updated(c.oid) - pg_stat_get_tuples_hot_updated(c.oid)"
 _BY_NAME = ' ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"'
 
 
 def relations(session: Session) -> list[Relation]:
     """All of the database, in a stable order. Raises ``Unreadable``."""
-    return [Relation(*row) for row in session.rows(_RELATIONS + _BY_NAME)]
+    return _found(session, _BY_NAME)
 
 
 def relation(session: Session, key: str) -> Relation | None:
-    found = session.rows(_RELATIONS + " AND n.nspname = %s AND c.relname = %s", parts_of(key))
-    return Relation(*found[0]) if found else None
+    found = _found(session, " AND n.nspname = %s AND c.relname = %s", parts_of(key))
+    return found[0] if found else None
+
+
+def _found(session: Session, end: str, values: Sequence[str] = ()) -> list[Relation]:
+    query = _RELATIONS.replace("{moved}", _moved(session)) + end
+    return [Relation(*row) for row in session.rows(query, values)]
+
+
+def _moved(session: Session) -> str:
+    """By the version of the server, which is known once there was a connection."""
+    return _MOVED if session.version >= 160000 else _MOVED_BEFORE_16
+
+
+def state(session: Session, key: str) -> tuple[int, int, int | None] | None:
+    """``oid``, ``file`` and ``moved`` as they are now: to plan the whole question takes the server
+    four times as long, and it is asked behind every slice."""
+    found = session.rows(
+        f"SELECT c.oid::bigint, c.relfilenode::bigint, {_moved(session)} FROM pg_class c"  # noqa: S608 - an expression of ours
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+        parts_of(key),
+    )
+    return found[0] if found else None
 
 
 def block_size(session: Session) -> int:
@@ -197,13 +224,3 @@ def unpacked(session: Session, oid: int) -> int:
     )
     found = session.rows(query, (oid,))
     return int(found[0][0]) if found else 0
-
-
-def moved(session: Session, oid: int) -> int | None:
-    """Rows so far that an update put on another page, where a reading by block can miss them.
-    Before PostgreSQL 16 those that an update may have put there."""
-    new = "pg_stat_get_tuples_newpage_updated(%(oid)s::oid)"
-    old = "pg_stat_get_tuples_updated(%(oid)s::oid) - pg_stat_get_tuples_hot_updated(%(oid)s::oid)"
-    expression = (new if session.version >= 160000 else old) % {"oid": oid}
-    ((count,),) = session.rows(f"SELECT {expression}")
-    return None if count is None else int(count)
