@@ -414,7 +414,10 @@ def main() -> None:
     else:
         return
     finally:
-        gc.freeze()  # the process ends: what it holds need not be looked through once more
+        # the process ends: what it holds need not be looked through once more, but for DuckDB,
+        # whose binding complains on standard error of every object that is left
+        if "_duckdb" not in sys.modules:
+            gc.freeze()
     sys.exit(code)
 
 

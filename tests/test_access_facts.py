@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,3 +141,15 @@ def test_what_cannot_be_right_is_said_before_any_work(
     done = cardtrail("scan", "-c", str(config), "-q")
     assert done.code == 2 and says in done.err, done.err
     assert not (company / "ledger.db.facts").exists()
+
+
+def test_a_process_that_opened_facts_ends_without_a_word(
+    cardtrail: Cardtrail, company: Path
+) -> None:
+    """In a process of its own, for it is the interpreter's end that DuckDB's binding complains at.
+    Two seconds."""
+    command = cardtrail.command("scan", "-c", str(company / "cardtrail.toml"), "-q")
+    done = subprocess.run(
+        command, env=cardtrail.env(), cwd=company, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")

@@ -105,7 +105,8 @@ class Own:
     # --- as IAM tells it
 
     def told(self) -> dict[str, Any]:
-        limit = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}} if self.mfa else {}
+        asked = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+        limit: dict[str, Any] = {"Condition": asked} if self.mfa else {}
         own = []
         if self.way == "else":
             own.append(_statement(Resource="arn:aws:s3:::else/*"))

@@ -128,6 +128,8 @@ def late(made: Case) -> str:
     begin = middle(made)
     quiet = int((begin - made.account.window[0]).total_seconds() // 3600)
     hours = f"in {quiet:,} hours of the window" if _hourly(made.form) else "hours of the window"
+    if made.form.kind == "cloudtrail":
+        hours = f"the record begins at {_clock(begin)} only"
     return _without(made, lambda act: act.when < begin, hours)
 
 

@@ -318,7 +318,7 @@ def measure(seed: int, limits: rules.Thresholds, score: Score) -> None:
             does(victim, day, rng)
             settle(victim, rng)
             score.injected[name] += 1
-            alarms = raised(victim.person, limits)
+            alarms = list(raised(victim.person, limits))
             hits = {alarm.day for alarm in alarms if does not in SNOOPING or _says(alarm, name)}
             score.found[name] += day.date() in hits
             if day.date() not in hits:

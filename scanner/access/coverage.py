@@ -194,13 +194,16 @@ def judge(
             *(seal_around_accounts(gap, seal_name) for gap in told.gaps),
             *causes,
             *_logging(files, trail, seal_name),
-            *silence(files.silent_hours()),
+            *silence(files.silent_hours(), since=files.window[0]),
         ]
         state = Coverage.PARTIAL if causes else Coverage.COMPLETE
         lead = "the trail's selectors cover reads of this store" if told.whole else ""
     else:
         state, lead = _without_selectors(seen, trail)
-        causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
+        causes += [
+            *_logging(files, trail, seal_name),
+            *silence(files.silent_hours(), since=files.window[0]),
+        ]
     parts = [part for part in (lead, *causes, *remarks) if part]
     return Evidence(
         source=SOURCE,
@@ -240,7 +243,10 @@ def judge_other(
             "calls on the resources given for this store; what is read over a connection to the"
             " database shows in its own log only"
         )
-        causes += [*_logging(files, trail, seal_name), *silence(files.silent_hours())]
+        causes += [
+            *_logging(files, trail, seal_name),
+            *silence(files.silent_hours(), since=files.window[0]),
+        ]
     if asked:
         causes.append(
             f"{asked:,} calls may have been reads: the trail hides the text of statements, and"

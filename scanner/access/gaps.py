@@ -62,8 +62,15 @@ class Hours:
         return silent
 
 
-def silence(silent: list[datetime], what: str = "record of any kind") -> Iterator[str]:
-    """A sentence on hours that follow one another, the longest spans named."""
+_DAY = timedelta(days=1)
+
+
+def silence(
+    silent: list[datetime], what: str = "record of any kind", since: datetime | None = None
+) -> Iterator[str]:
+    """A sentence on hours that follow one another, the longest spans named. With ``since``, the
+    start of the window, another where the record begins a day or more later: that long logs are
+    not kept, or were not written."""
     if not silent:
         return
     spans: list[tuple[datetime, datetime]] = []
@@ -72,6 +79,12 @@ def silence(silent: list[datetime], what: str = "record of any kind") -> Iterato
             spans[-1] = (spans[-1][0], hour + _HOUR)
         else:
             spans.append((hour, hour + _HOUR))
+    begun, begins = spans[0]
+    if since is not None and begun - since < _HOUR and begins - begun >= _DAY:
+        yield (
+            f"the record begins at {clock(begins)} only: what is older was deleted (retention of"
+            " logs) or never written"
+        )
     spans.sort(key=lambda span: span[0] - span[1])
     shown = ", ".join(f"{clock(a)} to {clock(b)}" for a, b in sorted(spans[:_SHOWN]))
     more = f" and {len(spans) - _SHOWN:,} more" if len(spans) > _SHOWN else ""

@@ -9,6 +9,7 @@ import boto3.session
 import pytest
 from botocore.stub import Stubber
 
+from scanner.access.gaps import silence
 from scanner.access.selectors import BadSelectors, recorded
 from scanner.access.trail import look_up
 from scanner.model import Access, Coverage, Problem
@@ -101,6 +102,18 @@ def test_a_failed_change_of_the_trail_changed_nothing() -> None:
     refused = trail_event("StopLogging", errorCode="AccessDenied")
     result = one(delivered(*heartbeat(), event(), refused), selectors=EVERYTHING)
     assert result.evidence.coverage is Coverage.COMPLETE
+
+
+def test_a_record_that_begins_late_says_so() -> None:
+    """Whether logs are not kept that long, or were not written, the files do not tell."""
+    hours = [START + timedelta(hours=number) for number in range(30)]
+    begins, some = silence(hours, since=START)
+    assert begins.startswith("the record begins at 2026-03-02 06:00 UTC only") and "30 h" in some
+    for silent, since in ((hours, None), (hours[:23], START), (hours, START - timedelta(hours=1))):
+        (alone,) = silence(silent, since=since)
+        assert "begins" not in alone
+    (later,) = silence(hours[5:], since=START)
+    assert "begins" not in later
 
 
 def test_missing_hours_are_named() -> None:
