@@ -129,16 +129,35 @@ def once(command: Command) -> tuple[float, float, float, int]:
     # an installed program has its bytecode beside it: a setting of this shell must not forbid that
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"XDG_STATE_HOME": str(OUT / "state"), "PYTHONPATH": str(ROOT)}
-    with (OUT / "output.txt").open("wb") as out:
-        start = time.perf_counter()
+    reading, writing = os.pipe()
+    with (OUT / "output.txt").open("wb") as out, os.fdopen(reading) as figures:
+        # by way of a process that is small: the largest size of a process counts from its fork on,
+        # and then it is as large as the one it was forked from
         process = subprocess.Popen(
-            command.words, cwd=command.cwd, env=environment, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, "-I", "-S", "-c", _LAUNCH, str(writing), *command.words],
+            cwd=command.cwd,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            pass_fds=(writing,),
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
-    return seconds, cpu, usage.ru_maxrss / 1000, process.returncode
+        os.close(writing)
+        seconds, cpu, kilobytes, code = figures.read().split()
+        process.wait()
+    return float(seconds), float(cpu), int(kilobytes) / 1000, int(code)
+
+
+_LAUNCH = """
+import os, sys, time
+begin = time.perf_counter()
+os.set_inheritable(int(sys.argv[1]), False)
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+seconds = time.perf_counter() - begin
+code = os.waitstatus_to_exitcode(status)
+cpu = usage.ru_utime + usage.ru_stime
+os.write(int(sys.argv[1]), f"{seconds} {cpu} {usage.ru_maxrss} {code}".encode())
+"""
 
 
 def show(title: str, figures: dict[str, Figure], sizes: dict[str, float], base: str) -> None:

@@ -190,7 +190,7 @@ def main() -> None:
     arguments.add_argument("--whole", action="store_true", help="the command too, from files")
     arguments.add_argument("--runs", type=int, default=3)
     given = arguments.parse_args()
-    if given.whole:  # first: a process that is measured begins with the size of this one
+    if given.whole:
         whole_process(given.runs)
     in_memory(given.megabytes << 20)
 
