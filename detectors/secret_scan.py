@@ -23,7 +23,7 @@ _NAMED = ("password", "passwd", "pwd", "passphrase", "secret", "api key", "apike
 
 
 @cache
-def _fast() -> FastPass:
+def fast() -> FastPass:
     anchors = [
         Anchor(kind.anchor, index, caseless=kind.caseless) for index, kind in enumerate(KINDS)
     ]
@@ -39,7 +39,7 @@ class SecretScan:
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         text = data if isinstance(data, bytes) else bytes(data)
         found: dict[tuple[int, int, str], Found] = {}
-        for end, target in map(split, _fast().hits(text)):
+        for end, target in map(split, fast().hits(text)):
             if target == _KEYWORD:
                 for one in _keyword(text, end):
                     _keep(found, one)

@@ -19,7 +19,17 @@ from typing import Any
 import msgspec
 
 from detectors.records import dataclass
-from scanner import compose, config, key, personal, recognisers, registry, session, verdict
+from scanner import (
+    compose,
+    config,
+    key,
+    personal,
+    recognisers,
+    registry,
+    session,
+    statefolder,
+    verdict,
+)
 from scanner.assemble import assemble
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Report
@@ -405,9 +415,8 @@ def _ledger_path(settings: Settings, config_path: Path | None) -> Path:
     base = (found.resolve().parent if found else Path.cwd()).resolve()
     if settings.ledger:
         return base / Path(settings.ledger).expanduser()
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     digest = hashlib.sha256(os.fsencode(base)).hexdigest()[:8]
-    return state / "cardtrail" / f"{base.name or 'root'}-{digest}" / "ledger.db"
+    return statefolder.root() / f"{base.name or 'root'}-{digest}" / "ledger.db"
 
 
 def _outputs(paths: Sequence[Path], format_name: str | None) -> list[tuple[Report, Path | None]]:

@@ -153,21 +153,28 @@ def _snooping(settings: Settings, sealer: Sealer) -> snooping.Snooping | None:
 
 
 def make_worker(
-    settings_json: bytes, key: bytes, in_process: bool, signals: Signals | None = None
+    settings_json: bytes, key: bytes, kept: Path | None, in_process: bool
 ) -> Callable[[Any], Any]:
     """The task function of a worker. Runs in the worker process: it is there that plug-ins are
     loaded and the process is hardened."""
-    return _worker(settings_json, key, in_process, signals).run
+    return _worker(settings_json, key, kept, in_process).run
 
 
 def _worker(
-    settings_json: bytes, key: bytes, in_process: bool, signals: Signals | None = None
+    settings_json: bytes,
+    key: bytes,
+    kept: Path | None,
+    in_process: bool,
+    signals: Signals | None = None,
 ) -> Worker:
+    """``kept`` is a folder for what is compiled once and used in every scan."""
     settings = msgspec.json.decode(settings_json, type=Settings)
     hygiene.keep_memory()
+    personal.configure(settings, kept)
     if not in_process:
+        hygiene.keep_private()
+        personal.compile_ahead(settings)  # while it may write what it compiled
         hygiene.harden_worker(WORKER_MEMORY, [folder for folder, _ in scratch.places(0)])
-    personal.configure(settings)
     budgets = msgspec.to_builtins(settings.limits)
     del budgets["slice"]
     return Worker(
@@ -223,11 +230,11 @@ class Signals:
         self.code = code
 
 
-def make_executor(settings: Settings, key: bytes, signals: Signals) -> Executor:
+def make_executor(settings: Settings, key: bytes, kept: Path | None, signals: Signals) -> Executor:
     jobs = settings.jobs or len(os.sched_getaffinity(0))
     settings_json = msgspec.json.encode(settings)
     if jobs == 1:
-        worker = _worker(settings_json, key, in_process=True, signals=signals)
+        worker = _worker(settings_json, key, kept, in_process=True, signals=signals)
         return InProcess(worker.run, worker.close)
     seconds = settings.limits.seconds + _GRACE_SECONDS
-    return Processes(jobs, make_worker, (settings_json, key, False), seconds)
+    return Processes(jobs, make_worker, (settings_json, key, kept, False), seconds)

@@ -3,6 +3,8 @@ patterns of his own, and whether names of people are looked for."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from detectors import pii_settings
 from detectors.pii_settings import UserPattern
 from scanner.config import PatternTable, Settings
@@ -33,8 +35,13 @@ def names(settings: Settings) -> bool:
     return settings.names and settings.profile == "full"
 
 
-def configure(settings: Settings) -> None:
-    """Tells the detectors of this process. Once, before its first scan."""
+def configure(settings: Settings, kept: Path | None = None) -> None:
+    """Tells the detectors of this process. Once, before its first scan. ``kept`` is the folder for
+    what they compile."""
+    if settings.profile == "full":
+        from detectors.kept import keep_in
+
+        keep_in(kept)
     pii_settings.configure(
         pii_settings.PiiSettings(
             tuple(settings.regions),
@@ -42,6 +49,15 @@ def configure(settings: Settings) -> None:
             settings.distinct_limit,
         )
     )
+
+
+def compile_ahead(settings: Settings) -> None:
+    """What the detectors of this process compile at first need, at once."""
+    if settings.profile == "full":
+        from detectors import pii_plan, secret_scan
+
+        pii_plan.plan(pii_settings.version())
+        secret_scan.fast()
 
 
 def _check_regions(regions: list[str], file: str) -> None:

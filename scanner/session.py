@@ -7,12 +7,21 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from detectors.records import dataclass
-from scanner import __version__, compose, counting, key, pausing, personal, registry, scratch
+from scanner import (
+    __version__,
+    compose,
+    counting,
+    key,
+    pausing,
+    personal,
+    registry,
+    scratch,
+    statefolder,
+)
 from scanner.assemble import assemble, summary
 from scanner.config import Settings
 from scanner.errors import ConfigError, Reason, Unreadable, UsageError
@@ -132,7 +141,8 @@ def carry_out(
     scratch.sweep()
     _count_ahead(job, settings, listener)
     with signals.caught(), pausing.ended_by(signals.stopping):
-        executor = compose.make_executor(settings, session.key, signals)
+        kept = statefolder.outside(stores, "compiled")
+        executor = compose.make_executor(settings, session.key, kept, signals)
         finished = False
         try:
             scan(job, executor, ledger, listener, signals.stopping, meanwhile)
@@ -153,13 +163,12 @@ def _finish(ledger: Ledger, row: RunRow, excluded: int) -> Run:
 
 def refuse_to_write_into(stores: Sequence[Store], ledger: Path) -> None:
     """A store that is scanned is never written to, not even by our own ledger."""
-    for store in stores:
-        folder = Path(unquote(urlsplit(store.uri).path)) if store.kind == "files" else None
-        if folder is not None and folder in ledger.resolve().parents:
-            raise UsageError(
-                f"the ledger {ledger} lies inside {store.uri}, which is to be scanned and never "
-                "written to; name another place with --ledger"
-            )
+    store = statefolder.store_around(ledger, stores)
+    if store is not None:
+        raise UsageError(
+            f"the ledger {ledger} lies inside {store.uri}, which is to be scanned and never "
+            "written to; name another place with --ledger"
+        )
 
 
 def _count_ahead(job: Job, settings: Settings, listener: Listener) -> None:
