@@ -35,6 +35,10 @@ def keep_in(folder: Path | None) -> None:
     _folder = folder
 
 
+def folder() -> Path | None:
+    return _folder
+
+
 def database(expressions: Sequence[bytes], flags: Sequence[int]) -> Any:
     """A ``hyperscan.Database`` of the expressions, each with its place as its id."""
     # the package brings no types, and is loaded at first need only

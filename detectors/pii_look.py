@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from detectors.pii_grid import Grid
     from detectors.pii_masses import Masses
     from detectors.pii_scan import PiiScan
+    from detectors.runs import Places
 
 AHEAD = 72
 """bytes behind a word in which its number stands"""
@@ -51,7 +52,12 @@ class Look:
         """by entity, starts and ends of values that were counted in masses"""
         self._edges: set[tuple[str, int, int]] = set()
 
-    def masses(self, hits: list[int]) -> list[int]:
+    @property
+    def crowded(self) -> bool:
+        """So many hits of dense entities stand in it that calls of Python cost more than it."""
+        return self._masses is not None and self._masses.crowded
+
+    def masses(self, hits: list[int] | Places) -> list[int]:
         """Takes what is dense and plainly one all at once: the hits that are left."""
         if self._masses is None:
             from detectors.pii_masses import Masses  # needs numpy

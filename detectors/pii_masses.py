@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from detectors.pii_plan import Plan
 
 
+_CROWDED = 250
+"""bytes for each hit of an e-mail address or a telephone number, or fewer: those are found sooner
+over arrays (``pii_anchors``)"""
+
+
 class Masses:
     """Of one buffer, of which ``lo`` .. ``hi`` is new. What is taken is counted in ``more`` and
     ``counts``, or comes in ``bulk``; by entity, ``counted`` has the starts and ends of what is not
@@ -46,18 +51,21 @@ class Masses:
         self.counted: dict[str, dict[int, int]] = defaultdict(dict)
         self.bulk: list[Bulk] = []
         self._done: set[str] = set()
+        self.crowded = False
 
     def take(
         self,
-        hits: list[int],
+        hits: list[int] | Places,
         dense: Collection[str],
         seen: Collection[tuple[int, int, str]],
         grid: Grid | None,
     ) -> list[int]:
         """The hits that are left. ``seen`` are the values that were looked at so far."""
         self._grid = grid
-        packed: Places = np.array(hits, np.int64)
+        packed: Places = np.asarray(hits, np.int64)
         ends, targets = packed >> BITS, packed & ((1 << BITS) - 1)
+        crowd = np.count_nonzero((targets == EMAIL) | (targets == PHONE))
+        self.crowded = self.crowded or crowd * _CROWDED > len(self._data)
         left = np.ones(len(packed), np.bool_)
         for entity in {*dense} - self._done:
             self._done.add(entity)
@@ -65,7 +73,8 @@ class Masses:
             take = self._takers.get(entity)
             if take is not None:
                 left &= ~take(self, ends, targets, known)
-        return hits if left.all() else packed[left].tolist()
+        rest: list[int] = packed[left].tolist()
+        return rest
 
     def _emails(self, ends: Places, targets: Places, known: list[int]) -> Flags:
         mine = targets == EMAIL

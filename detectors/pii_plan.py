@@ -25,6 +25,7 @@ from detectors.pii_targets import (
 
 if TYPE_CHECKING:
     from detectors.pii_dense import Emails, Phones
+    from detectors.runs import Places
 
 _WORD = re.compile(r"(?:\A|(?<=\|))([a-z]{3,})(?:s\?)?(?=\||\Z)")
 
@@ -56,6 +57,8 @@ class Plan:
                 if camel:  # inside a name, as in userSsn
                     anchors.append(Anchor(rb"[a-z](?:" + b"|".join(camel) + rb")", WORD + index))
         self.fast = FastPass(anchors)
+        self._anchors = anchors
+        self._rest: FastPass | None = None
         self.confirmed = [0] * len(self.kinds)
         self.domains = pii_email.Domains(
             lambda text: pii_presidio.confirms(
@@ -68,6 +71,24 @@ class Plan:
             from detectors.pii_user import compile_all
 
             self.user = compile_all([one for one in chosen.patterns if chosen.has(one.regions)])
+
+    def crowded(self, data: bytes) -> Places:
+        """The hits of the fast pass, as an array, for a buffer that is crowded with those that
+        ``pii_anchors`` finds."""
+        import numpy as np
+
+        from detectors import pii_anchors
+
+        found = np.array(self.rest().hits(data), np.int64)
+        return np.sort(np.concatenate([found, pii_anchors.hits(data)]))
+
+    def rest(self) -> FastPass:
+        """The fast pass without the anchors of ``pii_anchors``."""
+        from detectors.pii_anchors import FOUND_HERE
+
+        if self._rest is None:
+            self._rest = FastPass([a for a in self._anchors if a.target not in FOUND_HERE])
+        return self._rest
 
     def dense(self) -> Dense:
         """What tells values in masses."""

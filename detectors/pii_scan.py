@@ -31,6 +31,8 @@ class PiiScan:
         self.dense: set[str] = set()
         self.in_bulk = False
         self._bulk: Sequence[Bulk] = ()
+        self._crowded = False
+        """the last buffer was; so that this one is likely to be"""
 
     def bulk(self) -> Sequence[Bulk]:
         return self._bulk
@@ -52,10 +54,14 @@ class PiiScan:
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         first, last = max(0, lo - MARGIN), min(len(data), hi + MARGIN)
         text = data if isinstance(data, bytes) else bytes(data)
-        hits = self.plan.fast.hits(text)
         before = pii_presidio.time_outs()
         look = Look(self, text, lo, hi, hints)
         known = at = 0
+        if self._crowded:
+            known = len(self.dense)
+            hits = look.masses(self.plan.crowded(text))
+        else:
+            hits = self.plan.fast.hits(text)
         while at < len(hits):
             if len(self.dense) > known:
                 known = len(self.dense)
@@ -66,7 +72,7 @@ class PiiScan:
         look.columns(first, last)
         look.patterns(first, last)
         self._time_outs += pii_presidio.time_outs() - before
-        self._bulk = look.bulk()
+        self._bulk, self._crowded = look.bulk(), look.crowded
         return [
             Match(
                 NAME,

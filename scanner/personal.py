@@ -54,10 +54,12 @@ def configure(settings: Settings, kept: Path | None = None) -> None:
 def compile_ahead(settings: Settings) -> None:
     """What the detectors of this process compile at first need, at once."""
     if settings.profile == "full":
-        from detectors import pii_plan, secret_scan
+        from detectors import kept, pii_plan, secret_scan
 
-        pii_plan.plan(pii_settings.version())
+        plan = pii_plan.plan(pii_settings.version())
         secret_scan.fast()
+        if kept.folder() is not None:
+            plan.rest()
 
 
 def _check_regions(regions: list[str], file: str) -> None:
