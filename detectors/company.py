@@ -104,12 +104,10 @@ class Columns:
             if place < edges.shape[1] - 1:
                 begins = edges[rows, place].tolist()
                 ends = (edges[rows, place + 1] - 1).tolist()
-                found = [
-                    (b - a <= _LONGEST and value.fullmatch(data, a, b) is not None)
-                    or _fits(data[a:b], value)
-                    for a, b in zip(begins, ends, strict=True)
-                ]
-                yield kind, np.array(found, np.bool_)
+                cells = [data[a:b] for a, b in zip(begins, ends, strict=True)]
+                # names, dates and codes come again and again: each is looked at once
+                fits = {cell: _fits(cell, value) for cell in set(cells)}
+                yield kind, np.array([fits[cell] for cell in cells], np.bool_)
 
 
 def _fits(cell: bytes, value: re.Pattern[bytes]) -> bool:

@@ -64,7 +64,7 @@ class Masses:
         self._grid = grid
         packed: Places = np.asarray(hits, np.int64)
         ends, targets = packed >> BITS, packed & ((1 << BITS) - 1)
-        crowd = np.count_nonzero((targets == EMAIL) | (targets == PHONE))
+        crowd = int(np.count_nonzero((targets == EMAIL) | (targets == PHONE)))
         self.crowded = self.crowded or crowd * _CROWDED > len(self._data)
         left = np.ones(len(packed), np.bool_)
         for entity in {*dense} - self._done:

@@ -37,6 +37,7 @@ class Lines:
     text: bytes
 
 
+_NUMBERS = {int, float}
 _PACKED = 32
 """A value shorter than this is not looked at as an archive or a document."""
 
@@ -215,6 +216,8 @@ def _text(columns: Sequence[Sequence[Any]]) -> bytes | None:
         kinds = set(map(type, values))
         if kinds == {bytes}:
             parts.append(values)
+        elif kinds <= _NUMBERS:
+            parts.append("\n".join(map(str, values)).encode().split(b"\n"))
         else:
             nulls += values.count(None)
             parts.append(
