@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -99,4 +100,8 @@ def value_of(raw: bytes, entity: str) -> str:
         return text
     if entity in ("DATE_OF_BIRTH", "IP_ADDRESS"):
         return text.lower()
-    return "".join(char for char in text.upper() if char.isalnum() or char == "+")
+    text = text.upper()
+    return text if text.isalnum() else _SIGNS.sub("", text)
+
+
+_SIGNS = re.compile(r"[^\w+]|_")
