@@ -33,6 +33,21 @@ _SYSTEM: Mapping[str, frozenset[str]] = {
     "mysql": frozenset(("mysql", "sys", "performance_schema", "information_schema")),
     "mariadb": frozenset(("mysql", "sys", "performance_schema", "information_schema")),
     "firebird": frozenset(),
+    # some of its tables have no end (system.numbers)
+    "clickhouse": frozenset(("system",)),
+    "clickhousedb": frozenset(("system",)),
+    "chdb": frozenset(("system",)),
+    "cockroachdb": frozenset(("crdb_internal", "pg_extension")),
+    "ibm_db_sa": frozenset(
+        (
+            *("sysibm", "syscat", "sysstat", "sysfun", "sysproc", "sysibmadm", "systools"),
+            *("syspublic", "sysibminternal", "sysibmts", "nullid", "sqlj"),
+        )
+    ),
+    "hana": frozenset(("sys", "system", "_sys_statistics", "_sys_repo", "_sys_bi", "_sys_bic")),
+    "vertica": frozenset(("v_catalog", "v_monitor", "v_internal", "v_func")),
+    "exa": frozenset(("sys", "exa_statistics")),
+    "teradatasql": frozenset(("dbc", "sysudtlib", "syslib", "td_sysfnlib", "sys_calendar")),
 }
 _ALWAYS = frozenset(("information_schema", "pg_catalog"))
 
