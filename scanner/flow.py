@@ -117,7 +117,9 @@ class Flow:
         return max(1, self.job.slice_bytes // 8)
 
     def begin(self, place: int, store: Store, unit: Unit) -> None:
-        """Sends a unit on its way, or what a resumed run has not yet of it."""
+        """Sends a unit on its way, or what a resumed run has not yet of it. What finds no room is
+        sent when the next one begins or in ``drain``: a store can be asked of itself meanwhile."""
+        self._push(wait=True)
         begun = _Begun(place, store, unit)
         if self.job.resumed:
             begun.parts = self.ledger.slices(self.job.run, place, unit.id, unit.version)
@@ -212,9 +214,9 @@ class Flow:
         begun.waiting -= len(self._ready) - len(kept)
         self._ready = deque(kept)
 
-    def _push(self) -> None:
-        """Hands tasks to the executor while the window has room."""
-        while self._ready:
+    def _push(self, *, wait: bool = False) -> None:
+        """Hands tasks to the executor while the window has room, or until all have gone."""
+        while self._ready and (wait or len(self._under_way) < self._window):
             self._send([self._ready.popleft()])
 
     def _send_small(self) -> None:
