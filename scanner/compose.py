@@ -230,11 +230,18 @@ class Signals:
         self.code = code
 
 
-def make_executor(settings: Settings, key: bytes, kept: Path | None, signals: Signals) -> Executor:
+def make_executor(
+    settings: Settings,
+    key: bytes,
+    kept: Path | None,
+    signals: Signals,
+    told: Callable[[str], None],
+) -> Executor:
+    """``told`` is given what workers say while they wait."""
     jobs = settings.jobs or len(os.sched_getaffinity(0))
     settings_json = msgspec.json.encode(settings)
     if jobs == 1:
         worker = _worker(settings_json, key, kept, in_process=True, signals=signals)
         return InProcess(worker.run, worker.close)
     seconds = settings.limits.seconds + _GRACE_SECONDS
-    return Processes(jobs, make_worker, (settings_json, key, kept, False), seconds)
+    return Processes(jobs, make_worker, (settings_json, key, kept, False), seconds, told)

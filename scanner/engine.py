@@ -16,12 +16,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, TimeoutError
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from scanner import forked
+from scanner import forked, pausing
 from scanner.errors import CardtrailError, Reason
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 _MAX_SOCKET_FOLDER = 60
+_LONGEST_LINE = 2048
+"""bytes a worker tells at once: a pipe takes up to 4,096 in one piece, whoever else writes"""
 _LOOK_SECONDS = 0.01
 """how often the pool looks after its workers"""
 _preload = ["scanner.silent", "scanner.preload"]
@@ -72,8 +77,16 @@ class InProcess:
 _run_here: Callable[[Any], Any] | None = None
 
 
-def _start_worker(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+def _start_worker(
+    make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...], line: Connection
+) -> None:
     global _run_here
+
+    def tell(text: str) -> None:
+        with suppress(OSError):  # nobody listens any more
+            line.send_bytes(text.encode("utf-8", "replace")[:_LONGEST_LINE])
+
+    pausing.told_to(tell)
     _run_here = make(*arguments)
 
 
@@ -83,7 +96,8 @@ def _run_task(task: Any) -> Any:
 
 
 class Processes:
-    """Local worker processes. ``make(*arguments)`` runs in each and returns its task function.
+    """Local worker processes. ``make(*arguments)`` runs in each and returns its task function;
+    ``told``, in a thread of this process, is given what they ``pausing.tell``.
 
     Workers come from a fork server: they share nothing with this process, neither its threads nor
     its connections, and the arguments (the key among them) travel through a pipe, never through
@@ -96,6 +110,7 @@ class Processes:
         make: Callable[..., Callable[[Any], Any]],
         arguments: tuple[Any, ...],
         seconds: float,
+        told: Callable[[str], None] = lambda text: None,
     ) -> None:
         from pebble import ProcessPool
         from pebble.common.types import CONSTS
@@ -103,12 +118,15 @@ class Processes:
         CONSTS.sleep_unit = _LOOK_SECONDS  # 0.1: a tenth of a second at the end of each scan
         self.slots = jobs
         self._seconds = seconds
+        context = _context()
+        heard, self._line = context.Pipe(duplex=False)
         self._pool: Any = ProcessPool(
             max_workers=jobs,
             initializer=_start_worker,
-            initargs=(make, arguments),
-            context=_context(),
+            initargs=(make, arguments, self._line),
+            context=context,
         )
+        threading.Thread(target=_hear, args=(heard, told), daemon=True).start()
         # they get ready while what there is to read is being listed
         self._starting = threading.Thread(target=lambda: self._pool.active, daemon=True)
         self._starting.start()
@@ -130,6 +148,13 @@ class Processes:
         else:
             self._pool.close()
         self._pool.join()
+        self._line.close()  # the last end of it: who listens is done
+
+
+def _hear(heard: Connection, told: Callable[[str], None]) -> None:
+    with heard, suppress(EOFError, OSError):
+        while True:
+            told(heard.recv_bytes().decode("utf-8", "replace"))
 
 
 def warm_up(targets: Sequence[str]) -> None:

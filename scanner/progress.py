@@ -69,8 +69,9 @@ class Progress:
     def noted(self, text: str) -> None:
         """What somebody should know at once: a line that stays."""
         start = "\r\x1b[K" if self.on_terminal else ""
-        self._out.write(f"{start}cardtrail: {printable(text)}\n")
-        self._out.flush()
+        with self._lock:
+            self._out.write(f"{start}cardtrail: {printable(text)}\n")
+            self._out.flush()
 
     def close(self) -> None:
         if self.on_terminal:
@@ -82,13 +83,13 @@ class Progress:
         if now - self._shown < self._every:
             return
         self._shown = now
-        line = self.line(now - self._start)
+        line = self.line(now - self._start) + "\n"
         if self.on_terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._out.write(f"\r\x1b[K{line[:width]}")
-        else:
-            self._out.write(line + "\n")
-        self._out.flush()
+            line = f"\r\x1b[K{line[:-1][:width]}"
+        with self._lock:
+            self._out.write(line)
+            self._out.flush()
 
     def line(self, seconds: float) -> str:
         rate = self._bytes / seconds if seconds else 0.0

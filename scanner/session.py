@@ -140,9 +140,9 @@ def carry_out(
     )
     scratch.sweep()
     _count_ahead(job, settings, listener)
-    with signals.caught(), pausing.ended_by(signals.stopping):
+    with signals.caught(), pausing.ended_by(signals.stopping, listener.noted):
         kept = statefolder.outside(stores, "compiled")
-        executor = compose.make_executor(settings, session.key, kept, signals)
+        executor = compose.make_executor(settings, session.key, kept, signals, listener.noted)
         finished = False
         try:
             scan(job, executor, ledger, listener, signals.stopping, meanwhile)

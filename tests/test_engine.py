@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from scanner import hygiene
+from scanner import hygiene, pausing
 from scanner.engine import InProcess, Processes, TaskLost
 from scanner.errors import CardtrailError, Reason
 
@@ -37,6 +37,8 @@ def make(key: str) -> Callable[[Any], Any]:
                 return os.getpid()
             case "bug":
                 raise RuntimeError("a defect")
+            case "tell":
+                pausing.tell("waiting " * 10_000)
             case "key":
                 return key
         return task * 2
@@ -71,6 +73,18 @@ def test_other_exceptions_come_through() -> None:
     with pytest.raises(RuntimeError, match="a defect"):
         pool.submit("bug").result(timeout=60)
     pool.close(now=True)
+
+
+def test_what_workers_tell_of_their_waits_is_heard() -> None:
+    told: list[str] = []
+    pool = Processes(2, make, (KEY,), seconds=30, told=told.append)
+    for future in [pool.submit("tell") for _ in range(20)]:
+        future.result(timeout=60)
+    pool.close(now=False)
+    deadline = time.monotonic() + 10
+    while len(told) < 20 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [len(text) for text in told] == [2048] * 20
 
 
 def test_the_key_is_in_no_command_line_and_no_environment() -> None:

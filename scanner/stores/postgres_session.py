@@ -73,7 +73,7 @@ class Session:
     def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
         self._uri, self._options = uri, options
         self._patience = float(options.get("patience", 60))
-        self._pace = Pace(options, self._lag, self._load)
+        self._pace = Pace(options, self._lag, self._load, uri)
         self._connection: psycopg.Connection[Any] | None = None
         self._view: Any = None
         """loads a text as a view of the answer it came in"""
@@ -221,6 +221,8 @@ class Session:
             if self._gave_up or time.monotonic() + pause > deadline:
                 self._gave_up = True  # whoever asks next need not wait as long again
                 raise problem from None
+            if 0.8 <= pause < 1.6:
+                pausing.tell(f"{self._uri}: waiting for the server: {problem.detail}")
             pausing.wait(pause)
             pause = min(2 * pause, 5.0)
 

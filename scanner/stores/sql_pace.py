@@ -11,7 +11,7 @@ from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores.sql_rows import NEW_ROW
 
-_ASK_EVERY = 5.0
+_ASK_EVERY, _TELL_EVERY = 5.0, 60.0
 _LONGEST = 600.0
 """seconds of one pause; after it what is being read ends as throttled, to be resumed"""
 
@@ -25,7 +25,10 @@ class Pace:
         options: Mapping[str, Any],
         lag: Callable[[], float | None],
         load: Callable[[], int | None],
+        where: str = "",
     ) -> None:
+        """``where`` is the store, for what is told of pauses."""
+        self._where, self._tell_at = where, 0.0
         self._bytes = int(options.get("bytes_per_second", 0))
         self._rows = int(options.get("rows_per_second", 0))
         self._max_lag = int(options.get("max_lag", 60))
@@ -67,17 +70,26 @@ class Pace:
     def _wait(self) -> None:
         deadline = time.monotonic() + _LONGEST
         while (why := self._why_wait()) is not None:
-            if time.monotonic() > deadline:
-                raise Unreadable(Reason.THROTTLED, why)
+            now = time.monotonic()
+            if now > deadline:
+                raise Unreadable(Reason.THROTTLED, why[1])
+            if now > self._tell_at:
+                self._tell_at = now + _TELL_EVERY
+                pausing.tell(f"{self._where}: reading waits: {why[0]}")
             pausing.wait(1.0)
 
-    def _why_wait(self) -> str | None:
+    def _why_wait(self) -> tuple[str, str] | None:
+        """What is so now, and what is to be said when it has stayed so."""
         if self._max_lag:
             lag = self._lag()
             if lag is not None and lag > self._max_lag:
-                return f"replication stayed more than {self._max_lag:,} s behind (max_lag)"
+                behind = f"replication is {lag:,.0f} s behind (max_lag = {self._max_lag})"
+                return behind, f"replication stayed more than {self._max_lag:,} s behind (max_lag)"
         if self._max_load:
             load = self._load()
             if load is not None and load > self._max_load:
-                return f"others kept running more than {self._max_load:,} statements (max_load)"
+                busy = f"others run {load:,} statements (max_load = {self._max_load})"
+                return busy, (
+                    f"others kept running more than {self._max_load:,} statements (max_load)"
+                )
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 import time
@@ -193,6 +194,7 @@ def test_a_scan_that_waits_for_a_busy_server_is_stopped_at_once(
         connection.close()
     assert process.returncode == 143 and b"scan --resume" in err
     assert b"the role of this scan is superuser; its sessions are read-only" in err
+    assert re.search(rb"reading waits: others run \d statements \(max_load = 1\)", err)
 
 
 def test_a_quick_scan_reads_in_full_only_what_is_suspect(

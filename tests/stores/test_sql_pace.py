@@ -42,6 +42,7 @@ def pace(
         options,
         lambda: lags.pop(0) if lags else 0.0,
         lambda: loads.pop(0) if loads else 0,
+        "db",
     )
 
 
@@ -75,9 +76,11 @@ def test_it_waits_for_replicas_and_for_others(monkeypatch: pytest.MonkeyPatch) -
     clock.rules(monkeypatch)
     lags: list[float | None] = [90.0, 61.0, None]
     loads = [9, 3]
-    paced = pace(clock, {"max_load": 4}, lags, loads)
-    paced.after(clock.now, [])
+    paced, told = pace(clock, {"max_load": 4}, lags, loads), list[str]()
+    with pausing.ended_by(lambda: None, told.append):
+        paced.after(clock.now, [])
     assert clock.now == pytest.approx(1003) and not lags and not loads
+    assert told == ["db: reading waits: replication is 90 s behind (max_lag = 60)"]
     paced.after(clock.now, [])  # not asked again at once
     assert clock.now == pytest.approx(1003)
 
