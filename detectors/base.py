@@ -150,6 +150,11 @@ class Counting(Protocol):
         """By entity, field and score: values that were confirmed and are in no ``Match``."""
         ...
 
+    def go_on(self, listed: Mapping[str, int]) -> None:
+        """Before the first ``find``: so many values of each entity were listed of the same unit,
+        and count towards what is listed."""
+        ...
+
 
 class Form(IntEnum):
     """How the text of a value in bulk becomes the canonical one, as ``Detector.value`` gives it."""

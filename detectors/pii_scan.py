@@ -52,6 +52,12 @@ class PiiScan:
         were listed (``PiiSettings.list_at_most``). They are in no ``Match``; ``settle`` applies."""
         return self.counted
 
+    def go_on(self, listed: Mapping[str, int]) -> None:
+        limit = self.plan.limit
+        if limit is not None:
+            self.listed.update(listed)
+            self.dense.update(entity for entity, count in listed.items() if count >= limit)
+
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         first, last = max(0, lo - MARGIN), min(len(data), hi + MARGIN)
         text = data if isinstance(data, bytes) else bytes(data)

@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from detectors.base import Buffer, Bulk, FieldCounts, Hints, Massing, Match, NoHints, State
+from detectors.base import (
+    Buffer,
+    Bulk,
+    Counting,
+    Fallible,
+    FieldCounts,
+    Hints,
+    Massing,
+    Match,
+    NoHints,
+    State,
+)
 
 LAYOUT = "utf-16"
 _SHARE = 0.3
@@ -39,6 +50,16 @@ class Wide:
         counts: Mapping[int, FieldCounts] = self.scan.fields()
         return counts
 
+    def more(self) -> Mapping[tuple[str, int, float], int]:
+        return self.scan.more() if isinstance(self.scan, Counting) else {}
+
+    def go_on(self, listed: Mapping[str, int]) -> None:
+        if isinstance(self.scan, Counting):
+            self.scan.go_on(listed)
+
+    def problems(self) -> Sequence[str]:
+        return self.scan.problems() if isinstance(self.scan, Fallible) else ()
+
     def find(self, data: Buffer, lo: int, hi: int, hints: Hints) -> list[Match]:
         text = data if isinstance(data, bytes) else bytes(data)
         phase = _phase(text)
@@ -62,9 +83,6 @@ class Wide:
             )
             for match in sorted(matches, key=lambda match: match.start)
         ]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.scan, name)
 
 
 class _Named:

@@ -263,9 +263,11 @@ class FieldCollector:
         self, chunk: Chunk, rows: Rows, table: _Table, entity: str, found: Sequence[Found]
     ) -> None:
         """From here on values of the entity are not listed: what its share is of ends here."""
-        last = max((f.match.end for f in found if f.match.entity == entity), default=chunk.lo)
-        left = count_byte(chunk.data, last, chunk.hi, rows.row_end[0])
-        self._closed[table, entity] = max(1, self._rows[table] - max(0, left - 1))
+        ends = [f.match.end for f in found if f.match.entity == entity]
+        left = count_byte(chunk.data, max(ends, default=chunk.lo), chunk.hi, rows.row_end[0])
+        if ends:
+            left -= 1  # the row of the last one was looked at
+        self._closed[table, entity] = max(0, self._rows[table] - max(0, left))
 
     # --- looks
 

@@ -248,7 +248,8 @@ def _sentence(content: FieldContent, *, lines: bool) -> str:
         number = f"at least {content.distinct:,} distinct"
     one = "line" if lines else "row"
     if content.rows is None:
-        return f"{what}, {number} in {_plural(content.count, 'place')}"
+        least = "" if content.complete else "at least "
+        return f"{what}, {number} in {least}{_plural(content.count, 'place')}"
     if not content.complete:
         return f"{what}, {number}, in {_percent(content)} of {one}s"
     if content.count == content.rows:

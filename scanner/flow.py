@@ -9,7 +9,7 @@ one, and whatever was not committed is done again by a resume.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -86,6 +86,8 @@ class _Begun:
     """the slices after the first are on their way"""
     sampling: bool = False
     """what is out is a first pass"""
+    listed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """by the first slice, where the others wait for it"""
 
 
 _Piece = tuple[_Begun, Slice]
@@ -178,6 +180,8 @@ class Flow:
         is possible."""
         if not begun.cut and (begun.unit.slices or any(part.cut for part in begun.parts)):
             begun.cut = True
+            if not begun.unit.slices:
+                begun.listed = _listed(begun.parts)
             have = {part.index for part in begun.parts}
             for cut in self._cuts(begun.unit.size or 0):
                 if cut.index not in have:
@@ -227,7 +231,10 @@ class Flow:
     def _send(self, pieces: list[_Piece]) -> None:
         while len(self._under_way) >= self._window:
             self._collect(_COMMIT_SECONDS)
-        tasks = [ScanTask(begun.store, begun.unit, part, begun.sampling) for begun, part in pieces]
+        tasks = [
+            ScanTask(begun.store, begun.unit, part, begun.sampling, begun.listed)
+            for begun, part in pieces
+        ]
         future = self._executor.submit(tasks)
         self._under_way[future] = pieces
         future.add_done_callback(self._done.put)
@@ -320,3 +327,13 @@ class Flow:
         outcome = settle.outcome(begun.unit, total)
         self.ledger.put_unit(self.job.run, begun.place, outcome, settled)
         self.listener.ended(outcome)
+
+
+def _listed(parts: Sequence[SliceResult]) -> dict[str, dict[str, int]]:
+    """How many values the first slice listed: the same whenever the others are read."""
+    listed: dict[str, Counter[str]] = defaultdict(Counter)
+    for part in parts:
+        if part.index == 0:
+            for tally in part.tallies:
+                listed[tally.kind.detector][tally.kind.entity] += tally.count
+    return {detector: dict(counts) for detector, counts in listed.items()}

@@ -100,7 +100,13 @@ def _parts(fields: Fields, judge: Judge, floor: float) -> dict[FieldName, list[F
             groups.setdefault(tally.field, {}).setdefault(key, []).append(tally)
     return {
         name: [
-            _part(key, same, rows.get(_table(name)), unlisted.get((*_table(name), key[0])))
+            _part(
+                key,
+                same,
+                rows.get(_table(name)),
+                unlisted.get((*_table(name), key[0])),
+                key[0] in fields.dense,
+            )
             for key, same in sorted(kinds.items())
         ]
         for name, kinds in groups.items()
@@ -112,14 +118,20 @@ def _table(name: FieldName) -> tuple[str | None, str | None]:
 
 
 def _part(
-    key: tuple[str, State, bool], same: Sequence[FieldTally], rows: int | None, unlisted: int | None
+    key: tuple[str, State, bool],
+    same: Sequence[FieldTally],
+    rows: int | None,
+    unlisted: int | None,
+    dense: bool,
 ) -> FieldPart:
     distinct = same[0].distinct
     for tally in same[1:]:
         distinct = distinct.add(tally.distinct)
     listed = None if rows is None else max(1, rows - (unlisted or 0))
     count = sum(tally.count for tally in same)
-    return FieldPart(*key, count, min(count, distinct.count), distinct.exact, listed, not unlisted)
+    # where no rows are counted it is not known how many of the unlisted stand under this name
+    whole = not (dense if rows is None else unlisted)
+    return FieldPart(*key, count, min(count, distinct.count), distinct.exact, listed, whole)
 
 
 def _of_cards(parts: Iterable[FieldPart]) -> bool:

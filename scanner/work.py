@@ -62,6 +62,8 @@ class ScanTask:
     part: Slice
     sample: bool = False
     """a first pass, if the unit can be sampled; else nothing is read"""
+    listed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """by detector and entity, how many values the first slice of the unit listed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,11 @@ class Worker:
         result = SliceResult(task.unit.id, part.index, start=part.start, end=part.end)
         tallies = Tallies(self._inside, task.part.index, self._distinct_limit)
         scans = [(detector, detector.scan()) for detector in self._plugins.detectors]
-        for _, scan in scans:
+        for detector, scan in scans:
             if isinstance(scan, Massing):
                 scan.in_bulk = True
+            if isinstance(scan, Counting):
+                scan.go_on(task.listed.get(detector.name, {}))
         around = _Around(self._inside, task.part.index, scans)
         try:
             self._read(task, scans, tallies, around, result)

@@ -267,3 +267,20 @@ def test_mistakes(cardtrail: Cardtrail, letters: Path, tmp_path: Path) -> None:
         done.code == 2
         and "cardtrail.toml: pattern[0] (A1): expected a pattern in the syntax of RE2" in done.err
     )
+
+
+def test_a_key_of_dense_values_says_at_least(cardtrail: Cardtrail, tmp_path: Path) -> None:
+    """Beyond the first thousand values of a log it is not known which key they stand under."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    lines = (f"INFO user {n} ssn=308-{10 + n % 89}-{1000 + n} ok\n" for n in range(3000))
+    (folder / "a.log").write_text("".join(lines))
+    done = cardtrail("scan", str(folder), "--profile", "full", "--format", "json", "-j", "1")
+    document = json.loads(done.out)
+    (field,) = document["stores"][0]["fields"]
+    (content,) = field["contents"]
+    assert (field["name"], content["entity"]) == ("ssn", "US_SSN")
+    assert 1000 <= content["count"] < 3000
+    assert (content["complete"], content["distinct_exact"]) == (False, False)
+    assert "at least" in field["sentence"] and "in at least" in field["sentence"]
+    assert sum(found["count"] for found in document["findings"]) == 3000

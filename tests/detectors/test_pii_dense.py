@@ -152,3 +152,23 @@ def test_counting_in_masses_is_exact(
             # what overlaps is settled among listed values only: a social security number in a
             # column of telephone numbers may be one
             assert (0.8 if tabs else 0.96) < listed[entity] / counted[0][entity] <= 1
+
+
+def test_a_later_slice_goes_on_where_the_first_stopped(default_settings: object) -> None:
+    """What the first slice of a unit listed counts: the same sums, and fewer are listed."""
+    data = messy(3)
+    whole, _ = confirmed_counts(data, len(data), 20, tabs=False)
+    scan = cast(Wide, pii.DETECTOR.scan())
+    scan.go_on({"US_SSN": 20, "EMAIL_ADDRESS": 5})
+    listed = Counter(
+        match.entity
+        for match in scan.find(data, 0, len(data), NoHints())
+        if match.score >= CONFIRMED and match.state is State.CLEAR
+    )
+    sums = Counter(listed)
+    for (entity, _, score), count in scan.more().items():
+        sums[entity] += count * (score >= CONFIRMED)
+    assert sums == whole
+    assert listed["US_SSN"] == 0
+    assert 10 < listed["EMAIL_ADDRESS"] <= 15
+    assert listed["IBAN_CODE"] >= 20
