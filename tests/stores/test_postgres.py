@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from scanner import registry
-from scanner.contracts import Chunk, Limits, OpenStore
+from scanner.contracts import Limits, OpenStore
 from scanner.errors import Reason, Unreadable
 from scanner.model import Outcome, Problem, Slice, Unit
 from scanner.stores import postgres_catalogue, postgres_table
@@ -413,40 +413,6 @@ def test_nothing_can_be_written_by_the_session(server: Server, opened: OpenStore
     assert name == "cardtrail"
 
 
-def test_the_session_is_gentle(opened: OpenStore) -> None:
-    session = opened._session  # type: ignore[attr-defined]  # the very session that reads
-    said = {
-        "default_transaction_read_only": "on",
-        "statement_timeout": "1min",
-        "lock_timeout": "2s",
-        "idle_in_transaction_session_timeout": "1min",
-        "search_path": "pg_catalog",
-        "max_parallel_workers_per_gather": "0",
-        "jit": "off",
-        "effective_io_concurrency": "0",
-    }
-    for name, value in said.items():
-        assert session.rows("SELECT current_setting(%s)", (name,)) == [(value,)]
-
-
-def test_a_slice_begins_with_statements_as_large_as_those_of_the_last(
-    server: Server, opened: OpenStore
-) -> None:
-    server.run(
-        DATABASE,
-        "CREATE TABLE t AS SELECT repeat('x', 900) a FROM generate_series(1, 30000) i",
-    )
-    table = unit(opened, "t")
-    half = (table.size or 0) // 2
-    begins = []
-    for part in (Slice(0, 0, half), Slice(1, half, None)):
-        walked = walk(opened.open(table), "t", part, registry.readers(), Limits())
-        sizes = [item.hi - item.lo for _, item in walked if isinstance(item, Chunk)]
-        assert sum(sizes) > 12 << 20
-        begins.append(sizes[0])
-    assert begins[0] < 1 << 20 < 2 << 20 < begins[1]
-
-
 def test_rows_that_moved_meanwhile_are_told(server: Server, opened: OpenStore) -> None:
     server.run(
         DATABASE,
@@ -496,22 +462,3 @@ def test_damaged_blocks_cost_only_themselves(
 def test_keys_are_unambiguous(schema: str, name: str, key: str) -> None:
     assert postgres_catalogue.spell(schema, name) == key
     assert postgres_catalogue.parts_of(key) == (schema, name)
-
-
-def test_every_statement_ends_and_no_snapshot_is_kept(server: Server, opened: OpenStore) -> None:
-    server.run(
-        DATABASE,
-        "CREATE TABLE t AS SELECT repeat('x', 900) a FROM generate_series(1, 30000) i",
-    )
-    records = opened.open(unit(opened, "t"))
-    states: set[tuple[str, float]] = set()
-    with server.connect("postgres") as watch:
-        for number, _ in enumerate(walk(records, "t", WHOLE, registry.readers(), Limits())):
-            if number % 4 == 0:
-                query = (
-                    b"SELECT state, coalesce(extract(epoch FROM now() - xact_start), 0)"
-                    b" FROM pg_stat_activity WHERE application_name = 'cardtrail'"
-                )
-                states |= set(watch.execute(query).fetchall())
-    assert {state for state, _ in states} <= {"idle", "active"}, "no transaction is kept open"
-    assert all(seconds < 1 for _, seconds in states)
