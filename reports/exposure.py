@@ -232,7 +232,7 @@ def pans(report: StoreReport) -> str:
 
 
 def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
-    """What an unprotected store holds, card data first, a phrase each."""
+    """What a store holds, card data first, a phrase each."""
     said = []
     if report.distinct_pans:
         said.append(f"{pans(report)} in readable form")
@@ -256,7 +256,7 @@ def _contents(report: StoreReport, kinds: Sequence[Kind]) -> tuple[str, ...]:
         and k.entity not in words.SAD | figures.TOGETHER | {"CREDIT_CARD", "PAN_HASH"}
     ]
     if beside:
-        said.append("beside it: " + ", ".join(dict.fromkeys(beside)))
+        said.append(("beside it: " if said else "") + ", ".join(dict.fromkeys(beside)))
     truncated = sum(k.distinct for k in kinds if k.state == State.TRUNCATED)
     if truncated:
         said.append(f"{words.plural(truncated, 'number')} in truncated form")

@@ -45,6 +45,8 @@ def _lines(run: Run) -> Iterator[str]:
         yield ""
         for it in rest[:LINES]:
             yield f"{words.VERDICTS[it.verdict].upper()}  {it.report.store.uri}"
+            if it.contents:  # no cards, or none that lie open: personal data and secrets may
+                yield from _said(f"In it: {'; '.join(it.contents)}.")
         if len(rest) > LINES:
             yield f"and {words.plural(len(rest) - LINES, 'more store')}"
     yield ""

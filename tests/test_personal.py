@@ -284,3 +284,11 @@ def test_a_key_of_dense_values_says_at_least(cardtrail: Cardtrail, tmp_path: Pat
     assert (content["complete"], content["distinct_exact"]) == (False, False)
     assert "at least" in field["sentence"] and "in at least" in field["sentence"]
     assert sum(found["count"] for found in document["findings"]) == 3000
+
+
+def test_the_summary_says_what_lies_where_no_card_is(cardtrail: Cardtrail, letters: Path) -> None:
+    done = cardtrail("scan", str(letters), "--profile", "full", "-j", "1", "--exit-zero")
+    assert "NO CARD DATA" in done.out
+    assert "In it: UK National Insurance number, US Social Security number" in " ".join(
+        done.out.split()
+    )
