@@ -16,7 +16,9 @@ from detectors.records import dataclass
 class Verb(IntEnum):
     """What a row says. ``ALSO`` is one more thing that a read already counted has read; ``ASKED``
     may have been a read: the source does not tell. ``ABOUT`` says of a read that is counted which
-    single record it asked for: its object is the number of a subject (``snooping.numbering``)."""
+    single record it asked for: its object is the number of a subject (``snooping.numbering``).
+    ``NOTED`` is no act: something that a log shows and an answer counts, its object the name of
+    that."""
 
     READ = 0
     COPY = 1
@@ -25,6 +27,7 @@ class Verb(IntEnum):
     LIST = 4
     ASKED = 5
     ABOUT = 6
+    NOTED = 7
 
 
 READS = (Verb.READ, Verb.COPY)
@@ -74,6 +77,32 @@ class Mark:
 
 
 @dataclass(slots=True)
+class Growth:
+    """How a log was read, so that it can be read on from ``resume`` when it has grown.
+
+    Places are bytes of the unpacked content. ``prefix`` is the keyed hash of what lies before
+    ``resume``, ``before`` what that says of the record beyond what was kept of it already; the
+    file's own facts are those of the rest, which is read again. ``state`` (JSON) and ``kept``
+    (numbers of 64 bits) are what the reader has to know at ``resume``. All of it is sealed.
+    """
+
+    length: int
+    resume: int = 0
+    prefix: str = ""
+    places: list[tuple[int, str]] = field(default_factory=list)
+    """some of those it could have been read on from, with the hash of what lies before"""
+    state: str = ""
+    kept: dict[str, bytes] = field(default_factory=dict)
+    loose: bool = False
+    """something at its end is not settled: to be looked at again even if it does not grow"""
+    before: FileFacts | None = None
+    follows: str = ""
+    """the digest of the content that this one goes on with"""
+    absorbs: tuple[str, ...] = ()
+    """digests of contents that are its beginning"""
+
+
+@dataclass(slots=True)
 class FileFacts:
     """What one file of evidence says of the record. ``name`` and ``texts`` are sealed.
 
@@ -93,6 +122,8 @@ class FileFacts:
     """name, store uri, second, what is said"""
     samples: list[str] = field(default_factory=list)
     """the shape of records that could not be understood"""
+    growth: Growth | None = None
+    """of logs; files of other kinds are delivered whole"""
 
 
 @dataclass(slots=True)

@@ -318,6 +318,8 @@ class FactsAt:
 
     path: Path | None = None
     done: frozenset[str] = frozenset()
+    key: bytes = b""
+    """for hashes of content that are kept, of the fingerprint key"""
     batches: list[Batch] = field(default_factory=list)
     more: bool = False
     opened: list[Closeable] = field(default_factory=list)

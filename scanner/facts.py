@@ -20,21 +20,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scanner.batch import TOUCHES, Batch, FileFacts, Verb, Who
+from scanner import factcontents
+from scanner.batch import TOUCHES, Batch, Verb, Who
 from scanner.errors import LedgerError, LedgerWriteError
-from scanner.factfile import attach, connect, put, storable
+from scanner.factfile import attach, connect, fill, insert, put, storable
 
-_VERSION = 2
+_VERSION = 3
 KEPT_DAYS = 400
-_TABLES = """
+_GROWTH = (
+    ", length BIGINT, resume BIGINT, prefix VARCHAR, places VARCHAR, state VARCHAR, base UINTEGER,"
+    " loose BOOLEAN"
+)
+_KEPT = "CREATE TABLE kept (content UINTEGER, name VARCHAR, data BLOB)"
+"""what version 3 has and version 2 had not, see ``factcontents``"""
+_TABLES = f"""
 CREATE TABLE about (version INTEGER);
 CREATE TABLE source (id USMALLINT, key VARCHAR, kind VARCHAR);
 CREATE TABLE store (id USMALLINT, uri VARCHAR);
 CREATE TABLE file (source USMALLINT, name VARCHAR, version VARCHAR, content UINTEGER);
 CREATE TABLE content (
   id UINTEGER, source USMALLINT, digest VARCHAR, head VARCHAR, stores VARCHAR[],
-  low INTEGER, high INTEGER
+  low INTEGER, high INTEGER{_GROWTH}
 );
+{_KEPT};
 CREATE TABLE note (content UINTEGER, name VARCHAR, count BIGINT);
 CREATE TABLE sample (content UINTEGER, shape VARCHAR);
 CREATE TABLE mark (
@@ -69,7 +77,7 @@ CREATE TABLE seen (source USMALLINT, store USMALLINT, hour INTEGER, events BLOB)
 
 _SHARED = ("source", "store", "file", "content", "note", "sample", "mark", "saying", "who")
 """tables that an overlay copies, as they are small or change"""
-_LARGE = ("object", "fact", "hourly", "day", "seen")
+_LARGE = ("object", "fact", "hourly", "day", "seen", "kept")
 """and those it looks through, read under the name ``all_...``"""
 
 
@@ -103,6 +111,12 @@ class Facts:
                 db.execute(f"{_TABLES}; INSERT INTO about VALUES ({_VERSION})")
         below = "below." if overlay else ""
         version = db.execute(f"SELECT max(version) FROM {below}about").fetchall()
+        if version == [(2,)] and not overlay and not read_only:
+            self._from_2()
+            version = [(_VERSION,)]
+        large: tuple[str, ...] = _LARGE
+        if version == [(2,)] and read_only:
+            version, large = [(_VERSION,)], tuple(each for each in _LARGE if each != "kept")
         if version != [(_VERSION,)]:
             raise LedgerError(
                 f"facts {self.path}: expected version {_VERSION}, found {version[0][0]};"
@@ -110,9 +124,16 @@ class Facts:
             )
         for table in _SHARED if overlay else ():
             db.execute(f"INSERT INTO {table} SELECT * FROM below.{table}")
-        for table in _LARGE:
+        for table in large:
             also = f" UNION ALL SELECT * FROM below.{table}" if overlay else ""
             db.execute(f"CREATE TEMP VIEW all_{table} AS SELECT * FROM {table}{also}")
+
+    def _from_2(self) -> None:
+        """What logs say of themselves had no place in version 2: all of them are read again."""
+        with self.transaction():
+            for column in _GROWTH.removeprefix(", ").split(", "):
+                self.db.execute(f"ALTER TABLE content ADD COLUMN {column}")
+            self.db.execute(f"{_KEPT}; UPDATE about SET version = {_VERSION}")
 
     def close(self) -> None:
         self.db.close()
@@ -139,12 +160,22 @@ class Facts:
 
     def files(self, source: str) -> dict[str, tuple[str | None, frozenset[str]]]:
         """By sealed name: the version, and the stores it was read for."""
-        rows = self.db.execute(
-            "SELECT name, version, stores FROM file JOIN content ON content = content.id"
-            " WHERE file.source = (SELECT id FROM source WHERE key = ?)",
-            [source],
+        return factcontents.files(self.db, source)
+
+    def known(self, source: str, store: str, hours: Sequence[int], events: Any) -> Any:
+        """Which of the ``events`` were counted in one of the ``hours``: an array of truths."""
+        import numpy as np
+
+        found = self.db.execute(
+            "SELECT source.id, store.id FROM source, store WHERE key = ? AND uri = ?",
+            [source, store],
         ).fetchall()
-        return {name: (version, frozenset(stores)) for name, version, stores in rows}
+        if not found:
+            return np.zeros(len(events), bool)
+        return np.isin(
+            events,
+            self._events(int(found[0][0]), int(found[0][1]), np.unique(np.array(hours, "i4"))),
+        )
 
     # --- adding
 
@@ -155,7 +186,7 @@ class Facts:
             stores = [self._number("store", "uri", uri) for uri in batch.stores]
             numbers = dict(zip(batch.stores, stores, strict=True))
             if batch.files:
-                self._add_files(source, batch, numbers)
+                factcontents.add(self.db, source, batch, numbers)
             if batch.rows:
                 self._add_rows(source, stores, batch)
 
@@ -169,140 +200,6 @@ class Facts:
                 [value, *more],
             ).fetchall()
         return int(found[0][0])
-
-    def _add_files(self, source: int, batch: Batch, numbers: Mapping[str, int]) -> None:
-        """A content is known once, whatever its files are called. A file that has grown replaces
-        what it was; one read again for more stores keeps what it said of the others."""
-        number = self.db.execute("SELECT coalesce(max(id), 0) FROM content").fetchall()[0][0]
-        fresh = {
-            "place": range(len(batch.files)),
-            "name": [file.name for file in batch.files],
-            "version": [file.version for file in batch.files],
-            "digest": [file.digest for file in batch.files],
-            "head": [file.head for file in batch.files],
-        }
-        self._fill("CREATE OR REPLACE TEMP TABLE fresh AS SELECT *", fresh)
-        known, grown = self._contents(source)
-        new: dict[int, FileFacts] = {}
-        stores: dict[int, list[str]] = {}
-        contents: list[int] = []
-        for place, file in enumerate(batch.files):
-            old, old_stores = known.get(file.digest or "", (0, frozenset[str]()))
-            if old and old_stores >= set(batch.stores):
-                contents.append(old)
-                continue
-            number += 1
-            new[number], stores[number] = file, sorted({*batch.stores, *old_stores})
-            contents.append(number)
-            if file.digest:
-                known[file.digest] = number, frozenset(stores[number])
-            if old:
-                self._keep_marks(old, number, old_stores - set(batch.stores))
-            for gone in {old, grown.get(place, 0)} - {0}:
-                self._forget(gone)
-        self._add_contents(source, new, stores)
-        self._add_marks(new, numbers)
-        self.db.execute(
-            "DELETE FROM file WHERE source = ? AND name IN (SELECT name FROM fresh)", [source]
-        )
-        self._fill(
-            f"INSERT INTO file SELECT {source}, name, version, content",
-            {"name": fresh["name"], "version": fresh["version"], "content": contents},
-        )
-        self.db.execute("DROP TABLE fresh")
-
-    def _contents(
-        self, source: int
-    ) -> tuple[dict[str, tuple[int, frozenset[str]]], dict[int, int]]:
-        """Of the fresh files: contents that are known, by digest; and by place what the file of
-        that name was when it was shorter."""
-        same = self.db.execute(
-            "SELECT DISTINCT digest, c.id, c.stores FROM content c JOIN fresh USING (digest)"
-            " WHERE source = ?",
-            [source],
-        ).fetchall()
-        grown = self.db.execute(
-            """SELECT place, c.id
-            FROM fresh JOIN file f ON f.name = fresh.name AND f.source = ?
-              JOIN content c ON c.id = f.content
-            WHERE c.digest IS DISTINCT FROM fresh.digest
-              AND (c.head = fresh.head OR fresh.head IS NULL)
-              AND (SELECT count(*) FROM file g WHERE g.content = c.id) = 1""",
-            [source],
-        ).fetchall()
-        known = {digest: (number, frozenset(stores)) for digest, number, stores in same}
-        return known, dict(grown)
-
-    def _keep_marks(self, old: int, new: int, stores: frozenset[str]) -> None:
-        for table in ("mark", "saying"):
-            self.db.execute(
-                f"UPDATE {table} SET content = ? WHERE content = ? AND store IN"
-                " (SELECT id FROM store WHERE list_contains(?, uri))",
-                [new, old, sorted(stores)],
-            )
-        self.db.execute("UPDATE file SET content = ? WHERE content = ?", [new, old])
-
-    def _forget(self, content: int) -> None:
-        for table in ("note", "sample", "mark", "saying"):
-            self.db.execute(f"DELETE FROM {table} WHERE content = ?", [content])
-        self.db.execute("DELETE FROM content WHERE id = ?", [content])
-
-    def _add_contents(
-        self, source: int, files: Mapping[int, FileFacts], stores: Mapping[int, Sequence[str]]
-    ) -> None:
-        if not files:
-            return
-        hours = [[hour for _, _, hour in file.marks] for file in files.values()]
-        self._fill(
-            f"INSERT INTO content SELECT id, {source}, digest, head,"
-            " string_split(stores, chr(10)), nullif(low, -1), nullif(high, -1)",
-            {
-                "id": list(files),
-                "digest": [file.digest for file in files.values()],
-                "head": [file.head for file in files.values()],
-                "stores": ["\n".join(stores[number]) for number in files],
-                "low": [min(each, default=-1) for each in hours],
-                "high": [max(each, default=-1) for each in hours],
-            },
-        )
-
-    def _add_marks(self, files: Mapping[int, FileFacts], numbers: Mapping[str, int]) -> None:
-        notes = [(n, name, c) for n, file in files.items() for name, c in file.notes.items() if c]
-        self._insert("note", ("content", "name", "count"), notes)
-        samples = [(n, shape) for n, file in files.items() for shape in file.samples]
-        self._insert("sample", ("content", "shape"), samples)
-        marks = [
-            (n, numbers.get(uri, 0), name, hour, mark.count, mark.first, mark.last)
-            for n, file in files.items()
-            for (name, uri, hour), mark in file.marks.items()
-        ]
-        names = ("content", "store", "name", "hour", "count", "first", "last")
-        self._insert("mark", names, marks)
-        said = [
-            (n, numbers.get(uri, 0), name, second, text)
-            for n, file in files.items()
-            for name, uri, second, text in file.texts
-        ]
-        self._insert("saying", ("content", "store", "name", "second", "text"), said)
-
-    def _insert(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        if rows:
-            columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-            self._fill(f"INSERT INTO {table} SELECT {', '.join(names)}", columns)
-
-    def _fill(self, statement: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        """``statement`` over ``columns`` of numbers or texts: row by row would take a millisecond
-        each."""
-        import numpy as np
-
-        table = {
-            name: np.array(list(values), "i8")
-            if len(values) and isinstance(values[0], int)
-            else np.array(storable(values), object)
-            for name, values in columns.items()
-        }
-        put(self.db, "given", table)
-        self.db.execute(f"{statement} FROM given")
 
     def _add_rows(self, source: int, stores: Sequence[int], batch: Batch) -> None:
         import numpy as np
@@ -360,7 +257,7 @@ class Facts:
         new = [about for about in dict.fromkeys(told) if about not in known]
         known.update({about: number for number, about in enumerate(new, len(known) + 1)})
         names = ("id", "principal", "session", "anonymous", "foreign_account")
-        self._insert("who", names, [(known[about], *about) for about in new])
+        insert(self.db, "who", names, [(known[about], *about) for about in new])
         return [known[about] for about in told]
 
     def _new_events(self, source: int, columns: dict[str, Any]) -> Any:
@@ -402,7 +299,8 @@ class Facts:
         hours, events = hours[order], events[order]
         starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
         parts = np.split(events, starts[1:])
-        self._fill(
+        fill(
+            self.db,
             f"INSERT INTO seen SELECT {source}, {store}, hour, events",
             {"hour": hours[starts].tolist(), "events": [part.tobytes() for part in parts]},
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from detectors.records import dataclass
 from scanner.batch import READS, TOUCHES, Verb, Who
 from scanner.factfile import put
-from scanner.facts import Facts
+from scanner.factrecord import Record
 from scanner.factwindow import different, facts, sums
 
 if TYPE_CHECKING:
@@ -23,17 +23,8 @@ if TYPE_CHECKING:
 
 _READS = ", ".join(str(int(verb)) for verb in READS)
 _TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
-_DENIED, _LIST, _ASKED = int(Verb.DENIED), int(Verb.LIST), int(Verb.ASKED)
+_DENIED, _LIST = int(Verb.DENIED), int(Verb.LIST)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-
-
-@dataclass(slots=True)
-class Seen:
-    """How often something was marked, and from when to when."""
-
-    count: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,121 +119,24 @@ def keep_cards(db: DuckDBPyConnection, cards: Iterable[int]) -> None:
     )
 
 
-class View:
-    """``listed`` are the sealed names of the files that are there now: a file without a time in it
-    counts only while it is there."""
-
-    def __init__(
-        self,
-        store: Facts,
-        source: str,
-        window: tuple[datetime, datetime],
-        listed: frozenset[str] = frozenset(),
-    ) -> None:
-        self._db, self.window = store.db, window
-        found = self._db.execute("SELECT id FROM source WHERE key = ?", [source]).fetchall()
-        self._source = int(found[0][0]) if found else 0
-        self._stores = dict(self._db.execute("SELECT uri, id FROM store").fetchall())
-        self._from, self._to = (int(moment.timestamp()) for moment in window)
-        self._contents = self._counting(listed)
-        self._marks = self._all_marks()
-        self._notes: dict[str, int] = dict(
-            self._db.execute(
-                "SELECT name, sum(count)::BIGINT FROM note"
-                " WHERE list_contains(?::UINTEGER[], content) GROUP BY name",
-                [self._contents],
-            ).fetchall()
-        )
-
-    def _counting(self, listed: frozenset[str]) -> list[int]:
-        rows = self._db.execute(
-            "SELECT content.id, low, high, list(file.name) FROM content"
-            " LEFT JOIN file ON file.content = content.id WHERE content.source = ?"
-            " GROUP BY content.id, low, high",
-            [self._source],
-        ).fetchall()
-        return [
-            number
-            for number, low, high, names in rows
-            if any(name in listed for name in names)
-            or (low is not None and low * 3600 <= self._to and high * 3600 + 3599 >= self._from)
-        ]
-
-    # --- the record
-
-    def _all_marks(self) -> dict[tuple[str, int], list[tuple[int, int, int, int]]]:
-        """By name and store: hour, count, first and last second."""
-        marks: dict[tuple[str, int], list[tuple[int, int, int, int]]] = {}
-        for name, store, *rest in self._db.execute(
-            "SELECT mark.name, store, hour, sum(count), min(first), max(last)"
-            " FROM mark JOIN content ON content = content.id WHERE content.source = ?"
-            " GROUP BY ALL ORDER BY ALL",
-            [self._source],
-        ).fetchall():
-            marks.setdefault((name, store), []).append((rest[0], rest[1], rest[2], rest[3]))
-        return marks
-
-    def _marks_of(self, name: str, store: str) -> list[tuple[int, int, int, int]]:
-        return self._marks.get((name, self._stores.get(store, 0) if store else 0), [])
-
-    def marked(self, name: str, store: str = "") -> Seen:
-        """In the window."""
-        return _sum(
-            m for m in self._marks_of(name, store) if m[2] <= self._to and m[3] >= self._from
-        )
-
-    def outside(self, name: str, store: str = "") -> Seen:
-        return _sum(m for m in self._marks_of(name, store) if m[2] > self._to or m[3] < self._from)
-
-    def hours(self, names: Sequence[str], store: str = "") -> set[int]:
-        """The hours since 1970 in which any of ``names`` was marked."""
-        return {mark[0] for name in names for mark in self._marks_of(name, store)}
-
-    def note(self, name: str) -> int:
-        """Of the files that reach into the window or are there now."""
-        return self._notes.get(name, 0)
-
-    def files(self) -> int:
-        """How many of them have a time in them."""
-        found = self._db.execute(
-            "SELECT count(*) FROM content"
-            " WHERE low IS NOT NULL AND list_contains(?::UINTEGER[], id)",
-            [self._contents],
-        ).fetchall()
-        return int(found[0][0])
-
-    def samples(self) -> list[str]:
-        """A few shapes of records that were not understood."""
-        return [
-            shape
-            for (shape,) in self._db.execute(
-                "SELECT DISTINCT shape FROM sample"
-                " WHERE list_contains(?::UINTEGER[], content) ORDER BY shape LIMIT 3",
-                [self._contents],
-            ).fetchall()
-        ]
-
-    def said(self, name: str, store: str = "") -> list[tuple[datetime, str]]:
-        """Sentences of the window, each once, in order."""
-        rows = self._db.execute(
-            "SELECT DISTINCT second, text FROM saying JOIN content ON content = content.id"
-            " WHERE content.source = ? AND name = ? AND store = ? AND second BETWEEN ? AND ?"
-            " ORDER BY second, text",
-            [
-                *(self._source, name, self._stores.get(store, 0) if store else 0),
-                *(self._from, self._to),
-            ],
-        ).fetchall()
-        return [(datetime.fromtimestamp(second, UTC), text) for second, text in rows]
+class View(Record):
+    """What a window holds, see ``Record``."""
 
     # --- the readers
 
-    def since(self) -> datetime | None:
-        """The first moment anything is known of."""
-        firsts = [mark[2] for marks in self._marks.values() for mark in marks]
+    def since(self, start: datetime | None = None) -> datetime | None:
+        """The first moment anything is known of, from ``start`` on."""
+        least = -(1 << 40) if start is None else int(start.timestamp())
+        firsts = [
+            max(mark[2], least)
+            for marks in self._marks.values()
+            for mark in marks
+            if mark[3] >= least
+        ]
         for statement in (
-            "SELECT min(first) FROM all_day WHERE source = ?",
-            "SELECT min(hour)::BIGINT * 3600 FROM all_hourly WHERE source = ?",
+            f"SELECT min(first) FROM all_day WHERE source = ? AND first >= {least}",
+            "SELECT min(hour)::BIGINT * 3600 FROM all_hourly WHERE source = ?"
+            f" AND hour >= {least // 3600}",
         ):
             found = self._db.execute(statement, [self._source]).fetchall()
             firsts += [first for (first,) in found if first is not None]
@@ -269,7 +163,9 @@ class View:
             FROM all_day WHERE {where} AND last >= {self._from} AND first <= {self._to})"""
 
     def _of(self, store: str) -> str:
-        return f"source = {self._source} AND store = {self._stores.get(store, 0)}"
+        """Of acts; what was only noted is none."""
+        number = self._stores.get(store, 0)
+        return f"source = {self._source} AND store = {number} AND verb <> {int(Verb.NOTED)}"
 
     def rolled_until(self, store: str) -> datetime | None:
         """Up to when acts of the window are known as sums of days only, None: all are known."""
@@ -466,15 +362,3 @@ class View:
             FROM all_day AS day JOIN acting USING (who)
             WHERE {where} AND day >= {start} GROUP BY actor, day"""
         ).fetchall()
-
-
-def _sum(marks: Iterable[tuple[int, int, int, int]]) -> Seen:
-    seen, first, last = Seen(), 0, 0
-    for _, count, low, high in marks:
-        first = min(first, low) if seen.count else low
-        last = max(last, high) if seen.count else high
-        seen.count += count
-    if seen.count:
-        seen.first = datetime.fromtimestamp(first, UTC)
-        seen.last = datetime.fromtimestamp(last, UTC)
-    return seen

@@ -236,7 +236,7 @@ class Worker:
 
     def _evidence(self, task: EvidenceTask) -> EvidenceDone:
         kind = self._plugins.evidence[task.kind]
-        at = FactsAt(task.facts, task.done)
+        at = FactsAt(task.facts, task.done, self._sealer.fingerprint("contents of logs"))
         more = {"facts": at} if getattr(kind, "keeps_facts", False) else {}
         settings = dict(task.settings)
         if task.snooping is not None:

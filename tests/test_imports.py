@@ -71,13 +71,20 @@ HEAVY = {
     "psycopg": {"scanner.stores"},
     "pymysql": {"scanner.stores"},
     "duckdb": {"scanner.duckfile", "scanner.duckrows", "scanner.readers.duckdb"}
-    | {"scanner.facts", "scanner.factfile", "scanner.factview", "scanner.factwindow"},
+    | {"scanner.facts", "scanner.factfile", "scanner.factcontents"}
+    | {"scanner.factview", "scanner.factwindow"},
     "jinja2": {"reports"},
     "numpy": {
         *("detectors", "scanner.windows", "scanner.prints", "scanner.readers", "scanner.access"),
         *("scanner.fieldtally", "scanner.sketch", "scanner.seal", "scanner.tally"),
         "scanner.rowcompany",
-        *("scanner.facts", "scanner.factview", "scanner.factreads", "scanner.factwindow"),
+        *(
+            "scanner.facts",
+            "scanner.factfile",
+            "scanner.factview",
+            "scanner.factreads",
+            "scanner.factwindow",
+        ),
     },
     "isal": {"scanner.readers", "scanner.access"},
     "pebble": {"scanner.engine"},

@@ -14,9 +14,8 @@ from typing import Any
 from detectors.records import dataclass
 from scanner import statements
 from scanner.access import identity, rules, snoops
-from scanner.access.book import Book, Rows
 from scanner.access.tally import Day, Exactly, People, Person
-from scanner.batch import Verb, Who
+from scanner.batch import Who
 from scanner.contracts import SealName
 from scanner.factview import DayTotals, Totals, View
 from scanner.known import Known
@@ -35,22 +34,16 @@ class Question:
     mutes: tuple[rules.Mute, ...] = ()
     faults: tuple[str, ...] = ()
     known: Mapping[str, Known] = field(default_factory=dict)
-    book: Book | None = None
-    """where facts are written, and read again; without one they are counted in memory"""
     lookout: Lookout | None = None
     """for single records; without one no value of a statement is noted"""
     since: datetime | None = None
     """the first record of any kind within reach: before it nothing is known of anybody"""
 
-    _reach: datetime = field(init=False)
+    reach: datetime = field(init=False)
     """from here on records count for the rules, from the window on they count"""
 
     def __post_init__(self) -> None:
-        self._reach = self.window[0] - timedelta(days=self.limits.reach)
-
-    def people(self, uri: str) -> People:
-        """To write down what principals do in a store."""
-        return People() if self.book is None else _Written(self.book, uri)
+        self.reach = self.window[0] - timedelta(days=self.limits.reach)
 
     def subjects(self, text: str, dialect: str, parameters: str = "") -> tuple[int, ...]:
         """The numbers of the values that a statement asks for."""
@@ -62,7 +55,7 @@ class Question:
     def place(self, when: datetime) -> bool | None:
         """True in the window, False in the time before it that is history, None elsewhere. Notes
         how far back the evidence goes."""
-        if not self._reach <= when <= self.window[1]:
+        if not self.reach <= when <= self.window[1]:
             return None
         if self.since is None or when < self.since:
             self.since = when
@@ -74,65 +67,13 @@ def question(
     window: tuple[datetime, datetime],
     seal_name: SealName,
     known: Mapping[str, Known] | None,
-    book: Book | None = None,
 ) -> Question:
     mutes, faults = rules.mutes(settings)
     start, end = (moment.astimezone(UTC) for moment in window)
     return Question(
-        *((start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {}, book),
+        *((start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {}),
         lookout=settings.get("snooping"),
     )
-
-
-class _Written(People):
-    """People whose acts go into a book."""
-
-    def __init__(self, book: Book, store: str) -> None:
-        super().__init__(pen=self._new)
-        self._book, self._store, self._rows = book, store, Rows()
-
-    def _new(self, principal: str, session: str) -> _Pen:
-        return _Pen(self._book, self._rows, self._book.who(self._store, principal, session))
-
-    def end(self) -> None:
-        for principal, session, person in self:
-            number = self._book.who(self._store, principal, session)
-            self._book.describe(number, anonymous=person.anonymous, foreign=person.foreign)
-        self._book.take(self._store, self._rows)
-        self._rows = Rows()
-
-
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """See ``tally.Pen``."""
-
-    book: Book
-    rows: Rows
-    who: int
-
-    def read(
-        self, when: datetime, obj: int | str | None, sent: int | None, rows: int | None
-    ) -> None:
-        self.rows.add(Verb.READ, self.who, when, self._named(obj), sent, rows)
-
-    def also(self, when: datetime, obj: int | str) -> None:
-        self.rows.add(Verb.ALSO, self.who, when, self._named(obj))
-
-    def refuse(self, when: datetime) -> None:
-        self.rows.add(Verb.DENIED, self.who, when)
-
-    def list(self, when: datetime) -> None:
-        self.rows.add(Verb.LIST, self.who, when)
-
-    def ask(self, when: datetime, count: int) -> None:
-        for _ in range(count):
-            self.rows.add(Verb.ASKED, self.who, when)
-
-    def about(self, when: datetime, subject: int) -> None:
-        self.rows.add(Verb.ABOUT, self.who, when, subject)
-
-    def _named(self, obj: int | str | None) -> int:
-        return self.book.named(obj) if isinstance(obj, str) else obj or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +91,7 @@ _MOST_PRINCIPALS, _MOST_SESSIONS, _MOST_OF_ONE = 2_000, 1_000, 50
 def told(view: View, asked: Question, store: str, *, things: str = "objects") -> Answer:
     """``answer`` out of the fact store: the readers of one store, most reads first."""
     known = asked.known.get(store, Known())
-    asked.since = view.since()
+    asked.since = view.since(asked.reach)
     names, entries = _entries(view.ranked(store))
     totals = view.totals(store, entries, known.cards or ())
     muted = _Muted(asked)
@@ -293,11 +234,8 @@ def _moment(second: int) -> datetime | None:
 
 
 def answer(people: People, asked: Question, store: str, *, things: str = "objects") -> Answer:
-    """The readers of one store, most reads first. ``things`` is what the source reads."""
-    if isinstance(people, _Written):
-        people.end()
-        assert asked.book is not None
-        return told(asked.book.view(asked.window), asked, store, things=things)
+    """The readers of one store as counted in memory, most reads first. ``things`` is what the
+    source reads."""
     known = asked.known.get(store, Known())
     muted = _Muted(asked)
     shown = [(key, person) for *key, person in people if person.showed]

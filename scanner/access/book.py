@@ -10,7 +10,7 @@
 Names are sealed here, so a kind hands them over as they are. After a good deal was read the book
 ends the files early and says that there is ``more``.
 
-A kind that reads all its files every time only writes rows: those that are known add nothing.
+``logbook.LogBook`` reads logs, which grow.
 """
 
 from __future__ import annotations
@@ -19,21 +19,19 @@ import hashlib
 import io
 import re
 import time
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime
-from itertools import compress
 from typing import Any, BinaryIO, cast
 
-from detectors.records import dataclass
+from scanner.access.bookrows import Rows, alikeness, events_hashed, told_apart
 from scanner.access.manynames import seal_all
 from scanner.batch import COLUMNS, Batch, FileFacts, Mark, Verb, Who
 from scanner.contracts import FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Reason, Unreadable
 from scanner.facts import Facts
 from scanner.factview import View
-from scanner.known import name_hash, name_hashes
+from scanner.known import name_hashes
 from scanner.text import seal_around_accounts
 
 ROWS, SECONDS = 400_000, 60.0
@@ -45,47 +43,6 @@ _MOST = 3_000_000
 _HEAD = 1_024
 _SAMPLES, _SHAPE = 3, 160
 _REMEMBERED = 500_000
-_EVENT = 36
-"""characters of the ids that are hashed many at a time: UUIDs"""
-
-
-@dataclass(slots=True)
-class Rows:
-    """Columns under way; ``events`` are texts until the end of a file."""
-
-    store: array[int] = field(default_factory=lambda: array("H"))
-    verb: array[int] = field(default_factory=lambda: array("B"))
-    who: array[int] = field(default_factory=lambda: array("L"))
-    object: array[int] = field(default_factory=lambda: array("Q"))
-    moment: array[int] = field(default_factory=lambda: array("q"))
-    """seconds since 1970"""
-    sent: array[int] = field(default_factory=lambda: array("q"))
-    rows: array[int] = field(default_factory=lambda: array("q"))
-    event: list[str] = field(default_factory=list)
-
-    def add(
-        self,
-        verb: Verb,
-        who: int,
-        when: datetime,
-        named: int = 0,
-        sent: int | None = None,
-        rows: int | None = None,
-        event: str = "",
-        store: int = 0,
-    ) -> None:
-        """``named``: see ``Book.named``."""
-        self.store.append(store)
-        self.verb.append(verb)
-        self.who.append(who)
-        self.object.append(named)
-        self.moment.append(int(when.timestamp()))
-        self.sent.append(-1 if sent is None else min(max(sent, 0), 1 << 56))
-        self.rows.append(-1 if rows is None else min(max(rows, 0), 1 << 56))
-        self.event.append(event)
-
-    def __len__(self) -> int:
-        return len(self.event)
 
 
 class Book:
@@ -98,14 +55,18 @@ class Book:
         stores: Sequence[str],
         seal_name: SealName,
         at: FactsAt | None = None,
+        facts: Facts | None = None,
     ) -> None:
+        """``facts``: shared with another book, which hands over what both have written."""
         self.batch = Batch(_key(kind, settings), kind, list(stores))
         self.unreadable = 0
         self.broke_off = ""
         """why the listing of the files did not come to its end"""
         self._at = at or FactsAt()
-        self._facts = Facts(self._at.path, overlay=True)
-        self._at.opened.append(self._facts)
+        if facts is None:
+            facts = Facts(self._at.path, overlay=True)
+            self._at.opened.append(facts)
+        self._facts = facts
         self._seal = seal_name
         self._stores = {uri: place for place, uri in enumerate(stores)}
         self._people: dict[tuple[str, str, str], int] = {}
@@ -329,11 +290,21 @@ class Book:
 
     # --- the end
 
-    def _finish_rows(self, rows: Rows) -> None:
+    def _finish_rows(self, rows: Rows, before: Any = ()) -> Any:
+        """``before`` as in ``told_apart``; what it is after these comes back, a 0 for a row whose
+        event has a number of its own."""
+        columns = self._columns_of(rows, before)
+        if columns is None:
+            return ()
+        alike = columns.pop("alike")
+        self._finished.append(columns)
+        return alike
+
+    def _columns_of(self, rows: Rows, before: Any = ()) -> dict[str, Any] | None:
         import numpy as np
 
         if not rows.event:
-            return
+            return None
         columns = {
             name: np.array(getattr(rows, name)).astype(COLUMNS[name], copy=False)
             for name in ("store", "verb", "who", "object", "sent", "rows")
@@ -343,34 +314,13 @@ class Book:
         columns["second"] = (moments % 3600).astype("u2")
         columns["event"] = events_hashed(rows.event)
         nameless = np.flatnonzero(columns["event"] == 0)
+        alike = np.zeros(len(rows), "u8")
         if len(nameless):
-            columns["event"][nameless] = self._told_apart(
-                {name: column[nameless] for name, column in columns.items()}
-            )
-        self._finished.append(columns)
-
-    def _told_apart(self, columns: Mapping[str, Any]) -> Any:
-        """Numbers of events that have none of their own: what was done to what by whom in which
-        second, and the how manieth of them it is. Read again, they have the same ones."""
-        import numpy as np
-
-        who = np.array([name_hash(f"{w.principal}\0{w.session}") for w in self.batch.people], "u8")
-        second = columns["hour"].astype("u8") * np.uint64(3600) + columns["second"]
-        base = np.zeros(len(second), "u8")
-        for part in (who[columns["who"]], columns["object"], second, columns["verb"].astype("u8")):
-            base = _mixed(base ^ part)
-        order = np.argsort(base, kind="stable")
-        ordered = base[order]
-        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        lengths = np.diff(np.append(starts, len(ordered)))
-        times = np.empty(len(base), "u8")
-        times[order] = (np.arange(len(base)) - np.repeat(starts, lengths)).astype("u8")
-        return _mixed(base ^ _mixed(times + np.uint64(1)))
-
-    def take(self, store: str, rows: Rows) -> None:
-        """Rows of ``store`` that were written elsewhere, all there are."""
-        rows.store = array("H", (self._stores[store],)) * len(rows)
-        self._finish_rows(rows)
+            some = {name: column[nameless] for name, column in columns.items()}
+            alike[nameless] = same = alikeness(some, self.batch.stores, self.batch.people)
+            columns["event"][nameless] = told_apart(same, before)
+        columns["alike"] = alike
+        return columns
 
     def unfinished(self) -> bool:
         """Whether files, or facts enough to be worth it, are left for the next collection, which is
@@ -421,36 +371,6 @@ _LETTERS, _DIGITS = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
 def shape(record: bytes | str) -> str:
     text = record.decode("utf-8", "replace") if isinstance(record, bytes) else record
     return _DIGITS.sub("9", _LETTERS.sub("a", text[: 4 * _SHAPE]))[:_SHAPE]
-
-
-def events_hashed(events: Sequence[str]) -> Any:
-    """64 bits of each id, 0 for an empty one. UUIDs, which CloudTrail makes itself, are mixed all
-    at once; what a client can choose goes through a real hash, or a collision could hide an
-    event."""
-    import numpy as np
-
-    hashed = np.zeros(len(events), "u8")
-    usual = np.fromiter((len(e) == _EVENT and e.isascii() for e in events), bool, len(events))
-    for place in np.flatnonzero(~usual).tolist():
-        hashed[place] = name_hash(events[place]) or 1 if events[place] else 0
-    chosen = events if usual.all() else list(compress(events, usual.tolist()))
-    if chosen:
-        words = np.array(chosen, "S40").view("u8").reshape(-1, 5)
-        mixed = np.zeros(len(chosen), "u8")
-        for column in range(5):
-            mixed = _mixed(mixed ^ words[:, column])
-        mixed[mixed == 0] = 1
-        hashed[usual] = mixed
-    return hashed
-
-
-def _mixed(numbers: Any) -> Any:
-    """Each number so that every bit of it changes every bit (the end of splitmix64)."""
-    import numpy as np
-
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
 
 
 class _Watched(io.RawIOBase):

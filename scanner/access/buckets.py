@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from detectors.records import dataclass
-from scanner.access import tally
 from scanner.model import Store
 
 
 @dataclass(slots=True)
 class Place:
-    """One store, ``s3://bucket`` or ``s3://bucket/prefix``, and who did what in it."""
+    """One store, ``s3://bucket`` or ``s3://bucket/prefix``."""
 
     store: Store
     bucket: str
     prefix: str
-    people: tally.People
 
     def holds(self, key: str | None) -> bool:
         """A key that is not told may be anywhere: it counts."""
@@ -38,13 +36,13 @@ class Place:
 class Places:
     """All S3 stores of a collection."""
 
-    def __init__(self, stores: Sequence[Store], people: Callable[[str], tally.People]) -> None:
+    def __init__(self, stores: Sequence[Store]) -> None:
         self.all: list[Place] = []
         self._by_bucket: dict[str, list[Place]] = {}
         for store in stores:
             if store.uri.startswith("s3://"):
                 bucket, _, prefix = store.uri.removeprefix("s3://").partition("/")
-                place = Place(store, bucket, prefix.removesuffix("/"), people(store.uri))
+                place = Place(store, bucket, prefix.removesuffix("/"))
                 self.all.append(place)
                 self._by_bucket.setdefault(bucket, []).append(place)
 

@@ -71,7 +71,7 @@ class CloudTrail:
         """See ``contracts.EvidenceKind``; answers for every ``s3://`` store, and for databases that
         “resources” names."""
         book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
-        asked = question(settings, window, seal_name, known, book)
+        asked = question(settings, window, seal_name, known)
         others = Resources(settings, stores)
         asked.faults = (*asked.faults, *others.faults)
         collector = _Collector(stores, asked, book, others)
@@ -100,7 +100,7 @@ class _Collector:
         self, stores: Sequence[Store], asked: Question, book: Book, others: Resources
     ) -> None:
         self._others = others
-        self.places = Places(stores, asked.people)
+        self.places = Places(stores)
         self._asked, self._book = asked, book
         self._callers = identity.Callers()
         buckets = [place.bucket for place in self.places.all]

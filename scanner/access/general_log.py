@@ -9,15 +9,15 @@ in it. The slow log has rows, and only what took longer than ``long_query_time``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from scanner import statements
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
-from scanner.access.lines import Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
+from scanner.access.lines import lines
+from scanner.access.logbook import LogBook
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
 from scanner.access.mysql_records import (
     BEFORE_IT_RAN,
     DENIED,
@@ -25,11 +25,12 @@ from scanner.access.mysql_records import (
     Connections,
     Notes,
     Sent,
+    SlowState,
     general,
     may_raise,
     slow,
 )
-from scanner.access.readings import Extent, Readings, told
+from scanner.access.readings import Extent, Readings, Said, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
 
@@ -57,55 +58,62 @@ class _Collector:
         stores: Sequence[Store],
         asked: Question,
         settings: Mapping[str, Any],
+        book: LogBook,
     ) -> None:
-        self._source, self._asked = source, asked
+        self._source, self._asked, self._book = source, asked, book
         self._faults: list[str] = []
-        self.notes = Notes()
         zone = zone_of(settings, self._faults)
         self._clock, self._zone = Clock(zone), zone.key if zone else None
         self._databases = Databases(stores, settings, "mysql://")
         self.uris = self._databases.uris
         self._logs = {
-            (uri, table): Readings(asked, uri) for uri in self.uris() for table in (False, True)
+            (uri, table): Readings(book, uri, "table" if table else "plain")
+            for uri in self.uris()
+            for table in (False, True)
         }
         """by store, what the plain log says and what the table does"""
-        self._connections = Connections()
-        self._repeats = Repeats()
-        self._extent = Extent(asked)
-        self._switches: list[tuple[datetime, str]] = []
-        self._nobody = self._failed = 0
+        self._extent = Extent(asked, book)
 
     def file(self, source: Source) -> None:
-        here: dict[int, int] = {}
-        with one_file(self.notes, Notes()) as own:
+        book = self._book
+        with book.notes(Notes()) as own:
             physical = lines(source, own)
             if self._source == GENERAL:
-                found = general(physical, self._clock, self._connections, own)
+                connections = Connections.of(book.state) if book.state else Connections()
+                connections.earlier = book.state_at
+                book.save = partial(connections.state, self._asked.seal_name)
+                found = general(physical, self._clock, connections, own, self._cut, book.ending)
             else:
-                found = slow(physical, self._clock, own)
+                at_hand = SlowState.of(book.state) if book.state else SlowState()
+                book.save = partial(at_hand.state, self._asked.seal_name)
+                found = slow(physical, self._clock, at_hand, own, self._cut, book.ending)
             for sent in found:
-                self._take(sent, here)
-            self.notes.begun += own.begun
+                self._take(sent)
+
+    def _cut(self) -> None:
+        if self._book.due:
+            self._book.cut()
+
+    def opened(self, ever: bool) -> None:
+        pass
 
     def end(self) -> None:
         pass
 
-    def _take(self, sent: Sent, here: dict[int, int]) -> None:
-        inside = self._extent.saw(sent.when)
-        identity = hash((sent.when, sent.connection, sent.user, sent.text))
-        if inside is None or not self._repeats.is_new(identity, False, here):
-            return
-        who = sent.user or NOBODY
+    def _take(self, sent: Sent) -> None:
+        self._extent.saw(sent.when)
+        who, book = sent.user or NOBODY, self._book
         lower = sent.text.lower()
-        if inside and lower.lstrip().startswith("set") and any(n in lower for n in _SETTINGS):
-            self._switches = sorted([*self._switches, (sent.when, who)])[:1_000]
+        if lower.lstrip().startswith("set") and any(n in lower for n in _SETTINGS):
+            book.noted("settings", sent.when, who=who)
         found = statements.reads(sent.text, "mysql")
         uri = self._databases.one(sent.database) if sent.database else None
         if sent.error in DENIED and uri is not None:
             self._logs[uri, sent.table].refuse(sent.when, who)
         if sent.error in BEFORE_IT_RAN and not may_raise(sent.text):
             return  # any other may have given rows before it failed
-        self._failed += bool(sent.error) and bool(found) and inside
+        if sent.error and found:
+            book.noted("failed", sent.when)
         for read in found:
             if not read.executes and not read.prepares:  # what is executed is an entry of its own
                 self._read(sent, who, read, sent.rows if len(found) == 1 else None)
@@ -132,17 +140,18 @@ class _Collector:
                     hidden=hidden,
                     subjects=self._asked.subjects(sent.text, "mysql"),
                 )
-                self._nobody += sent.user is None
+                if sent.user is None:
+                    self._book.noted("nobody", sent.when)
 
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
         # a server that writes both says the same in each
-        plain, table = self._logs[uri, False], self._logs[uri, True]
-        both = (plain, table)
-        twin, log = sorted(both, key=lambda each: (_all(each), len(each.people)))
+        both = [Said(self._logs[uri, table], self._asked) for table in (False, True)]
+        twin, said = sorted(both, key=lambda each: (_all(each), len(each.acts.ranked(uri))))
+        notes = self._book.line_notes(said.record, Notes())
         state = self._extent.state(
-            _all(log),
+            _all(said),
             self._databases.doubt(uri),
             record="statement",
             nothing="a read of this database: either nobody read it or its statements are not"
@@ -152,49 +161,48 @@ class _Collector:
         zone = self._zone or "UTC (give the server's with “zone”)"
         return told(
             self._source,
-            log,
+            said,
             state,
-            [*self._faults, *damage(self.notes, "lines"), *self._doubts(log)],
+            [*self._faults, *damage(notes, "lines"), *_doubts(said, notes)],
             [f"times that do not tell their zone are taken to be of {zone}", *_twin(twin)],
-            unparsed=self.notes.unparsed,
-            other=self.notes.other,
+            unparsed=notes.unparsed,
+            other=notes.other,
             silent=(self._extent, "statement of any kind"),
         )
 
-    def _doubts(self, log: Readings) -> Iterator[str]:
-        yield from log.doubts()
-        if self._failed:
-            yield (
-                f"{self._failed:,} statements failed while they ran and may have given something:"
-                " they count as reads"
-            )
-        if self._nobody:
-            yield (
-                f"{self._nobody:,} statements are of connections whose beginning is not in the"
-                " log: by whom is not known"
-            )
-        if self.notes.begun > 1:
-            yield (
-                f"the log begins {self.notes.begun:,} times (a start of the server, the log"
-                " switched on, or a new file): what ran in between is not in it"
-            )
-        if self._switches:
-            when, who = self._switches[0]
-            yield (
-                f"{len(self._switches):,} statements change settings of the log, the first at"
-                f" {gaps.clock(when)} by {self._asked.seal_name(who)}"
-            )
-        if self._repeats.full:
-            yield "more statements than repetitions can be told apart among"
+
+def _doubts(said: Said, notes: Notes) -> Iterator[str]:
+    yield from said.doubts()
+    if failed := said.record.noted("failed")[0]:
+        yield (
+            f"{failed:,} statements failed while they ran and may have given something: they count"
+            " as reads"
+        )
+    if nobody := said.record.noted("nobody")[0]:
+        yield (
+            f"{nobody:,} statements are of connections whose beginning is not in the log: by whom"
+            " is not known"
+        )
+    if notes.begun > 1:
+        yield (
+            f"the log begins {notes.begun:,} times (a start of the server, the log switched on, or"
+            " a new file): what ran in between is not in it"
+        )
+    switches, when, who = said.record.noted("settings")
+    if when is not None:
+        yield (
+            f"{switches:,} statements change settings of the log, the first at"
+            f" {gaps.clock(when)} by {who}"
+        )
 
 
-def _all(log: Readings) -> int:
-    return log.reads + log.hidden
+def _all(said: Said) -> int:
+    return said.reads + said.hidden
 
 
-def _twin(log: Readings) -> Iterator[str]:
-    if _all(log):
-        yield f"{_all(log):,} more in the other form of the log, taken to be the same ones"
+def _twin(said: Said) -> Iterator[str]:
+    if _all(said):
+        yield f"{_all(said):,} more in the other form of the log, taken to be the same ones"
 
 
 EVIDENCE = (

@@ -9,7 +9,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 from detectors.records import dataclass
 from scanner.contracts import Source
@@ -44,10 +44,23 @@ class Bytes(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+@runtime_checkable
+class At(Protocol):
+    """Unpacked content that is told where in it the line at hand begins; see ``track.Track``."""
+
+    at: int
+    torn: bool
+    """the line at hand has no end: more of it may come"""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 def unpacked(file: BinaryIO) -> Bytes:
     """The file itself, or what a gzip file holds."""
+    if isinstance(file, At):
+        return file  # unpacked already
     buffered = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
-    return _Gunzip(buffered) if buffered.peek(2)[:2] == _MAGIC else buffered
+    return Gunzip(buffered) if buffered.peek(2)[:2] == _MAGIC else buffered
 
 
 class Hashed:
@@ -76,7 +89,7 @@ _PACKED = 16 << 10
 """bytes unpacked at a time: what is before damage within them is lost with it"""
 
 
-class _Gunzip:
+class Gunzip:
     """Reads gzip, one stream after the other. A file object of the library would give nothing of
     the buffer in which the file breaks off."""
 
@@ -129,13 +142,18 @@ def read(file: Bytes, size: int) -> tuple[bytes, bool]:
 
 def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[bytes]:
     """The lines of a file without their ends, empty ones left out. The last one of a file that
-    broke off is no line: it counts as unparsed. Raises ``Unreadable`` if the source does."""
+    broke off is no line: it counts as unparsed. Raises ``Unreadable`` if the source does. A source
+    that asks for it (``At``) is told the place of each line."""
     file = unpacked(source.file)
+    at = source.file if isinstance(source.file, At) else None
+    place = 0 if at is None else at.at
     rest, taken, skipping, start = b"", 0, False, True
     while True:
         data, damaged = read(file, STEP)
-        if start:
-            data, start = data.removeprefix(_BOM), False
+        if start and data.startswith(_BOM):
+            data = data.removeprefix(_BOM)
+            place += len(_BOM)
+        start = False
         taken += len(data)
         if taken > UNPACKED:
             data, damaged = b"", True
@@ -143,6 +161,9 @@ def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[
         pieces[0] = rest + pieces[0]
         rest = pieces.pop()
         for line in pieces:
+            if at is not None:
+                at.at = place
+                place += len(line) + 1
             if skipping:
                 skipping = False  # the end of a line that was too long
             elif len(line) > longest:
@@ -151,6 +172,7 @@ def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[
                 yield line
         if skipping or len(rest) > longest:
             notes.too_long += not skipping
+            place += len(rest)
             rest, skipping = b"", True
         if damaged:
             notes.broken += 1
@@ -158,29 +180,7 @@ def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[
             return
         if not data:
             if rest and not skipping:
+                if at is not None:
+                    at.at, at.torn = place, True
                 yield rest.rstrip(b"\r")
             return
-
-
-class Repeats:
-    """Tells records that were read before. One without an identity of its own may come twice in a
-    file and mean two; in another file it is the same ones again."""
-
-    _MOST = 2_000_000
-
-    def __init__(self) -> None:
-        self._times: dict[int, int] = {}
-        """of each record seen, how often at most in one file"""
-        self.full = False
-        """True once a record had to be let go, so that a repetition may count twice"""
-
-    def is_new(self, hashed: int, unique: bool, here: dict[int, int]) -> bool:
-        """``here`` is kept by the caller for each file."""
-        seen = here[hashed] = 1 if unique else here.get(hashed, 0) + 1
-        if seen <= self._times.get(hashed, 0):
-            return False
-        if hashed in self._times or len(self._times) < self._MOST:
-            self._times[hashed] = seen
-        else:
-            self.full = True
-        return True

@@ -11,19 +11,22 @@ What it cannot tell is said with every answer: the tables under a view, what a f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import field
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 from detectors.records import dataclass
 from scanner import statements
 from scanner.access import gaps, unitnames
-from scanner.access.lines import Repeats
+from scanner.access.answer import Question
+from scanner.access.logbook import LogBook
 from scanner.access.logfiles import LogFiles
-from scanner.access.postgres_lines import FAILURES, STATEMENTS, Entry
+from scanner.access.postgres_entries import FAILURES, STATEMENTS, Entry, Form, of_the_server
 from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
-from scanner.access.readings import Readings
+from scanner.access.readings import Readings, Said
 from scanner.contracts import EvidenceResult
+from scanner.model import Store
+from scanner.text import seal_around_accounts
 
 SOURCE = "log-statement"
 _BLIND = (
@@ -48,6 +51,7 @@ _FAILS_WHILE_IT_RUNS = re.compile(
 """what can raise such an error for a row, after others were given out"""
 _MOST_OPEN = 20_000
 _MOST_EARLY = 10_000
+_UNDONE = "undone"
 
 
 @dataclass(slots=True)
@@ -57,7 +61,7 @@ class _Open:
     when: datetime
     role: str
     text: int
-    """a hash of it"""
+    """a keyed hash of it"""
     transaction: str
     number: str
     sure: bool
@@ -65,90 +69,120 @@ class _Open:
     reads: list[tuple[tuple[str, ...], bool]]
     """the names of each of its reads, and whether there may be more"""
     subjects: tuple[int, ...] = ()
+    event: str = ""
+    loose: bool = False
+    """an error may still come"""
 
 
-@dataclass(slots=True)
-class _Log:
-    """What the entries of one form say of one database."""
-
-    readings: Readings
-    repeats: Repeats = field(default_factory=Repeats)
-    open: dict[str, _Open] = field(default_factory=dict)
-    """by session, its latest statement"""
-    early: dict[tuple[str, int, int], None] = field(default_factory=dict)
-    """by session, number and text, errors that were seen before their statement: files come in any
-    order"""
-    statements: int = 0
-    failed: int = 0
-    forged: int = 0
-    ambiguous: int = 0
-    paths: int = 0
-    switches: list[tuple[datetime, str]] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        return self.statements
-
-    def settle(self, session: str) -> None:
-        statement = self.open.pop(session, None)
-        if statement is not None:
-            subjects = statement.subjects
-            for names, hidden in statement.reads:
-                self.readings.read(
-                    *(statement.when, statement.role, names), hidden=hidden, subjects=subjects
-                )
-                subjects = ()
+_Where: TypeAlias = tuple[str, Form, str]
+"""store, form and session"""
 
 
-class _Collector(PostgresLogs[_Log]):
+class _Collector(PostgresLogs):
     source, wanted, records = SOURCE, STATEMENTS, "statements"
 
-    def new_log(self, readings: Readings) -> _Log:
-        return _Log(readings)
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        asked: Question,
+        settings: Mapping[str, Any],
+        book: LogBook,
+    ) -> None:
+        super().__init__(stores, asked, settings, book)
+        self._open: dict[_Where, _Open] = {}
+        """the latest statement of each session, of the file at hand"""
+        self._left: dict[tuple[_Where, int], _Open] = {}
+        """what was open at the end of files before, also by its number"""
+        self._early: dict[tuple[str, int, int], None] = {}
+        """by session, number and text, errors that were seen before their statement: files come
+        in any order"""
+        book.save = self._state_of_open
+
+    def _state_of_open(self) -> list[Any]:
+        seal = self._asked.seal_name
+        return [
+            (
+                *(uri, form.value, session, each.when.timestamp()),
+                *(seal_around_accounts(each.role, seal), each.text, each.transaction),
+                *(each.number, each.sure, each.subjects, each.event),
+                [([seal(name) for name in names], hidden) for names, hidden in each.reads],
+            )
+            for (uri, form, session), each in self._open.items()
+        ]
+
+    def begin(self) -> None:
+        self._open = {}
+        for uri, form, session, when, *about, subjects, event, reads in self._book.state or ():
+            if (uri, Form(form)) in self._logs:
+                told = [(tuple(names), hidden) for names, hidden in reads]
+                began = datetime.fromtimestamp(when, UTC)
+                self._open[uri, Form(form), session] = _Open(
+                    *(began, *about, told, tuple(subjects), event)
+                )
+
+    def ended(self) -> None:
+        for where, statement in list(self._open.items()):
+            loose = statement.loose = self._book.may_go_on(statement.when)
+            if loose:
+                self._book.loosen()
+            if statement.event:
+                self._left[where, _number(statement.number)] = statement
+            else:
+                self._settle(where, statement, loose=loose)
+        self._open = {}
 
     def end(self) -> None:
-        super().end()
-        for logs in self._logs.values():
-            for log in logs.values():
-                for session in list(log.open):
-                    log.settle(session)
+        for (uri, form), log in self._logs.items():
+            left = [(w, each) for (w, _), each in self._left.items() if w[:2] == (uri, form)]
+            known = [False] * len(left)
+            for what in ("read 0", _UNDONE):
+                events = [(f"{each.event} {what}", each.when) for _, each in left]
+                told = log.acts.happened(uri, events)
+                known = [one or other for one, other in zip(known, told, strict=True)]
+            for (where, statement), settled in zip(left, known, strict=True):
+                if not settled:
+                    self._settle(where, statement, loose=statement.loose)
+        self._left = {}
 
-    def take(self, entry: Entry, here: dict[int, int]) -> None:
-        if self._server.take(entry, "log_", "shared_preload_libraries"):
+    def take(self, entry: Entry) -> None:
+        book = self._book
+        if of_the_server(entry, book, "log_", "shared_preload_libraries"):
             return
         failed = entry.severity in FAILURES
-        inside = self._extent.saw(entry.when, counts=not failed)
-        place = self._databases.one(entry.database)
-        if inside is None or place is None:
+        self._extent.saw(entry.when, counts=not failed)
+        uri = self._databases.one(entry.database)
+        if uri is None:
             return
-        log = self._log(place, entry.form)
-        if not log.repeats.is_new(*_identity(entry), here):
-            return
+        log, event = self._logs[uri, entry.form], entry.event
         if failed:
             self._fail(log, entry)
         elif entry.raised:
-            log.forged += inside
+            log.acts.noted("forged", entry.when, uri, event=event)
         else:
-            log.ambiguous += entry.ambiguous and inside
+            if entry.ambiguous:
+                log.acts.noted("ambiguous", entry.when, uri, event=event)
             for message in filter(None, entry.messages):
-                self._state(log, entry, message, inside)
+                self._state(log, entry, message)
 
-    def _state(self, log: _Log, entry: Entry, message: str, inside: bool) -> None:
+    def _state(self, log: Readings, entry: Entry, message: str) -> None:
         """A statement that is about to run."""
         found = _STATEMENT.match(message)
         if found is None or found["fetch"]:
             return
-        role, text = entry.user or NOBODY, found["text"]
-        log.statements += inside
-        log.settle(entry.session)
+        role, text, when = entry.user or NOBODY, found["text"], entry.when
+        where, event, acts = (log.uri, entry.form, entry.session), entry.event, log.acts
+        acts.noted(self.records, when, log.uri, event=event)
+        if (before := self._open.pop(where, None)) is not None:
+            self._settle(where, before)
         lower = text.lower()
-        if inside and "log_statement" in lower and len(log.switches) < 1_000:
-            log.switches.append((entry.when, role))
-        log.paths += inside and "search_path" in lower
+        if "log_statement" in lower:
+            acts.noted("settings", when, log.uri, role, event)
+        if "search_path" in lower:
+            acts.noted("search_path", when, log.uri, event=event)
         reads = list(_reads(text, entry.detail))
-        hashed = hash(text)
         if not reads:
             return
+        hashed = self._book.keyed(text)
         # what is run by the protocol is logged when all that can refuse it has let it through
         sure = (
             message.startswith("statement: ")
@@ -156,29 +190,55 @@ class _Collector(PostgresLogs[_Log]):
             and not reads[0][1]
             and _FAILS_WHILE_IT_RUNS.search(text) is None
         )
-        if sure and (entry.session, _number(entry.number) + 1, hashed) in log.early:
-            return
-        log.open[entry.session] = _Open(
-            *(entry.when, role, hashed, entry.transaction, entry.number, sure, reads),
+        statement = _Open(
+            *(when, role, hashed, entry.transaction, entry.number, sure, reads),
             self._asked.subjects(text, "postgres", entry.detail),
+            event,
         )
-        if len(log.open) > _MOST_OPEN:
-            log.settle(next(iter(log.open)))
+        if sure and (entry.session, _number(entry.number) + 1, hashed) in self._early:
+            self._undo(where, statement)
+            return
+        self._open[where] = statement
+        if len(self._open) > _MOST_OPEN:
+            oldest = next(iter(self._open))
+            self._settle(oldest, self._open.pop(oldest))
 
-    def _fail(self, log: _Log, entry: Entry) -> None:
+    def _settle(self, where: _Where, statement: _Open, *, loose: bool = False) -> None:
+        subjects = statement.subjects
+        log = self._logs[where[:2]]
+        for number, (names, hidden) in enumerate(statement.reads):
+            log.read(
+                *(statement.when, statement.role, names),
+                hidden=hidden,
+                subjects=subjects,
+                event=statement.event and f"{statement.event} read {number}",
+                loose=loose,
+            )
+            subjects = ()
+
+    def _undo(self, where: _Where, statement: _Open) -> None:
+        """It surely gave nothing; where another file has a part of it, that is known."""
+        if statement.event:
+            acts = self._logs[where[:2]].acts
+            acts.noted(_UNDONE, statement.when, where[0], event=statement.event)
+
+    def _fail(self, log: Readings, entry: Entry) -> None:
         """An error: of the statement before it, if it follows at once with the same text. Only one
         that surely came before any row was given out undoes a read: a client can raise any error
         for the last row."""
         message = entry.messages[0]
         if entry.state == "42501" or message.startswith("permission denied for"):
-            log.readings.refuse(entry.when, entry.user or NOBODY)
+            log.refuse(entry.when, entry.user or NOBODY, event=entry.event)
         if entry.state:
             nothing = entry.state.startswith(_BEFORE_IT_RAN)
         else:
             nothing = _BEFORE_IT_RAN_WORDS.match(message) is not None
         nothing = nothing and not entry.context
-        hashed, number = hash(entry.statement), _number(entry.number)
-        before = log.open.get(entry.session)
+        hashed, number = self._book.keyed(entry.statement), _number(entry.number)
+        where = log.uri, entry.form, entry.session
+        before = self._open.get(where)
+        if before is None:
+            before = self._left.get((where, number - 1))
         its = (
             before is not None
             and (not entry.statement or before.text == hashed)
@@ -187,65 +247,60 @@ class _Collector(PostgresLogs[_Log]):
         )
         if its and before is not None:
             if nothing and before.sure:
-                del log.open[entry.session]
+                self._open.pop(where, None)
+                self._left.pop((where, number - 1), None)
+                self._undo(where, before)
             else:
-                log.failed += bool(self._asked.place(entry.when))
+                log.acts.noted("failed", entry.when, log.uri, event=entry.event)
         elif nothing and number and entry.statement:
-            log.early[entry.session, number, hashed] = None
-            if len(log.early) > _MOST_EARLY:
-                del log.early[next(iter(log.early))]
-        log.settle(entry.session)
+            self._early[entry.session, number, hashed] = None
+            if len(self._early) > _MOST_EARLY:
+                del self._early[next(iter(self._early))]
+        if (before := self._open.pop(where, None)) is not None:
+            self._settle(where, before)
 
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        form, log = self._fullest(uri)
+        said = self._fullest(uri)
         state = self._extent.state(
-            log.readings.reads + log.readings.hidden,
+            said.reads + said.hidden,
             self._databases.doubt(uri),
             record="statement",
             nothing="a read of this database: either nobody read it or log_statement is not all",
             blind=_BLIND,
         )
-        return self._told(uri, form, state, self._doubts(log))
-
-    def _doubts(self, log: _Log) -> Iterator[str]:
-        yield from log.readings.doubts()
-        if log.failed:
-            yield (
-                f"{log.failed:,} statements failed while they ran and may have given something:"
-                " they count as reads"
-            )
-        if log.forged:
-            yield (
-                f"{log.forged:,} entries look like statements but were raised by one of a client:"
-                " forged, not counted"
-            )
-        if log.ambiguous:
-            yield (
-                f"{log.ambiguous:,} entries can be read in two ways, for the prefix holds what a"
-                " client calls itself (%a): every read they may be is counted"
-            )
-        if log.paths:
-            yield (
-                f"{log.paths:,} statements speak of search_path: a name without a schema is taken"
-                " to be of public"
-            )
-        if log.switches:
-            when, role = min(log.switches)
-            yield (
-                f"{len(log.switches):,} statements speak of log_statement itself, the first at"
-                f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
-            )
-        if log.repeats.full:
-            yield "more entries than repetitions can be told apart among"
+        return self._told(uri, said, state, _doubts(said))
 
 
-def _identity(entry: Entry) -> tuple[int, bool]:
-    """What makes the entry itself, and whether that is unique."""
-    if entry.number and not entry.pid_only:
-        return hash((entry.session, entry.number, entry.severity)), True
-    return hash((entry.when, entry.session, entry.user, entry.messages)), False
+def _doubts(said: Said) -> Iterator[str]:
+    yield from said.doubts()
+    if failed := said.noted("failed"):
+        yield (
+            f"{failed:,} statements failed while they ran and may have given something: they count"
+            " as reads"
+        )
+    if forged := said.noted("forged"):
+        yield (
+            f"{forged:,} entries look like statements but were raised by one of a client: forged,"
+            " not counted"
+        )
+    if ambiguous := said.noted("ambiguous"):
+        yield (
+            f"{ambiguous:,} entries can be read in two ways, for the prefix holds what a client"
+            " calls itself (%a): every read they may be is counted"
+        )
+    if paths := said.noted("search_path"):
+        yield (
+            f"{paths:,} statements speak of search_path: a name without a schema is taken to be of"
+            " public"
+        )
+    switches, when, role = said.acts.noted("settings", said.readings.uri)
+    if when is not None:
+        yield (
+            f"{switches:,} statements speak of log_statement itself, the first at"
+            f" {gaps.clock(when)} by {role}"
+        )
 
 
 def _number(text: str) -> int:

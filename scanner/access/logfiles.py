@@ -8,24 +8,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from detectors.records import dataclass
 from scanner.access import rules
 from scanner.access.answer import Question, question
-from scanner.access.book import Book
 from scanner.access.lines import LineNotes
+from scanner.access.logbook import LogBook
 from scanner.access.postgres_prefix import given_prefix
 from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source, Wrong
-from scanner.errors import Unreadable
 from scanner.known import Known
 from scanner.model import Store
 
-N = TypeVar("N", bound=LineNotes)
 FILE_OPTIONS: Mapping[str, type] = {
     **rules.OPTIONS,
     "uri": str,  # file, folder or s3:// prefix with the logs
@@ -38,10 +35,7 @@ DATABASE_OPTIONS: Mapping[str, type] = {
 
 
 class Collector(Protocol):
-    """What reads the files of one source, for all its stores."""
-
-    @property
-    def notes(self) -> LineNotes: ...
+    """What reads the files of one source, for all its stores, and writes into its book."""
 
     def uris(self) -> Iterable[str]:
         """The stores it answers for; without any, no file is opened."""
@@ -51,15 +45,20 @@ class Collector(Protocol):
         """Reads one file. May raise ``Unreadable``."""
         ...
 
+    def opened(self, ever: bool) -> int | None:
+        """See ``logbook.Opened``."""
+        ...
+
     def end(self) -> None:
-        """All files were read."""
+        """No more files are read in this step."""
         ...
 
     def result(self, uri: str) -> EvidenceResult: ...
 
 
 Begin: TypeAlias = Callable[
-    [Sequence[Store], Question, Mapping[str, Any]], Collector | Mapping[str, EvidenceResult]
+    [Sequence[Store], Question, Mapping[str, Any], LogBook],
+    Collector | Mapping[str, EvidenceResult],
 ]
 
 
@@ -102,32 +101,19 @@ class LogFiles:
         facts: FactsAt | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``."""
-        book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
-        asked = question(settings, window, seal_name, known, book)
-        collector = self.begin(stores, asked, settings)
+        book = LogBook(self.kind, settings, [store.uri for store in stores], seal_name, facts)
+        asked = question(settings, window, seal_name, known)
+        collector = self.begin(stores, asked, settings, book)
         if isinstance(collector, Mapping):
             return collector
         uris = tuple(collector.uris())
         if not uris:
             return {}
-        _read_all(open_files, str(settings.get("uri", "")), collector)
+        book.follow(open_files, str(settings.get("uri", "")), collector.file, collector.opened)
+        collector.end()
+        if book.unfinished():
+            return {}
         return {uri: collector.result(uri) for uri in uris}
-
-
-def _read_all(open_files: OpenFiles, uri: str, collector: Collector) -> None:
-    notes = collector.notes
-    try:
-        for _, source in open_files(uri):
-            if not isinstance(source, Source):
-                notes.unreadable += 1
-                continue
-            try:
-                collector.file(source)
-            except Unreadable:
-                notes.unreadable += 1
-    except Unreadable as error:
-        notes.broke_off = str(error.reason)
-    collector.end()
 
 
 def damage(notes: LineNotes, things: str, misfit: str = "could not be understood") -> Iterator[str]:
@@ -140,23 +126,6 @@ def damage(notes: LineNotes, things: str, misfit: str = "could not be understood
         yield f"{notes.broken:,} files are cut off or corrupt"
     if notes.unparsed + notes.too_long:
         yield f"{notes.unparsed + notes.too_long:,} {things} {misfit}"
-
-
-@contextmanager
-def one_file(notes: LineNotes, own: N) -> Iterator[N]:
-    """``own`` are the notes of one file while it is read; then they are added to ``notes``. A file
-    without any record is of something else: its lines are none that were not understood, but those
-    too long to be looked at."""
-    try:
-        yield own
-    finally:
-        notes.broken += own.broken
-        if own.records or own.broken:
-            notes.files += 1
-            notes.unparsed += own.unparsed + own.too_long
-        else:
-            notes.other += 1
-            notes.unparsed += own.too_long  # nobody has seen what they were
 
 
 class Databases:

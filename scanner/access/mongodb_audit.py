@@ -16,9 +16,10 @@ import msgspec
 
 from scanner.access import gaps
 from scanner.access.answer import Question
-from scanner.access.lines import LineNotes, Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file
-from scanner.access.readings import Extent, Readings, told
+from scanner.access.lines import LineNotes, lines
+from scanner.access.logbook import LogBook
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage
+from scanner.access.readings import Extent, Readings, Said, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
 
@@ -58,48 +59,47 @@ _DECODER = msgspec.json.Decoder(_Record)
 
 class _Collector:
     def __init__(
-        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+        self,
+        stores: Sequence[Store],
+        asked: Question,
+        settings: Mapping[str, Any],
+        book: LogBook,
     ) -> None:
-        self._asked = asked
-        self.notes = LineNotes()
+        self._asked, self._book = asked, book
         self._databases = Databases(stores, settings, "mongodb")
         self.uris = self._databases.uris
-        self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
-        self._extent = Extent(asked)
-        self._repeats = Repeats()
-        self._granted = self._refused = 0
-        self._starts: list[datetime] = []
-        self._switches: list[tuple[datetime, str]] = []
-        self._filtered = False
+        self._logs = {uri: Readings(book, uri) for uri in self.uris()}
+        self._extent = Extent(asked, book)
 
     def file(self, source: Source) -> None:
-        here: dict[int, int] = {}
-        with one_file(self.notes, LineNotes()) as own:
-            for line in lines(source, own):
+        with self._book.notes(LineNotes()) as own:
+            for line in self._book.whole(lines(source, own)):
                 record, when = _record(line)
                 if record is None or when is None:
                     own.unparsed += 1
                     continue
                 own.records += 1
-                inside = self._extent.saw(when, counts=record.atype == "authCheck")
-                if inside is not None and self._repeats.is_new(hash(line), False, here):
-                    self._take(record, when, inside)
+                self._extent.saw(when, counts=record.atype == "authCheck")
+                self._take(record, when)
+
+    def opened(self, ever: bool) -> None:
+        pass
 
     def end(self) -> None:
         pass
 
-    def _take(self, record: _Record, when: datetime, inside: bool) -> None:
+    def _take(self, record: _Record, when: datetime) -> None:
         who = ", ".join(f"{each.user}@{each.db}"[:300] for each in record.users[:5]) or NOBODY
-        if record.atype == "startup" and inside:
-            self._starts.append(when)
-            self._filtered = self._filtered or _has_filter(record.param)
-        elif record.atype in _SWITCHES and inside and len(self._switches) < 1_000:
-            self._switches.append((when, who))
+        if record.atype == "startup":
+            self._book.noted("start", when)
+            if _has_filter(record.param):
+                self._book.mark("filter", when)
+        elif record.atype in _SWITCHES:
+            self._book.noted("switch", when, who=who)
         if record.atype != "authCheck":
             return
         granted = record.result == 0
-        self._granted += granted and inside
-        self._refused += (not granted) and inside
+        self._book.mark("granted" if granted else "refused", when)
         command = _text(record.param.get("command")).lower()
         database, _, collection = _text(record.param.get("ns")).partition(".")
         reading = command in _READS or command in _HIDDEN
@@ -129,10 +129,12 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        log = self._logs[uri]
-        only_refused = self._refused and not self._granted
+        said = Said(self._logs[uri], self._asked)
+        view = said.record
+        notes = self._book.line_notes(view, LineNotes())
+        only_refused = view.marked("refused").count and not view.marked("granted").count
         state = self._extent.state(
-            log.reads + log.hidden,
+            said.reads + said.hidden,
             self._databases.doubt(uri),
             record="permission check",
             nothing=(
@@ -145,36 +147,37 @@ class _Collector:
         )
         return told(
             SOURCE,
-            log,
+            said,
             state,
-            [*damage(self.notes, "lines"), *self._doubts(log)],
-            unparsed=self.notes.unparsed,
-            other=self.notes.other,
+            [*damage(notes, "lines"), *_doubts(said)],
+            unparsed=notes.unparsed,
+            other=notes.other,
             things="collections",
             silent=(self._extent, "record of any kind"),
         )
 
-    def _doubts(self, log: Readings) -> Iterator[str]:
-        if log.hidden + log.more:
-            yield (
-                f"{log.hidden + log.more:,} commands may read more than is named (an aggregation"
-                " whose stages are left out, code)"
-            )
-        if self._filtered:
-            yield "the server was started with auditLog.filter: what it leaves out is not known"
-        if self._starts:
-            yield (
-                f"the server was started {len(self._starts):,} times in the window, the first time"
-                f" at {gaps.clock(min(self._starts))}"
-            )
-        if self._switches:
-            when, who = min(self._switches)
-            yield (
-                f"{len(self._switches):,} changes of settings of the audit, the first at"
-                f" {gaps.clock(when)} by {self._asked.seal_name(who)}"
-            )
-        if self._repeats.full:
-            yield "more lines than repetitions can be told apart among"
+
+def _doubts(said: Said) -> Iterator[str]:
+    view = said.record
+    if said.hidden + said.more:
+        yield (
+            f"{said.hidden + said.more:,} commands may read more than is named (an aggregation"
+            " whose stages are left out, code)"
+        )
+    if view.marked("filter").count:
+        yield "the server was started with auditLog.filter: what it leaves out is not known"
+    starts, first, _ = view.noted("start")
+    if first is not None:
+        yield (
+            f"the server was started {starts:,} times in the window, the first time at"
+            f" {gaps.clock(first)}"
+        )
+    switches, first, who = view.noted("switch")
+    if first is not None:
+        yield (
+            f"{switches:,} changes of settings of the audit, the first at {gaps.clock(first)} by"
+            f" {who}"
+        )
 
 
 def _record(line: bytes) -> tuple[_Record | None, datetime | None]:

@@ -9,13 +9,16 @@ start; who one is stands where it began.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from detectors.records import dataclass
 from scanner.access.lines import LONGEST, LineNotes
+from scanner.contracts import SealName
+from scanner.text import seal_around_accounts
 
 _GENERAL = re.compile(
     r"(?:(?P<time>\d{6}\s{1,2}\d{1,2}:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))\t|\t\t)"
@@ -110,9 +113,36 @@ class Connections:
 
     users: dict[str, str] = field(default_factory=dict)
     databases: dict[str, str] = field(default_factory=dict)
+    begun: bool = False
+    """whether the log told of a start"""
+    when: datetime | None = None
+    """of the entry before: one of the same second may leave it out"""
+    earlier: Callable[[datetime], Sequence[Any] | None] = lambda when: None
+    """``state`` at the end of a log before, of which one that begins then is the rest"""
+
+    def state(self, seal: SealName) -> list[Any]:
+        """As JSON can hold it, sealed."""
+        users = {number: seal_around_accounts(name, seal) for number, name in self.users.items()}
+        databases = {number: seal(name) for number, name in self.databases.items()}
+        return [_second(self.when), users, databases]
+
+    @classmethod
+    def of(cls, state: Sequence[Any]) -> Connections:
+        second, users, databases = state
+        return cls(dict(users), dict(databases), when=_moment(second))
+
+    def at(self, when: datetime | None) -> None:
+        """The time of an entry."""
+        if self.when is None and when is not None and not self.begun:
+            state = self.earlier(when)
+            if state is not None:
+                self.users.update(state[1])
+                self.databases.update(state[2])
+        self.when = when
 
     def begin(self) -> None:
         """The server may have been started again: numbers mean others now."""
+        self.begun = True
         self.users.clear()
         self.databases.clear()
 
@@ -152,14 +182,21 @@ class Connections:
 
 
 def general(
-    lines: Iterable[bytes], clock: Clock, connections: Connections, notes: Notes
+    lines: Iterable[bytes],
+    clock: Clock,
+    connections: Connections,
+    notes: Notes,
+    cut: Callable[[], None],
+    ending: Callable[[], None],
 ) -> Iterator[Sent]:
-    """The statements of one general log."""
-    when: datetime | None = None
+    """The statements of one general log. ``cut`` is called where all before the line at hand was
+    given out and a record begins, ``ending`` when what comes stood at the end and may go on."""
     held: tuple[Sent, str] | None = None
     for line in lines:
         text = line.decode("utf-8", "replace")
         if _CSV.match(text):
+            if held is None:
+                cut()
             row = _row(text)
             sent = _general_row(row, clock) if row is not None else None
             if sent is None:
@@ -183,18 +220,23 @@ def general(
             held = None
             if found is not None:
                 yield found
+        cut()
         if begins:
             notes.begun += 1
             connections.begin()
         elif entry is not None:
             if entry["time"]:
-                when = clock.moment(entry["time"])
-            if when is None:
+                connections.at(clock.moment(entry["time"]))
+            if connections.when is None:
                 notes.unparsed += 1
                 continue
             notes.records += 1
-            held = (Sent(when, entry["id"], None, None, entry["text"] or ""), entry["command"])
+            held = (
+                Sent(connections.when, entry["id"], None, None, entry["text"] or ""),
+                entry["command"],
+            )
     if held is not None:
+        ending()
         found = connections.take(*held)
         if found is not None:
             yield found
@@ -251,15 +293,46 @@ class _Slow:
     """there was a line that says whose it is"""
 
 
-def slow(lines: Iterable[bytes], clock: Clock, notes: Notes) -> Iterator[Sent]:
-    """The statements of one slow log. The database at hand is told where it changes, unless each
-    entry tells it."""
-    held = _Slow()
+@dataclass(slots=True)
+class SlowState:
+    """What an entry of the slow log need not tell, since one before it did: the database at hand,
+    unless each tells it, and the time."""
+
     database: str | None = None
     written: datetime | None = None
+
+    def state(self, seal: SealName) -> list[Any]:
+        """As JSON can hold it, sealed."""
+        return [_second(self.written), None if self.database is None else seal(self.database)]
+
+    @classmethod
+    def of(cls, state: Sequence[Any]) -> SlowState:
+        return cls(state[1], _moment(state[0]))
+
+
+def _second(when: datetime | None) -> float | None:
+    return None if when is None else when.timestamp()
+
+
+def _moment(second: float | None) -> datetime | None:
+    return None if second is None else datetime.fromtimestamp(second, UTC)
+
+
+def slow(
+    lines: Iterable[bytes],
+    clock: Clock,
+    at_hand: SlowState,
+    notes: Notes,
+    cut: Callable[[], None],
+    ending: Callable[[], None],
+) -> Iterator[Sent]:
+    """The statements of one slow log; ``cut`` and ``ending`` as for ``general``."""
+    held = _Slow()
     for line in lines:
         text = line.decode("utf-8", "replace")
         if _CSV.match(text):
+            if not held.text:
+                cut()
             row = _row(text)
             sent = _slow_row(row, clock) if row is not None else None
             if sent is None:
@@ -274,34 +347,36 @@ def slow(lines: Iterable[bytes], clock: Clock, notes: Notes) -> Iterator[Sent]:
                 yield from _done(held, notes)
             elif held.named and whose:
                 notes.unparsed += 1
+            cut()
             if time:
-                written = clock.moment(time[1])
+                at_hand.written = clock.moment(time[1])
                 held = _Slow()
             elif whose:
                 user = _USER.match(whose["who"])
                 held = _Slow(
-                    when=written,
+                    when=at_hand.written,
                     connection=whose["id"] or "",
                     user=user["user"] if user else None,
-                    database=database,
+                    database=at_hand.database,
                     named=True,
                 )
             else:
                 notes.begun += 1
-                database, held = None, _Slow()
+                at_hand.database, held = None, _Slow()
             continue
         if not held.named:
             notes.unparsed += not (_HEADER.fullmatch(text) or text.startswith("# "))
         elif not held.text and text.startswith("# "):
             _about(held, text)
         elif not held.text and (used := _USE.fullmatch(text)):
-            database = held.database = (used["quoted"] or used["plain"]).replace("``", "`")
+            at_hand.database = held.database = (used["quoted"] or used["plain"]).replace("``", "`")
         elif not held.text and (stamp := _STAMP.fullmatch(text)):
             held.when = datetime.fromtimestamp(int(stamp[1]), UTC)
         elif held.size < LONGEST:
             held.text.append(text)
             held.size += len(text)
     if held.text:
+        ending()
         yield from _done(held, notes)
 
 

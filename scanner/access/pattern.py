@@ -19,12 +19,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from scanner.access import gaps
-from scanner.access.answer import Question, answer
-from scanner.access.lines import LineNotes, Repeats, lines
+from scanner.access.answer import Question, told
+from scanner.access.lines import LineNotes, lines
+from scanner.access.logbook import LogBook
 from scanner.access.logfiles import FILE_OPTIONS, Collector, LogFiles, damage
+from scanner.access.readings import RECORD, Extent
 from scanner.access.template import BadTemplate, Template, template
+from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, Source, Wrong
-from scanner.known import name_hash
+from scanner.factview import View
 from scanner.model import Coverage, Evidence, Store
 
 SOURCE = "pattern"
@@ -32,14 +35,14 @@ NOBODY = "a caller the log does not name"
 
 
 def _begin(
-    stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+    stores: Sequence[Store], asked: Question, settings: Mapping[str, Any], book: LogBook
 ) -> Collector | Mapping[str, EvidenceResult]:
     """Answers for the one store it is told."""
     uri = settings.get("store")
     if uri not in {store.uri for store in stores}:
         return {}
     try:
-        return _Collector(str(uri), asked, settings)
+        return _Collector(str(uri), asked, settings, book)
     except (BadTemplate, ValueError, OSError, KeyError) as error:
         what = str(error) if isinstance(error, BadTemplate) else "“zone” is not understood"
         nothing = Evidence(SOURCE, Coverage.UNKNOWN, None, None, f"format: {what}")
@@ -47,76 +50,61 @@ def _begin(
 
 
 class _Collector:
-    def __init__(self, uri: str, asked: Question, settings: Mapping[str, Any]) -> None:
-        self._uri, self._asked = uri, asked
+    def __init__(
+        self, uri: str, asked: Question, settings: Mapping[str, Any], book: LogBook
+    ) -> None:
+        self._uri, self._asked, self._book = uri, asked, book
         self._template: Template = template(str(settings.get("format", "")))
         self._form = str(settings.get("time", "iso"))
         self._zone = ZoneInfo(str(settings.get("zone", "UTC")))
         self._reads = _texts(settings, "reads", "GET")
         self._done = _texts(settings, "done", "200", "206")
         self._denied = _texts(settings, "denied", "401", "403")
-        self._people = asked.people(uri)
-        self.notes = LineNotes()
-        self._hours = gaps.Hours(asked.window)
-        self._repeats = Repeats()
-        self._inside = self._outside = self._ambiguous = 0
+        self._extent = Extent(asked, book)
+        book.strange_counts = True  # of a form that was described all files should be
 
     def uris(self) -> Iterable[str]:
         return (self._uri,)
 
     def file(self, source: Source) -> None:
-        notes, own = self.notes, LineNotes()
-        try:
-            self._file(source, own)
-        finally:
-            notes.broken += own.broken
-            notes.unparsed += own.unparsed + own.too_long
-            notes.other += not own.records
+        with self._book.notes(LineNotes()) as own:
+            for line in self._book.whole(lines(source, own)):
+                text = line.decode("utf-8", "replace")
+                readings = [
+                    (each, when)
+                    for each in self._template.readings(text)
+                    if (when := self._moment(each["time"])) is not None
+                ]
+                if not readings:
+                    own.unparsed += 1
+                    continue
+                own.records += 1
+                self._take(readings)
+
+    def opened(self, ever: bool) -> None:
+        pass
 
     def end(self) -> None:
         pass
-
-    def _file(self, source: Source, notes: LineNotes) -> None:
-        here: dict[int, int] = {}
-        for line in lines(source, notes):
-            text = line.decode("utf-8", "replace")
-            readings = [
-                (each, when)
-                for each in self._template.readings(text)
-                if (when := self._moment(each["time"])) is not None
-            ]
-            if not readings:
-                notes.unparsed += 1
-                continue
-            notes.records += 1
-            own = readings[0][0].get("id")
-            if self._repeats.is_new(hash(own or text), own is not None, here):
-                self._take(readings)
 
     def _take(self, readings: Sequence[tuple[Mapping[str, str], datetime]]) -> None:
         """Counts a line. Where it divides in several ways, the one that gives most away stands."""
         outcomes = {(self._outcome(each), _who(each)) for each, _ in readings}
         ambiguous = len(outcomes) > 1
         said, when = min(readings, key=lambda each: self._outcome(each[0]))
-        inside = self._asked.place(when)
-        self._inside += bool(inside)
-        self._outside += not inside
-        if inside is None:
-            return
-        if inside:
-            self._hours.saw(when)
-        outcome, who = self._outcome(said), _who(said)
+        self._extent.saw(when)
+        outcome, who, event = self._outcome(said), _who(said), said.get("id") or ""
         if outcome > _REFUSED:
             return
-        self._ambiguous += ambiguous and inside
-        person = self._people.get(who, "")
+        if ambiguous:
+            self._book.noted("ambiguous", when, self._uri, who, event)
         if outcome == _REFUSED:
-            person.refuse(when, inside)
+            self._book.act(self._uri, Verb.DENIED, who, when, event=event)
             return
-        named = said.get("object") or None
         sent, rows = (None if ambiguous else _number(said.get(n)) for n in ("bytes", "rows"))
-        unit = named.lstrip("/") or None if named else None
-        person.read(when, inside, unit, sent, rows, card=named is not None and self._card(named))
+        unit = (said.get("object") or "").lstrip("/") or None
+        act = self._book.act
+        act(self._uri, Verb.READ, who, when, unit, sent=sent, rows=rows, event=event)
 
     def _outcome(self, said: Mapping[str, str]) -> int:
         if "method" in said and said["method"] not in self._reads:
@@ -124,13 +112,6 @@ class _Collector:
         if "status" not in said or said["status"] in self._done:
             return _READ
         return _REFUSED if said["status"] in self._denied else _OTHER
-
-    def _card(self, named: str) -> bool:
-        known = self._asked.known.get(self._uri)
-        if known is None or not known.cards:
-            return False
-        names = {named, named.lstrip("/")}
-        return any(name_hash(self._asked.seal_name(each)) in known.cards for each in names)
 
     def _moment(self, text: str) -> datetime | None:
         try:
@@ -150,39 +131,40 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        found = answer(self._people, self._asked, uri)
-        if self._inside:
+        book, extent = self._book, self._extent
+        view = book.view(self._asked.window)
+        found = told(view, self._asked, uri)
+        notes = book.line_notes(view, LineNotes())
+        if extent.inside:
             state = Coverage.PARTIAL
             lead = "the log of an application: reads that go around it are not in it"
         else:
             state, lead = Coverage.NONE, "no line of the window was found"
-            if self._outside:
-                lead += f"; {self._outside:,} lie outside it"
-        causes = list(self._doubts())
+            if extent.outside:
+                lead += f"; {extent.outside:,} lie outside it"
+        causes = [*damage(notes, "lines", "do not fit the format"), *self._doubts(notes, view)]
         if state is Coverage.PARTIAL:
-            causes += gaps.silence(self._hours.silent(), "line")
+            causes += gaps.silence(extent.hours.silent(), "line")
+        seen = view.marked(RECORD)
         evidence = Evidence(
             source=SOURCE,
             coverage=state,
-            start=self._hours.first,
-            end=self._hours.last,
-            detail="; ".join((lead, *causes, *found.remarks)),
-            unparsed=self.notes.unparsed,
+            start=seen.first,
+            end=seen.last,
+            detail="; ".join((lead, *causes, *book.reading(), *found.remarks)),
+            unparsed=notes.unparsed,
         )
         return EvidenceResult(evidence, found.reads)
 
-    def _doubts(self) -> Iterator[str]:
-        notes = self.notes
-        yield from damage(notes, "lines", "do not fit the format")
+    def _doubts(self, notes: LineNotes, view: View) -> Iterator[str]:
         if notes.other:
             yield f"{notes.other:,} files have no line that fits"
-        if self._ambiguous:
+        ambiguous, _, _ = view.noted("ambiguous", self._uri)
+        if ambiguous:
             yield (
-                f"{self._ambiguous:,} lines divide in more than one way, as a forged one would:"
-                " what gives most away is counted"
+                f"{ambiguous:,} lines divide in more than one way, as a forged one would: what"
+                " gives most away is counted"
             )
-        if self._repeats.full:
-            yield "more lines than repetitions can be told apart among"
 
 
 def _wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:

@@ -13,23 +13,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from detectors.records import dataclass
 from scanner.access import gaps, tally, unitnames
 from scanner.access.answer import Question
+from scanner.access.logbook import LogBook
 from scanner.access.logfiles import LogFiles
-from scanner.access.postgres_lines import AUDITS, Entry, split_csv
+from scanner.access.postgres_entries import AUDITS, Entry, Form, of_the_server
+from scanner.access.postgres_lines import split_csv
 from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
-from scanner.access.readings import Readings
+from scanner.access.readings import Readings, Said
+from scanner.batch import Verb
 from scanner.contracts import EvidenceResult
 from scanner.known import name_hash
 from scanner.model import Store
 
 SOURCE = "pgaudit"
 _64_BITS = (1 << 64) - 1
+_SWITCH, _ELSEWHERE = "settings", "settings of another database"
+_OBJECTS = "object audits "
 _WHOLE_RECORD = (
     "pgaudit has recorded every statement that read, unless a superuser hid one; copies of the"
     " server's files and backups are no statements"
@@ -104,154 +108,137 @@ def _relation(named: str) -> str | None:
     return unitnames.postgres(parts) if parts else None
 
 
-@dataclass(slots=True)
-class Unnamed:
-    """Statements of one role that do not name what they read."""
-
-    count: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-
-    def add(self, when: datetime) -> None:
-        self.count += 1
-        self.first, self.last = tally.earlier(self.first, when), tally.later(self.last, when)
+_UNNAMED = {False: "select without a name", True: "copy without a name"}
+_NAMED = {False: "select with a name after all", True: "copy with a name after all"}
+"""by whether it is a COPY or a cursor"""
+_AGES = 5_000
+"""of backends whose place in their statements is kept"""
 
 
-@dataclass(slots=True)
-class _Log:
-    """What the entries of one form say of one database."""
-
-    readings: Readings
-    ids: tally.Seen = field(default_factory=tally.Seen)
-    audits: int = 0
-    by_object: bool = False
-    """there are OBJECT audits: reads of the relations they are set for name them"""
-    unnamed: dict[tuple[str, bool], Unnamed] = field(default_factory=dict)
-    """by role, statements that nowhere name what they read; True: COPY and cursors"""
-    forged: int = 0
-    ambiguous: int = 0
-    as_owner: int = 0
-    """definitions of functions that run by the right of their owner"""
-    switches: list[tuple[datetime, str]] = field(default_factory=list)
-
-    def new(self, *what: object) -> bool:
-        return self.ids.first_time(hash(what) & _64_BITS)
-
-    @property
-    def size(self) -> int:
-        return self.audits
-
-    def knows(self, *what: object) -> bool:
-        return (hash(what) & _64_BITS) in self.ids
-
-
-class _Collector(PostgresLogs[_Log]):
+class _Collector(PostgresLogs):
     source, wanted, records = SOURCE, AUDITS, "audits"
 
     def __init__(
-        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+        self,
+        stores: Sequence[Store],
+        asked: Question,
+        settings: Mapping[str, Any],
+        book: LogBook,
     ) -> None:
-        super().__init__(stores, asked, settings)
-        self._ages: dict[str, tuple[int, Audit, datetime]] = {}
-        self._elsewhere: set[tuple[datetime, str]] = set()
-        """changes of pgaudit's settings made in another database"""
+        super().__init__(stores, asked, settings, book)
+        self._ages: dict[str, tuple[int, int, int, int]] = {}
+        """of backends that go by a process id: its how manieth, statement, part, and when"""
+        self._ids, self._entries = tally.Seen(), tally.Seen()
+        """of the file at hand: what its statements were said to be, and its entries"""
+        book.save = lambda: list(self._ages.items())[-_AGES:]
 
-    def new_log(self, readings: Readings) -> _Log:
-        return _Log(readings)
+    def begin(self) -> None:
+        self._ids, self._entries = tally.Seen(), tally.Seen()
+        for key in self._book.keys:
+            self._ids.first_time(key)
+        self._ages = {backend: tuple(age) for backend, age in self._book.state or ()}
 
-    def take(self, entry: Entry, here: dict[int, int]) -> None:
-        if self._server.take(entry, "pgaudit.", "log_", "shared_preload_libraries"):
+    def take(self, entry: Entry) -> None:
+        book = self._book
+        if of_the_server(entry, book, "pgaudit.", "log_", "shared_preload_libraries"):
             return
-        inside = self._extent.saw(entry.when)
-        if inside is None:
+        self._extent.saw(entry.when)
+        uri, event = self._databases.one(entry.database), entry.event
+        if uri is None:
+            self._of_another(entry)
             return
-        place = self._databases.one(entry.database)
-        if place is None:
-            self._of_another(entry, inside)
+        log, role, when = self._logs[uri, entry.form], entry.user or NOBODY, entry.when
+        told = hash((uri, entry.form, when, entry.session, entry.messages, role)) & _64_BITS
+        if not self._entries.first_time(told):
             return
-        log = self._log(place, entry.form)
-        if not log.new("entry", entry.when, entry.session, entry.messages, entry.user):
-            return
-        role = entry.user or NOBODY
         if any(each.startswith("AUDIT: ") for each in entry.messages):
             if entry.raised:
-                log.forged += bool(inside)
+                log.acts.noted("forged", when, uri, event=event)
                 return
-            log.audits += inside
-            log.ambiguous += entry.ambiguous and inside
+            log.acts.noted(self.records, when, uri, event=event)
+            if entry.ambiguous:
+                log.acts.noted("ambiguous", when, uri, event=event)
             for message in filter(None, entry.messages):
-                self._audit(place, log, entry, role, message, inside)
+                self._audit(log, entry, role, message)
         elif any(each.startswith("permission denied") for each in entry.messages):
-            log.readings.refuse(entry.when, role)
+            log.refuse(when, role, event=event)
 
-    def _of_another(self, entry: Entry, inside: bool) -> None:
+    def _of_another(self, entry: Entry) -> None:
         """Of another database: roles and settings are those of the whole server."""
-        if not inside or entry.raised or len(self._elsewhere) >= 1_000:
+        if entry.raised:
             return
         for message in entry.messages:
             if "pgaudit." in message and (found := audit(message)) and found.settings:
-                self._elsewhere.add((entry.when, entry.user or NOBODY))
+                acts = self._book.form(entry.form.value)
+                acts.noted(_ELSEWHERE, entry.when, "", entry.user or NOBODY, entry.event)
 
-    def _audit(
-        self, uri: str, log: _Log, entry: Entry, role: str, message: str, inside: bool
-    ) -> None:
+    def _audit(self, log: Readings, entry: Entry, role: str, message: str) -> None:
         found = audit(message)
         if found is None:
-            self.notes.unparsed += 1
+            self._book.note("unparsed")
             return
-        when = entry.when
-        if inside:
-            log.readings.saw(when)
-            log.by_object = log.by_object or found.kind == "OBJECT"
-            if found.settings and len(log.switches) < 1_000:
-                log.switches.append((when, role))
-            log.as_owner += found.group == "DDL" and _AS_OWNER.search(message) is not None
+        when, uri, event, acts = entry.when, log.uri, entry.event, log.acts
+        log.saw(when)
+        if found.kind == "OBJECT":
+            self._book.mark(f"{_OBJECTS}{log.form}", when, uri)
+        if found.settings:
+            acts.noted(_SWITCH, when, uri, role, event)
+        if found.group == "DDL" and _AS_OWNER.search(message) is not None:
+            acts.noted("as owner", when, uri, event=event)
         relation = found.relation
         system = relation is not None and relation.startswith(_SYSTEM)
         reading = found.group == "READ" or (found.returns and relation is not None)
         if not reading or found.command == "PREPARE" or system:
             return
         session = self._session(entry, found)
-        statement = (session, found.statement)
+        statement = f"{session} {found.statement}"
+        mine = f"{log.uri} {log.form}"
+        # a process id is used again, a session is not
+        at = statement
+        if entry.pid_only:
+            at = f"{entry.session} {found.statement} {int(when.timestamp())}"
         if relation is None:
             whole = found.command in _WHOLE
-            new = log.new("unnamed", whole, statement)
-            if inside and new and not log.knows("named", statement):
-                log.unnamed.setdefault((role, whole), Unnamed()).add(when)
+            new = self._new(f"{mine} unnamed {whole} {statement}")
+            if new and not self._knows(f"{mine} named {statement}"):
+                acts.noted(_UNNAMED[whole], when, uri, role, at)
             return
-        if log.new("named", statement) and inside:
+        if self._new(f"{mine} named {statement}"):
             for whole in (False, True):
-                if log.knows("unnamed", whole, statement):
-                    log.unnamed[role, whole].count -= 1
-        self._read(uri, log, entry, role, message, found, relation, session, inside)
+                if self._knows(f"{mine} unnamed {whole} {statement}"):
+                    acts.noted(_NAMED[whole], when, uri, role, at)
+        self._read(log, entry, role, message, found, relation, statement, at)
 
     def _read(
         self,
-        uri: str,
-        log: _Log,
+        log: Readings,
         entry: Entry,
         role: str,
         message: str,
         found: Audit,
         relation: str,
-        session: object,
-        inside: bool,
+        statement: str,
+        at: str,
     ) -> None:
-        person = log.readings.people.get(role, "")
-        known = self._asked.known.get(uri)
-        card = bool(
-            known
-            and known.cards
-            and name_hash(self._asked.seal_name(relation)) in known.cards
-            and log.new("card", session, found.statement, found.part)
-        )
-        if log.new("read", session, found.statement, found.part):
+        when, event = entry.when, f"{at} part {found.part}"
+        part = f"{log.uri} {log.form} {statement} {found.part}"
+        named = self._new(f"{part} names {log.acts.named(relation)}")
+        if self._new(f"{part} read"):
             rows = None if entry.ambiguous else found.rows
-            person.read(entry.when, inside, relation, rows=rows, card=card)
-            person.about(entry.when, self._subjects(message))
-        else:
-            person.touch(entry.when, inside, relation)
-            person.card_reads += card and inside
+            subjects = self._subjects(message)
+            log.read(when, role, (relation,), rows=rows, subjects=subjects, event=event)
+        elif named:
+            log.touch(when, role, relation, event=event)
+
+    def _new(self, what: str) -> bool:
+        hashed = name_hash(what)
+        if not self._ids.first_time(hashed):
+            return False
+        self._book.keys.append(hashed)
+        return True
+
+    def _knows(self, what: str) -> bool:
+        return name_hash(what) in self._ids
 
     def _subjects(self, message: str) -> tuple[int, ...]:
         """Of the statement and its parameters (``pgaudit.log_parameter``), where they are told."""
@@ -265,86 +252,101 @@ class _Collector(PostgresLogs[_Log]):
         )
         return self._asked.subjects(whole[7], "postgres", parameters)
 
-    def _session(self, entry: Entry, found: Audit) -> object:
+    def _session(self, entry: Entry, found: Audit) -> str:
         """What tells this backend from others. A process id is used again: a statement number that
         goes back, or comes again later, is another backend's."""
         if not entry.pid_only:
             return entry.session
-        age, last, when = self._ages.get(entry.session, (0, found, entry.when))
-        same = (found.statement, found.part) == (last.statement, last.part)
-        apart = abs((entry.when - when).total_seconds())
-        if found.statement < last.statement or (same and apart > 2):
+        second = int(entry.when.timestamp())
+        now = (found.statement, found.part, second)
+        age, *last, at = self._ages.pop(entry.session, (0, *now))
+        if found.statement < last[0] or (list(now[:2]) == last and abs(second - at) > 2):
             age += 1
-        self._ages[entry.session] = (age, found, entry.when)
-        return entry.session, age
+        self._ages[entry.session] = (age, *now)
+        return f"{entry.session} {age}"
 
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        form, log = self._fullest(uri)
+        said = self._fullest(uri)
         known = self._asked.known.get(uri)
         audit = known.audits.get(SOURCE) if known else None
         sure = audit is not None and audit.since is not None
-        for (role, whole), unnamed in log.unnamed.items():
-            if unnamed.count and (whole or not (log.by_object or sure)):
-                person = log.readings.people.get(role, "")
-                assert unnamed.first is not None and unnamed.last is not None  # as it has some
-                person.ask(unnamed.first, True)
-                person.ask(unnamed.last, True, unnamed.count - 1)
+        by_object = bool(said.record.marked(f"{_OBJECTS}{said.readings.form}", uri).count)
+        unnamed = {whole: _left(said, whole) for whole in (False, True)}
+        acts = said.readings.acts
+        for whole, roles in unnamed.items():
+            if whole or not (by_object or sure):
+                for role, (count, first, last) in roles.items():
+                    for number in range(count):
+                        when = last if number else first
+                        acts.act(uri, Verb.ASKED, role, when, loose=True)
+        acts.for_now()
         state = self._extent.state(
-            log.audits,
+            said.noted(self.records),
             self._databases.doubt(uri),
             record="audit",
             nothing="of this database: either nobody touched it or it is not audited",
             blind=_BLIND,
         )
-        return self._told(uri, form, state, self._doubts(log, sure), _WHOLE_RECORD)
+        selects, copies = (sum(n for n, _, _ in unnamed[w].values()) for w in (False, True))
+        doubts = _doubts(said, 0 if sure else selects, copies, by_object=by_object)
+        return self._told(uri, said, state, doubts, _WHOLE_RECORD)
 
-    def _doubts(self, log: _Log, sure: bool) -> Iterator[str]:
-        """``sure``: relations are named, and no function hides any. A SELECT without one then
-        reads none."""
-        if log.forged:
-            yield (
-                f"{log.forged:,} entries look like audits but were raised by a statement of a"
-                " client: forged, not counted"
-            )
-        if log.ambiguous:
-            yield (
-                f"{log.ambiguous:,} entries can be read in two ways, for the prefix holds what a"
-                " client calls itself (%a): every read they may be is counted"
-            )
-        unnamed = sum(each.count for (_, whole), each in log.unnamed.items() if not whole)
-        unnamed = 0 if sure else unnamed
-        if unnamed and log.by_object:
-            yield (
-                f"{unnamed:,} SELECTs do not name what they read; of what object auditing is set"
-                " for they can have read only through a SECURITY DEFINER function"
-            )
-        elif unnamed:
-            yield (
-                f"{unnamed:,} SELECTs do not name what they read (pgaudit.log_relation is off):"
-                " they are not among the reads counted"
-            )
-        copies = sum(each.count for (_, whole), each in log.unnamed.items() if whole)
-        if copies:
-            yield (
-                f"{copies:,} COPYs and cursors do not name what they read (pgaudit.log_rows is on,"
-                " or log_relation off): they are not among the reads counted"
-            )
-        if log.as_owner:
-            yield (
-                f"{log.as_owner:,} functions that run by the right of their owner were made or"
-                " changed: what they read is not named"
-            )
-        switches = [*log.switches, *self._elsewhere]
-        if switches:
-            when, role = min(switches)
-            yield (
-                f"{len(switches):,} statements speak of pgaudit's own settings, the first at"
-                f" {gaps.clock(when)} by {self._asked.seal_name(role)}"
-            )
-        if log.ids.full:
-            yield "more entries than repetitions can be told apart among"
+
+def _left(said: Said, whole: bool) -> dict[str, tuple[int, datetime, datetime]]:
+    """By role, statements that nowhere name what they read: how many, first and last."""
+    uri = said.readings.uri
+    named = {who: n for who, (n, _, _) in said.acts.noted_by(_NAMED[whole], uri).items()}
+    found = said.acts.noted_by(_UNNAMED[whole], uri).items()
+    return {
+        who: (n - named.get(who, 0), first, last)
+        for who, (n, first, last) in found
+        if n > named.get(who, 0)
+    }
+
+
+def _doubts(said: Said, unnamed: int, copies: int, *, by_object: bool) -> Iterator[str]:
+    if forged := said.noted("forged"):
+        yield (
+            f"{forged:,} entries look like audits but were raised by a statement of a client:"
+            " forged, not counted"
+        )
+    if ambiguous := said.noted("ambiguous"):
+        yield (
+            f"{ambiguous:,} entries can be read in two ways, for the prefix holds what a client"
+            " calls itself (%a): every read they may be is counted"
+        )
+    if unnamed and by_object:
+        yield (
+            f"{unnamed:,} SELECTs do not name what they read; of what object auditing is set for"
+            " they can have read only through a SECURITY DEFINER function"
+        )
+    elif unnamed:
+        yield (
+            f"{unnamed:,} SELECTs do not name what they read (pgaudit.log_relation is off): they"
+            " are not among the reads counted"
+        )
+    if copies:
+        yield (
+            f"{copies:,} COPYs and cursors do not name what they read (pgaudit.log_rows is on, or"
+            " log_relation off): they are not among the reads counted"
+        )
+    if as_owner := said.noted("as owner"):
+        yield (
+            f"{as_owner:,} functions that run by the right of their owner were made or changed:"
+            " what they read is not named"
+        )
+    book, window = said.readings.book, said.asked.window
+    others = [book.form(form.value).view(window).noted(_ELSEWHERE) for form in Form]
+    switches = [said.acts.noted(_SWITCH, said.readings.uri), max(others, key=lambda each: each[0])]
+    firsts = [(first, role) for _, first, role in switches if first is not None]
+    if firsts:
+        when, role = min(firsts)
+        yield (
+            f"{sum(count for count, _, _ in switches):,} statements speak of pgaudit's own"
+            f" settings, the first at {gaps.clock(when)} by {role}"
+        )
 
 
 EVIDENCE = LogFiles(SOURCE, OPTIONS, _Collector)

@@ -13,20 +13,25 @@ terse``, which leaves both out).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import field, replace
-from datetime import UTC, datetime, timedelta, timezone
-from enum import Enum
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import msgspec
 
-from detectors.records import dataclass
-from scanner.access import gaps
-from scanner.access.lines import LONGEST, LineNotes, lines
-from scanner.access.logfiles import damage
+from scanner.access.lines import LONGEST, lines
+from scanner.access.logbook import LogBook
+from scanner.access.postgres_entries import (
+    FAILURES,
+    OF_THE_SERVER,
+    STATEMENTS,
+    Clock,
+    Entry,
+    Form,
+    LogNotes,
+    Wanted,
+)
 from scanner.access.postgres_prefix import FOLLOWS, SEVERITY, USUAL, Prefix
-from scanner.contracts import SealName, Source
+from scanner.contracts import Source
 
 _STAMP = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _CSV_START = re.compile(_STAMP + rb'(?:\.\d+)? [^,"]{1,40},(?:"(?!")|,)')
@@ -37,198 +42,59 @@ _HOUR = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entries matter: the record has one of ``marks``, its message begins as ``start``."""
+class Reader:
+    """Reads the entries of one file that are wanted. ``cut`` is called where all before the line
+    at hand was given out and a record begins."""
 
-    marks: tuple[bytes, ...]
-    start: re.Pattern[str]
+    def __init__(
+        self,
+        source: Source,
+        prefix: Prefix | None,
+        clock: Clock,
+        notes: LogNotes,
+        wanted: Wanted,
+        book: LogBook,
+        cut: Callable[[], None],
+    ) -> None:
+        self._source, self._clock, self._notes = source, clock, notes
+        self._wanted, self._book, self._cut = wanted, book, cut
+        self._plain = _Plain(prefix, clock, notes, wanted, lambda: book.segment)
+        self.hours: set[tuple[bytes, bytes]] = set()
+        """the hours and time zones of all entries, as written"""
 
+    def opened(self) -> int | None:
+        """The least segment with an entry that is held back, or was to the end."""
+        return self._plain.opened()
 
-_SERVER = r'parameter "|database system is ready to accept|starting PostgreSQL'
-_SERVER_MARKS = (b'parameter "', b'parameter ""', b'parameter \\"', b"database system is ready")
-AUDITS = Wanted(
-    (b"AUDIT: ", b"permission denied for ", *_SERVER_MARKS),
-    re.compile(rf"AUDIT: |permission denied for |{_SERVER}"),
-)
-STATEMENTS = Wanted(
-    (b"statement: ", b"execute ", b"ERROR", b"FATAL", *_SERVER_MARKS),
-    re.compile(rf"(?:duration: [\d.]+ ms  )?(?:statement: |execute )|ERROR|{_SERVER}"),
-)
-"""An error is wanted whatever its message: see ``_is_wanted``."""
-FAILURES = frozenset({"ERROR", "FATAL", "PANIC"})
-
-
-class Form(Enum):
-    """Of a log. A server may write several at once, which say the same."""
-
-    CSV = "csv"
-    JSON = "json"
-    PLAIN = "plain text"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message. ``session`` tells backends apart, as far as the log can. ``messages`` are all
-    its readings. ``raised``: by a statement of the user, not by the server."""
-
-    form: Form
-    when: datetime
-    user: str | None
-    database: str | None
-    session: str
-    messages: tuple[str, ...]
-    raised: bool = False
-    pid_only: bool = False
-    """``session`` is a process id, which another backend may have had before"""
-    severity: str = "LOG"
-    state: str = ""
-    """SQLSTATE, where the log tells it"""
-    detail: str = ""
-    statement: str = ""
-    """what raised it"""
-    context: bool = False
-    """it came out of a function"""
-    transaction: str = ""
-    number: str = ""
-    """of the line within its session"""
-
-    @property
-    def ambiguous(self) -> bool:
-        return len(self.messages) > 1
-
-
-@dataclass(slots=True)
-class LogNotes(LineNotes):
-    zones: set[str] = field(default_factory=set)
-    """abbreviations of time zones that could not be understood"""
-    nobody: int = 0
-    """entries whose prefix does not tell the user"""
-
-
-@dataclass(slots=True)
-class ServerSaid:
-    """What the server said of itself: starts, and settings that were changed in its files."""
-
-    starts: list[datetime] = field(default_factory=list)
-    changes: list[tuple[datetime, str]] = field(default_factory=list)
-    """of settings of the audit, with the message"""
-
-    def take(self, entry: Entry, *settings: str) -> bool:
-        """True when the entry is one of the server itself."""
-        of_a_client = entry.user is not None or entry.raised
-        if of_a_client or not _OF_THE_SERVER.match(entry.messages[0]):
-            return False
-        message = entry.messages[0]
-        if message.startswith("database system is ready to accept"):
-            self.starts.append(entry.when)
-        elif any(each in message for each in settings) and len(self.changes) < 1_000:
-            self.changes.append((entry.when, message[:200]))
-        return True
-
-    def sentences(self, window: tuple[datetime, datetime], seal: SealName) -> Iterator[str]:
-        starts = sorted({each for each in self.starts if window[0] <= each <= window[1]})
-        if starts:
-            yield (
-                f"the server was started {len(starts):,} times in the window, the first time at"
-                f" {gaps.clock(starts[0])}: between its end and that nothing was read or logged"
-            )
-        changes = sorted({each for each in self.changes if window[0] <= each[0] <= window[1]})
-        if changes:
-            when, message = changes[0]
-            yield (
-                f"{len(changes):,} changes of settings of the audit, the first at"
-                f" {gaps.clock(when)}: {seal(message)}"
-            )
-
-
-class Clock:
-    """Turns times of the log into moments. ``zone`` is the server's ``log_timezone``; without it
-    only abbreviations that mean one thing are understood."""
-
-    def __init__(self, zone: ZoneInfo | None, notes: LogNotes) -> None:
-        self._zone, self._notes = zone, notes
-
-    def moment(self, text: str) -> datetime | None:
-        """``2026-03-01 10:00:00.123 CET`` in UTC."""
-        if _EPOCH.fullmatch(text):
-            return datetime.fromtimestamp(float(text), UTC)
-        stamp, _, name = text.rpartition(" ")
-        try:
-            local = datetime.fromisoformat(stamp)
-        except ValueError:
-            return None
-        offset = _OFFSET.fullmatch(name)
-        if offset:
-            away = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
-            return (local - (-away if offset[1] == "-" else away)).replace(tzinfo=UTC)
-        if self._zone is not None:
-            # of the two moments that an hour set back has, the one of this name
-            both = [local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1)]
-            meant = next((each for each in both if each.tzname() == name), None)
-            if meant is not None:
-                return meant.astimezone(UTC)
-        if name not in _ZONES:
-            self._notes.zones.add(name[:10])
-            return None
-        return local.replace(tzinfo=timezone(timedelta(hours=_ZONES[name]))).astimezone(UTC)
-
-    def hours(self, written: Iterable[tuple[bytes, bytes]]) -> Iterator[datetime]:
-        """The hours that ``entries`` has collected."""
-        for hour, zone in written:
-            when = self.moment(f"{hour.decode()}:00:00 {zone.decode()}")
-            if when is not None:
-                yield when
-
-
-def log_damage(notes: LogNotes, seal: SealName) -> Iterator[str]:
-    """What was lost while reading, in sentences."""
-    yield from damage(notes, "entries")
-    if notes.zones:
-        zones = seal(", ".join(sorted(notes.zones)[:3]))
-        yield f"times of the zone {zones} could not be placed: give it with “zone”"
-    if notes.nobody:
-        yield f"the prefix of {notes.nobody:,} entries does not name the role (%u)"
-
-
-_EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?")
-_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
-_ZONES = {
-    **{"UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3},
-    **{"MSK": 3, "JST": 9, "EST": -5, "EDT": -4, "PST": -8, "PDT": -7, "MDT": -6},
-}
-
-
-def entries(
-    source: Source,
-    prefix: Prefix | None,
-    clock: Clock,
-    notes: LogNotes,
-    hours: set[tuple[bytes, bytes]],
-    wanted: Wanted = AUDITS,
-) -> Iterator[Entry]:
-    """The entries of one file that are wanted. ``hours`` collects the hours and time zones of all
-    its entries, as written. Raises ``Unreadable`` if the source does."""
-    plain = _Plain(prefix, clock, notes, wanted)
-    for form, data in _records(lines(source, notes), notes):
-        stamp = _HOUR.match(data)
-        if stamp:
-            hours.add((stamp[1], stamp[2]))
-        if form is Form.PLAIN:
-            yield from plain.take(data)
-        elif any(each in data for each in wanted.marks):
-            entry = (_json if form is Form.JSON else _csv)(data, clock, notes)
-            if entry is not None and _is_wanted(entry, wanted):
-                yield entry
-        else:
-            notes.unparsed += _is_torn(form, data)
-    yield from plain.last()
+    def entries(self) -> Iterator[Entry]:
+        """Raises ``Unreadable`` if the source does."""
+        wanted, notes = self._wanted, self._notes
+        physical = lines(self._source, notes)
+        for form, data in _records(physical, notes, self._cut, self._book.ending):
+            stamp = _HOUR.match(data)
+            if stamp:
+                self.hours.add((stamp[1], stamp[2]))
+            if form is Form.PLAIN:
+                yield from self._plain.take(data)
+            elif any(each in data for each in wanted.marks):
+                entry = (_json if form is Form.JSON else _csv)(data, self._clock, notes)
+                if entry is not None and _is_wanted(entry, wanted):
+                    yield entry
+            else:
+                notes.unparsed += _is_torn(form, data)
+        self._book.ending()
+        yield from self._plain.last(goes_on=self._book.torn)
 
 
 # --- records --------------------------------------------------------------------------------------
 
 
-def _records(physical: Iterator[bytes], notes: LogNotes) -> Iterator[tuple[Form, bytes]]:
+def _records(
+    physical: Iterator[bytes],
+    notes: LogNotes,
+    cut: Callable[[], None],
+    ending: Callable[[], None],
+) -> Iterator[tuple[Form, bytes]]:
     """Lines put together to records: a field of csvlog may hold line ends, and a plain entry goes
     on with a tab."""
     held: list[bytes] = []
@@ -255,6 +121,7 @@ def _records(physical: Iterator[bytes], notes: LogNotes) -> Iterator[tuple[Form,
         if held:
             yield Form.PLAIN, b"\n".join(held)
             held = []
+        cut()
         length = len(line)
         if line[:1] == b"{":
             yield Form.JSON, line
@@ -267,6 +134,7 @@ def _records(physical: Iterator[bytes], notes: LogNotes) -> Iterator[tuple[Form,
     if open_field:
         notes.unparsed += 1
     elif held:
+        ending()
         yield Form.PLAIN, b"\n".join(held)
 
 
@@ -375,8 +243,17 @@ class _Plain:
     STATEMENT that belongs to it would come then."""
 
     def __init__(
-        self, prefix: Prefix | None, clock: Clock, notes: LogNotes, wanted: Wanted
+        self,
+        prefix: Prefix | None,
+        clock: Clock,
+        notes: LogNotes,
+        wanted: Wanted,
+        segment: Callable[[], int],
     ) -> None:
+        self._segment, self._count = segment, 0
+        self._at_end: int | None = None
+        self._since: dict[str, tuple[int, int]] = {}
+        """of each that is held: its segment, and how many entries came before it"""
         self._prefixes = [prefix] if prefix else [Prefix(text, guessed=True) for text in USUAL]
         self._clock, self._notes, self._wanted = clock, notes, wanted
         self._held: dict[str, Entry] = {}
@@ -394,6 +271,8 @@ class _Plain:
             # an audit whose prefix is another one, or a text that only speaks of one
             self._notes.unparsed += wanted and _AN_AUDIT.search(text[:_HEAD]) is not None
             return
+        self._count += 1
+        yield from self._long_held()
         groups = found.groupdict()
         backend = groups.get("session") or groups.get("pid") or ""
         before = self._held.pop(backend, None)
@@ -423,15 +302,27 @@ class _Plain:
         if len(self._held) > _MOST_HELD:
             yield from self.last()
 
+    def _long_held(self) -> Iterator[Entry]:
+        """What belongs to an entry is written with it: it does not come after so many others."""
+        while self._held:
+            oldest = next(iter(self._held))
+            if self._count - self._since[oldest][1] < _BEYOND:
+                return
+            yield self._held.pop(oldest)
+
+    def opened(self) -> int | None:
+        return min((self._since[each][0] for each in self._held), default=self._at_end)
+
     def _hold(self, backend: str, groups: dict[str, str | None], messages: tuple[str, ...]) -> None:
         when = self._clock.moment(groups.get("time") or "")
         if when is None:
             self._notes.unparsed += 1
             return
         user, database = groups.get("user"), groups.get("database")
-        of_a_client = not _OF_THE_SERVER.match(messages[0])
+        of_a_client = not OF_THE_SERVER.match(messages[0])
         self._notes.nobody += user is None and of_a_client
         whole = groups.get("session") is not None
+        self._since[backend] = self._segment(), self._count
         self._held[backend] = Entry(
             Form.PLAIN,
             when,
@@ -446,9 +337,10 @@ class _Plain:
             number=groups.get("number") or "",
         )
 
-    def last(self) -> Iterator[Entry]:
-        """What is still held at the end of a file."""
-        held, self._held = self._held, {}
+    def last(self, *, goes_on: bool = False) -> Iterator[Entry]:
+        """What is still held at the end of a file; ``goes_on``: which may go on."""
+        self._at_end = self.opened() if goes_on else None
+        held, self._held, self._since = self._held, {}, {}
         yield from held.values()
 
     def _match(self, text: str) -> tuple[re.Match[str] | None, Prefix | None]:
@@ -461,8 +353,7 @@ class _Plain:
 
 _HEAD = 1000
 """characters of an entry that its prefix ends in; a client's name for itself has at most 63"""
-_MOST_HELD = 10_000
-_OF_THE_SERVER = re.compile(_SERVER)
+_MOST_HELD, _BEYOND = 10_000, 2_000
 _MARK = re.compile(rf"\b{SEVERITY}:  ")
 _AN_AUDIT = re.compile(
     rf"\b{SEVERITY}:  (?:AUDIT: (?:SESSION|OBJECT),|(?:duration: [\d.]+ ms  )?statement: )"

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar
 
 from scanner.access.answer import Question
+from scanner.access.logbook import LogBook
 from scanner.access.logfiles import DATABASE_OPTIONS, Databases, zone_of
-from scanner.access.postgres_lines import (
+from scanner.access.postgres_entries import (
+    ZONE,
     Clock,
     Entry,
     Form,
     LogNotes,
-    ServerSaid,
     Wanted,
-    entries,
     log_damage,
+    server_said,
 )
+from scanner.access.postgres_lines import Reader
 from scanner.access.postgres_prefix import given_prefix
-from scanner.access.readings import Extent, Readings, State, Whole, told
+from scanner.access.readings import Extent, Readings, Said, State, Whole, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
 
@@ -30,108 +32,119 @@ OPTIONS: Mapping[str, type] = {
 }
 
 
-class OneLog(Protocol):
-    """What the entries of one form say of one database."""
-
-    readings: Readings
-
-    @property
-    def size(self) -> int:
-        """Its records of the window."""
-        ...
-
-
-L = TypeVar("L", bound=OneLog)
-
-
-class PostgresLogs(ABC, Generic[L]):
+class PostgresLogs(ABC):
     """A ``logfiles.Collector``. A server that writes several forms says the same in each: the one
     with the most records stands."""
 
     source: ClassVar[str]
     wanted: ClassVar[Wanted]
     records: ClassVar[str]
-    """what a log has of a database, in the plural"""
+    """what a log has of a database, in the plural; each is noted under this"""
 
     def __init__(
-        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+        self,
+        stores: Sequence[Store],
+        asked: Question,
+        settings: Mapping[str, Any],
+        book: LogBook,
     ) -> None:
-        self._asked = asked
+        self._asked, self._book = asked, book
         self._faults: list[str] = []
         self._named = bool(settings.get("store"))
-        self.notes = LogNotes()
-        self._clock = Clock(zone_of(settings, self._faults), self.notes)
+        self._clock = Clock(zone_of(settings, self._faults))
         self._prefix = given_prefix(settings, self._faults)
         self._databases = Databases(stores, settings, "postgresql://")
         self.uris = self._databases.uris
-        self._logs: dict[str, dict[Form, L]] = {uri: {} for uri in self.uris()}
-        self._server = ServerSaid()
-        self._extent = Extent(asked)
-        self._written: set[tuple[bytes, bytes]] = set()
+        self._logs = {
+            (uri, form): Readings(book, uri, form.value) for uri in self.uris() for form in Form
+        }
+        self._extent = Extent(asked, book)
+        book.strange_counts = True  # an entry that is not understood may be all there is
+        self._reader: Reader | None = None
 
     def file(self, source: Source) -> None:
-        notes, before = self.notes, self.notes.records
-        found = entries(source, self._prefix, self._clock, notes, self._written, self.wanted)
-        here: dict[int, int] = {}
-        try:
-            for entry in found:
-                notes.records += 1
-                self.take(entry, here)
-        finally:
-            notes.files += notes.records > before
-            notes.other += notes.records == before
+        book = self._book
+        with book.notes(LogNotes()) as own:
+            reader = self._reader = Reader(
+                *(source, self._prefix, self._clock, own, self.wanted),
+                *(book, self._cut),
+            )
+            self.begin()
+            for entry in reader.entries():
+                own.records += 1
+                self.take(entry)
+            self._pour()
+            self.ended()
+
+    def _cut(self) -> None:
+        if self._book.due:
+            self._pour()
+            self._book.cut()
+
+    def _pour(self) -> None:
+        """What is collected of all entries goes to what was read so far."""
+        assert self._reader is not None  # a file is being read
+        for when in self._clock.hours(self._reader.hours):
+            self._extent.saw(when, counts=False)
+        for zone in self._clock.zones:
+            self._book.note(f"{ZONE}{self._asked.seal_name(zone)}")
+        self._reader.hours.clear()
+        self._clock.zones.clear()
+
+    def opened(self, ever: bool) -> int | None:
+        """See ``logbook.Opened``: what is held at the end goes on with what comes next."""
+        return None if self._reader is None else self._reader.opened()
+
+    def begin(self) -> None:
+        """A file is about to be read."""
+        return
+
+    def ended(self) -> None:
+        """It was read to its end."""
+        return
 
     def end(self) -> None:
-        for when in self._clock.hours(self._written):
-            self._extent.saw(when, counts=False)
+        """See ``logfiles.Collector``."""
+        return
 
     @abstractmethod
-    def take(self, entry: Entry, here: dict[int, int]) -> None:
-        """One entry; ``here`` tells repetitions within its file."""
+    def take(self, entry: Entry) -> None: ...
 
-    @abstractmethod
-    def new_log(self, readings: Readings) -> L: ...
-
-    def _log(self, uri: str, form: Form) -> L:
-        logs = self._logs[uri]
-        if form not in logs:
-            logs[form] = self.new_log(Readings(self._asked, uri))
-        return logs[form]
-
-    def _fullest(self, uri: str) -> tuple[Form, L]:
-        logs = self._logs[uri]
-        form = max(Form, key=lambda form: logs[form].size if form in logs else -1)
-        return form, self._log(uri, form)
+    def _fullest(self, uri: str) -> Said:
+        """The form with the most records."""
+        forms = [Said(self._logs[uri, form], self._asked) for form in Form]
+        return max(forms, key=lambda said: said.noted(self.records))
 
     def _told(
         self,
         uri: str,
-        form: Form,
+        said: Said,
         state: State,
         doubts: Iterator[str],
         whole: str | None = None,
     ) -> EvidenceResult:
         """``whole``: what a complete record says of itself."""
-        log = self._log(uri, form)
-        seal = self._asked.seal_name
-        server = self._server.sentences(self._asked.window, seal)
+        view = said.record
+        notes = self._book.line_notes(view, LogNotes())
         return told(
             self.source,
-            log.readings,
+            said,
             state,
-            [*self._faults, *log_damage(self.notes, seal), *doubts, *server],
-            list(self._about(uri, form, log)),
-            unparsed=self.notes.unparsed + self.notes.too_long,
-            other=self.notes.other,
+            [*self._faults, *log_damage(notes, view), *doubts, *server_said(view)],
+            list(self._about(uri, said, notes)),
+            unparsed=notes.unparsed,
+            other=notes.other,
             things="tables and views",
             silent=(self._extent, "log entry of any kind"),
             whole=Whole(whole, self._named) if whole else None,
         )
 
-    def _about(self, uri: str, form: Form, log: L) -> Iterator[str]:
-        if log.size:
-            files = f"{self.notes.files:,} files ({form.value})"
-            yield f"{log.size:,} {self.records} of it in {files}"
-        for other, twin in self._logs[uri].items():
-            if other is not form and twin.size:
-                yield f"{twin.size:,} more as {other.value}, taken to be the same ones"
+    def _about(self, uri: str, said: Said, notes: LogNotes) -> Iterator[str]:
+        size = said.noted(self.records)
+        if size:
+            files = f"{notes.files:,} files ({said.readings.form})"
+            yield f"{size:,} {self.records} of it in {files}"
+        for form in Form:
+            twin = Said(self._logs[uri, form], self._asked).noted(self.records)
+            if form.value != said.readings.form and twin:
+                yield f"{twin:,} more as {form.value}, taken to be the same ones"

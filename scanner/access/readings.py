@@ -8,32 +8,34 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from detectors.records import dataclass
-from scanner.access import gaps, tally
-from scanner.access.answer import Question, answer
+from scanner.access import gaps
+from scanner.access.answer import Question
+from scanner.access.answer import told as tell
+from scanner.access.logbook import LogBook
 from scanner.audits import Audit
+from scanner.batch import Verb
 from scanner.contracts import EvidenceResult
-from scanner.known import name_hash
+from scanner.factview import View
 from scanner.model import Coverage, Evidence
+
+_SHOWN, _MORE = "shown", "more"
+"""what is marked and noted of a store"""
 
 
 @dataclass(slots=True)
 class Readings:
-    """Reads of one store. Names are as the store spells its units."""
+    """Writes down the reads of one store. Names are as the store spells its units.
 
-    asked: Question
+    ``form``: of the log, where a server writes it in several: the acts of each are apart.
+    """
+
+    book: LogBook
     uri: str
-    people: tally.People = field(init=False)
-    reads: int = 0
-    """of the window"""
-    hidden: int = 0
-    """of the window, which do not tell what they read"""
-    more: int = 0
-    """of the window, which name something and may read more than that"""
-    first: datetime | None = None
-    last: datetime | None = None
+    form: str = ""
+    acts: LogBook = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = self.asked.people(self.uri)
+        self.acts = self.book.form(self.form) if self.form else self.book
 
     def read(
         self,
@@ -44,34 +46,79 @@ class Readings:
         rows: int | None = None,
         hidden: bool = False,
         subjects: Iterable[int] = (),
+        event: str = "",
+        loose: bool = False,
     ) -> None:
         """One read of all ``names`` together; ``hidden``: and maybe of others. Without names, it
         may have been one of this store, or not. ``subjects``: of what records it is, where it asks
-        for single ones."""
-        inside = bool(self.asked.place(when))
+        for single ones. ``event`` as in ``Book.read``, ``loose`` as in ``LogBook.act``."""
         found = dict.fromkeys(names)
         if not found and not hidden:
             return
-        person = self.people.get(who, "")
-        if inside:
-            self.saw(when)
-            self.hidden += not found
-            self.more += bool(found) and hidden
+        self.saw(when)
+        uri, act = self.uri, self.acts.act
         if not found:
-            person.ask(when, inside)
+            act(uri, Verb.ASKED, who, when, event=event, loose=loose)
             return
-        self.reads += inside
+        if hidden:
+            self.acts.noted(_MORE, when, uri, event=event, loose=loose)
         first, *rest = found
-        person.read(when, inside, first, rows=rows, card=self._holds_cards(found))
-        person.about(when, subjects)
+        act(uri, Verb.READ, who, when, first, rows=rows, event=event, loose=loose)
+        for subject in subjects:
+            about = event and f"{event} about {subject}"
+            act(uri, Verb.ABOUT, who, when, subject=subject, event=about, loose=loose)
         for name in rest:
-            person.touch(when, inside, name)
+            self.touch(when, who, name, event=event, loose=loose)
 
-    def refuse(self, when: datetime, who: str) -> None:
-        inside = bool(self.asked.place(when))
-        self.people.get(who, "").refuse(when, inside)
-        if inside:
-            self.saw(when)
+    def touch(
+        self, when: datetime, who: str, name: str, *, event: str = "", loose: bool = False
+    ) -> None:
+        """One more thing that a read already written down has read."""
+        also = event and f"{event} also {self.acts.named(name)}"
+        self.acts.act(self.uri, Verb.ALSO, who, when, name, event=also, loose=loose)
+
+    def refuse(self, when: datetime, who: str, *, event: str = "") -> None:
+        self.saw(when)
+        event = event and f"{event} refused"
+        self.acts.act(self.uri, Verb.DENIED, who, when, event=event)
+
+    def saw(self, when: datetime) -> None:
+        """There is a record of this store at ``when``."""
+        self.book.mark(_SHOWN, when, self.uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a log says of one store in the window, out of what was written down."""
+
+    readings: Readings
+    asked: Question
+
+    @property
+    def record(self) -> View:
+        """Of the log itself."""
+        return self.readings.book.view(self.asked.window)
+
+    @property
+    def acts(self) -> View:
+        return self.readings.acts.view(self.asked.window)
+
+    @property
+    def reads(self) -> int:
+        return self.acts.of_verb(self.readings.uri, Verb.READ)
+
+    @property
+    def hidden(self) -> int:
+        """Statements that do not tell what they read."""
+        return self.acts.of_verb(self.readings.uri, Verb.ASKED)
+
+    @property
+    def more(self) -> int:
+        """Reads that name something and may read more than that."""
+        return self.noted(_MORE)
+
+    def noted(self, name: str) -> int:
+        return self.acts.noted(name, self.readings.uri)[0]
 
     def doubts(self) -> Iterator[str]:
         """What the texts of statements leave open."""
@@ -82,16 +129,6 @@ class Readings:
             )
         if self.more:
             yield f"{self.more:,} reads call functions that may read more than is named"
-
-    def saw(self, when: datetime) -> None:
-        """There is a record of this store at ``when``, in the window."""
-        self.first, self.last = tally.earlier(self.first, when), tally.later(self.last, when)
-
-    def _holds_cards(self, names: Iterable[str]) -> bool:
-        known = self.asked.known.get(self.uri)
-        if known is None or not known.cards:
-            return False
-        return any(name_hash(self.asked.seal_name(name)) in known.cards for name in names)
 
 
 class State(NamedTuple):
@@ -110,24 +147,32 @@ class Whole(NamedTuple):
     named: bool
 
 
+RECORD, ENTRY = "record", "entry"
+
+
 class Extent:
     """How far the records of a source reach, whatever they are of."""
 
-    def __init__(self, asked: Question) -> None:
-        self._asked = asked
-        self.inside = self.outside = 0
-        self.hours = gaps.Hours(asked.window)
+    def __init__(self, asked: Question, book: LogBook) -> None:
+        self._asked, self._book = asked, book
 
-    def saw(self, when: datetime, *, counts: bool = True) -> bool | None:
-        """``Question.place`` of a record. One that does not count only shows that there was
-        logging."""
-        inside = self._asked.place(when)
-        if counts:
-            self.inside += bool(inside)
-            self.outside += not inside
-        if inside:
-            self.hours.saw(when)
-        return inside
+    def saw(self, when: datetime, *, counts: bool = True) -> None:
+        """There is a record. One that does not count only shows that there was logging."""
+        self._book.mark(RECORD if counts else ENTRY, when)
+
+    @property
+    def inside(self) -> int:
+        """Records of the window."""
+        return self._book.view(self._asked.window).marked(RECORD).count
+
+    @property
+    def outside(self) -> int:
+        return self._book.view(self._asked.window).outside(RECORD).count
+
+    @property
+    def hours(self) -> gaps.Hours:
+        view = self._book.view(self._asked.window)
+        return gaps.Hours.known(self._asked.window, view.hours((RECORD, ENTRY)))
 
     def state(
         self, ours: int, doubt: str | None, *, record: str, nothing: str, blind: str
@@ -148,7 +193,7 @@ class Extent:
 
 def told(
     source: str,
-    readings: Readings,
+    said: Said,
     state: State,
     causes: Sequence[str],
     remarks: Sequence[str] = (),
@@ -162,23 +207,26 @@ def told(
     """The answer for one store. ``other``: files of something else, or of which nothing at all was
     understood; they are named and are no gap, since folders hold such. ``silent``: hours without
     any record (named so) are a cause. ``whole`` None: this source is never a complete record."""
-    found = answer(readings.people, readings.asked, readings.uri, things=things)
-    known = readings.asked.known.get(readings.uri)
+    asked, uri, book = said.asked, said.readings.uri, said.readings.book
+    found = tell(said.acts, asked, uri, things=things)
+    known = asked.known.get(uri)
     audit = known.audits.get(source, Audit()) if known else Audit()
     causes = [*causes, *audit.blind]
     if silent is not None and state.open:
         causes += gaps.silence(silent[0].hours.silent(), silent[1])
     if whole is not None and state.open:
-        causes += _unsure(audit, whole, readings.asked.window[0])
+        causes += _unsure(audit, whole, asked.window[0])
         if not causes:
             state = State(Coverage.COMPLETE, whole.said)
     passed = [f"{other:,} files without any record were passed over"] if other else []
+    shown = said.record.marked(_SHOWN, uri)
+    remarks = (*remarks, *passed, *book.reading(), *audit.kept, *found.remarks)
     evidence = Evidence(
         source=source,
         coverage=state.coverage,
-        start=readings.first,
-        end=readings.last,
-        detail="; ".join((state.lead, *causes, *remarks, *passed, *audit.kept, *found.remarks)),
+        start=shown.first,
+        end=shown.last,
+        detail="; ".join((state.lead, *causes, *remarks)),
         unparsed=unparsed,
     )
     return EvidenceResult(evidence, found.reads)

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, cast
 
 from scanner.access import identity, rgw_lines, rules
 from scanner.access.answer import question
-from scanner.access.book import Book
-from scanner.access.lines import Bytes, LineNotes, lines, read, unpacked
+from scanner.access.lines import Bytes, LineNotes, begins, lines, read, unpacked
+from scanner.access.logbook import LogBook
 from scanner.access.rgw_lines import COPY, LIKE_A_RECORD, record, tenant_of
 from scanner.access.s3_access_lines import Record
 from scanner.access.s3_access_logs import Collector, Sort
@@ -26,6 +26,7 @@ _HOME = "the bucket's own tenant"
 _PRETTY = b"{\n"
 _LARGEST = 64 << 20
 """bytes of what ``radosgw-admin log show`` printed: an hour of one bucket"""
+_COPIES = "copies whose source the log does not tell"
 _LEAD = (
     "the gateway writes what it carried out or refused, but not requests whose signature was wrong"
 )
@@ -60,12 +61,14 @@ class Rgw:
             for store in stores
             if store.options.get("endpoint") and only in (None, store.options["endpoint"])
         ]
-        book = Book(self.kind, settings, [store.uri for store in mine], seal_name, facts)
-        asked = question(settings, window, seal_name, known, book)
-        collector = Collector(_SORT, mine, asked, _HOME)
+        book = LogBook(self.kind, settings, [store.uri for store in mine], seal_name, facts)
+        asked = question(settings, window, seal_name, known)
+        collector = Collector(_SORT, mine, asked, book, _HOME)
         if not collector.places.all:
             return {}
-        collector.read(open_files, str(settings.get("uri", "")))
+        book.follow(open_files, str(settings.get("uri", "")), collector.file)
+        if book.unfinished():
+            return {}
         return {place.store.uri: collector.result(place) for place in collector.places.all}
 
 
@@ -75,17 +78,15 @@ EVIDENCE = Rgw()
 def _lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
     """Entries a line, or those in what ``radosgw-admin log show`` printed."""
     file = unpacked(source.file)
-    head, damaged = read(file, len(_PRETTY))
-    if head == _PRETTY and not damaged:
-        more, damaged = read(file, _LARGEST)
-        head = b"".join((head, more))
-        del more  # which may be large
+    head = b""
+    if begins(file, _PRETTY):
+        head, damaged = read(file, _LARGEST)
         shown = None if damaged else rgw_lines.shown(head)
         if shown is not None:
             yield from shown
             return
-    again = cast(BinaryIO, _Again(head, file))
-    for line in lines(replace(source, file=again), notes):
+        file = _Again(head, file)
+    for line in lines(replace(source, file=cast(BinaryIO, file)), notes):
         if line.strip(b" \t\r,[]"):
             yield line
 
@@ -95,11 +96,10 @@ class _Again:
 
     def __init__(self, head: bytes, rest: Bytes) -> None:
         self._head, self._rest = io.BytesIO(head), rest
+        self.torn = False
+        self.at = 0  # that it can be read on from nowhere is no loss: it is delivered whole
 
-    def peek(self, size: int) -> bytes:
-        return b""  # it is not packed any more
-
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         return self._head.read(size) or self._rest.read(size)
 
 
@@ -112,7 +112,7 @@ def _who(requester: str | None, tenant: str) -> identity.Caller:
 
 
 def _remark(found: Record) -> str:
-    return "copies whose source the log does not tell" if found.operation == COPY else ""
+    return _COPIES if found.operation == COPY else ""
 
 
-_SORT = Sort("rgw-operations-log", _LEAD, LIKE_A_RECORD, record, _lines, _who, _remark)
+_SORT = Sort("rgw-operations-log", _LEAD, LIKE_A_RECORD, record, _lines, _who, _remark, (_COPIES,))

@@ -18,17 +18,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from detectors.records import dataclass
-from scanner.access import gaps, tally, unitnames
+from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.lines import LineNotes, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file, zone_of
+from scanner.access.logbook import LogBook
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, zone_of
 from scanner.access.mysql_records import ASKS, BEFORE_IT_RAN, DENIED, may_raise
-from scanner.access.readings import Extent, Readings, Whole, told
+from scanner.access.readings import Extent, Readings, Said, Whole, told
+from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
 
 SOURCE = "server-audit"
-_64_BITS = (1 << 64) - 1
 _START = re.compile(r"\d{8} \d\d:\d\d:\d\d,[^,]*,")
 _LINE = re.compile(
     r"(?P<time>\d{8} \d\d:\d\d:\d\d),(?P<server>[^,]*),(?P<user>.{0,256}),(?P<host>[^,]{0,256}),"
@@ -57,6 +58,7 @@ _TAIL = re.compile(
 _LONGEST_NAME = 1_024
 """characters; a user name has at most 128"""
 _MOST_OPEN = 50_000
+_MOST_ENDED = 10_000
 _BLIND = (
     "server_audit tells no rows, no reads of tables locked before, and nothing of accounts that"
     " server_audit_excl_users names"
@@ -65,22 +67,42 @@ _BLIND = (
 
 @dataclass(slots=True)
 class _Statement:
-    """A statement whose outcome is not known yet."""
+    """A statement whose outcome is not known yet. ``event`` tells it from all others."""
 
     query: str
     user: str
     when: datetime
+    event: str
+    file: int
+    segment: int
+    loose: bool = False
+    """its outcome may still come"""
     tables: list[tuple[str, str]] = field(default_factory=list)
     changed: list[tuple[str, str]] = field(default_factory=list)
     """tables it writes; with RETURNING it reads them"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a statement ended that began in another file, which may come later."""
+
+    code: int
+    user: str
+    text: str
+    database: str
+    when: datetime
+    event: str
+
+
 class _Collector:
     def __init__(
-        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+        self,
+        stores: Sequence[Store],
+        asked: Question,
+        settings: Mapping[str, Any],
+        book: LogBook,
     ) -> None:
-        self._asked = asked
-        self.notes = LineNotes()
+        self._asked, self._book = asked, book
         self._faults: list[str] = []
         zone = zone_of(settings, self._faults)
         self._zone = zone or ZoneInfo("UTC")
@@ -88,27 +110,46 @@ class _Collector:
         self._placed = [f"times are taken to be of {zone.key}"] if zone else []
         self._databases = Databases(stores, settings, "mysql://")
         self.uris = self._databases.uris
-        self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
-        self._unsettled = dict.fromkeys(self.uris(), 0)
+        self._logs = {uri: Readings(book, uri) for uri in self.uris()}
         self._open: dict[str, _Statement] = {}
-        self._ids = tally.Seen()
-        self._extent = Extent(asked)
-        self._forged = self._failed = self._locks = 0
+        self._ended: dict[tuple[str, str], _Outcome] = {}
+        self._here: set[str] = set()
+        """connections of the file at hand"""
+        self._number = 0
+        """of the file at hand"""
+        self._extent = Extent(asked, book)
         self._named = bool(settings.get("store"))
-        self._switches: list[tuple[datetime, str]] = []
 
     def file(self, source: Source) -> None:
-        with one_file(self.notes, LineNotes()) as own:
+        self._number += 1
+        self._here.clear()
+        with self._book.notes(LineNotes()) as own:
             self._file(source, own)
 
+    def opened(self, ever: bool) -> int | None:
+        mine = [each for each in self._open.values() if each.file == self._number]
+        for each in mine:
+            each.loose = self._book.may_go_on(each.when)
+        return min((each.segment for each in mine if ever or each.loose), default=None)
+
     def end(self) -> None:
-        for statement in self._open.values():
-            self._settle(statement, None, statement.user)
+        if self._book.stopped:  # the rest comes in the next step, from where it began
+            self._open = {n: s for n, s in self._open.items() if s.file != self._number}
+        left = list(self._open.values())
+        known = self._book.happened("", [(each.event, each.when) for each in left])
+        for statement, settled in zip(left, known, strict=True):
+            if not settled:
+                self._settle(statement, None, statement.user, loose=statement.loose)
         self._open.clear()
+        for outcome in self._ended.values():
+            if outcome.code in DENIED and ASKS.match(outcome.text):
+                self._refuse(outcome.database, outcome.user, outcome.when, outcome.event)
+        self._ended.clear()
 
     def _file(self, source: Source, notes: LineNotes) -> None:
         inside: list[re.Match[str]] | None = None  # lines that may stand in a user name
         size = 0
+        began: datetime | None = None
         for line in lines(source, notes):
             text = line.decode("utf-8", "replace")
             found = _LINE.fullmatch(text)
@@ -116,7 +157,9 @@ class _Collector:
                 size += len(text)
                 if _TAIL.fullmatch(text):
                     # the rest of the name: what was between belongs to it
-                    self._forged += sum(self._new("forged", each[0]) for each in inside)
+                    if began is not None:  # what a forged line says of its time is worth nothing
+                        for each in inside:
+                            self._book.noted("forged", began, event=_event(each, began))
                     notes.records += 1
                     inside = None
                     continue
@@ -126,18 +169,19 @@ class _Collector:
                     notes.unparsed += 1
                     self._take_all(inside, notes)
                     inside = None
-            elif found is not None:
+                continue
+            if self._book.due:
+                self._book.cut()
+            if found is not None:
                 self._take_all([found], notes)
             elif _START.match(text):
                 inside, size = [], len(text)
+                began = self._moment(text[: len("20260301 00:00:00")])
             else:
                 notes.unparsed += 1
         if inside is not None:
             notes.unparsed += 1
             self._take_all(inside, notes)
-
-    def _new(self, *what: object) -> bool:
-        return self._ids.first_time(hash(what) & _64_BITS)
 
     def _take_all(self, found: Sequence[re.Match[str]], notes: LineNotes) -> None:
         for each in found:
@@ -146,12 +190,15 @@ class _Collector:
                 notes.unparsed += 1
                 continue
             notes.records += 1
-            inside = self._extent.saw(when)
-            if inside is not None and self._new(each[0]):
-                self._take(each, when)
+            self._extent.saw(when)
+            self._take(each, when)
 
     def _take(self, found: re.Match[str], when: datetime) -> None:
         connection, query = found["connection"], found["query"]
+        event = _event(found, when)
+        first = connection not in self._here
+        if first:
+            self._here.add(connection)
         if found["table"] is not None:
             open_ = self._open.get(connection)
             if open_ is not None and open_.query != query:
@@ -162,51 +209,77 @@ class _Collector:
                     oldest = next(iter(self._open))
                     statement = self._open.pop(oldest)
                     self._settle(statement, None, statement.user)
-                open_ = self._open[connection] = _Statement(query, found["user"], when)
+                open_ = self._open[connection] = _Statement(
+                    query, found["user"], when, event, self._number, self._book.segment
+                )
             into = open_.tables if found["event"] == "READ" else open_.changed
             into.append((found["database"], found["table"]))
         elif found["outcome"] is not None:
             outcome = int(found["outcome"])
             lower = found["text"].lower()
-            inside = self._asked.place(when)
-            if inside and _SETTINGS.match(lower) and len(self._switches) < 1_000:
-                self._switches.append((when, found["user"]))
-            self._locks += bool(inside) and _LOCKS.match(lower) is not None
+            if _SETTINGS.match(lower):
+                self._book.noted("settings", when, who=found["user"], event=event)
+            if _LOCKS.match(lower):
+                self._book.noted("locks", when, event=event)
             open_ = self._open.get(connection)
-            if open_ is not None and open_.query == query:
+            its = open_ is not None and open_.query == query
+            if open_ is not None and its:
                 del self._open[connection]
                 if _GIVES_BACK.match(found["text"]):
                     open_.tables += open_.changed
-            if open_ is not None and open_.query == query and open_.tables:
+            if open_ is not None and its and open_.tables:
                 self._settle(open_, outcome, found["user"], found["text"])
+            elif first and not its and len(self._ended) < _MOST_ENDED:
+                text = found["text"][:_CUT_OFF]
+                told = _Outcome(outcome, found["user"], text, found["current"], when, event)
+                self._ended[connection, query] = told
             elif outcome in DENIED and ASKS.match(found["text"]):
-                self._refuse(found["current"], found["user"], when)
+                self._refuse(found["current"], found["user"], when, event)
 
     def _settle(
-        self, statement: _Statement, outcome: int | None, user: str, text: str = ""
+        self,
+        statement: _Statement,
+        outcome: int | None,
+        user: str,
+        text: str = "",
+        *,
+        loose: bool = False,
     ) -> None:
         """Counts a statement that has ended; ``outcome`` None: how, is not told. One that failed
         counts, unless it surely did before it gave anything: a routine can raise any error when
         the rows are out."""
+        ended = None
+        if outcome is None:
+            connection = statement.event.split()[-3]
+            ended = self._ended.pop((connection, statement.query), None)
+        if ended is not None:
+            outcome, user, text, loose = ended.code, ended.user, ended.text, False
+            if _GIVES_BACK.match(text):
+                statement.tables += statement.changed
+        event, when, book = statement.event, statement.when, self._book
+        if outcome is not None:
+            book.act("", Verb.NOTED, "", when, "settled", event=event)
         if outcome in DENIED:
             for database in dict.fromkeys(database for database, _ in statement.tables):
-                self._refuse(database, user, statement.when)
+                self._refuse(database, user, when, event)
         if outcome in BEFORE_IT_RAN and len(text) < _CUT_OFF and not may_raise(text):
             return
-        self._failed += bool(outcome) and bool(self._asked.place(statement.when))
+        if outcome:
+            book.noted("failed", when, event=event)
         subjects = self._asked.subjects(text.replace("\\'", "'"), "mysql")
         for name in dict.fromkeys(base for base, _ in statement.tables):
             uri = self._databases.one(name)
             if uri is None:
                 continue
             tables = [unitnames.mysql(table) for base, table in statement.tables if base == name]
-            self._logs[uri].read(statement.when, user, tables, subjects=subjects)
-            self._unsettled[uri] += outcome is None and bool(self._asked.place(statement.when))
+            self._logs[uri].read(when, user, tables, subjects=subjects, event=event, loose=loose)
+            if outcome is None:
+                book.noted("unsettled", when, uri, event=event, loose=loose)
 
-    def _refuse(self, database: str, user: str, when: datetime) -> None:
+    def _refuse(self, database: str, user: str, when: datetime, event: str) -> None:
         uri = self._databases.one(database)
         if uri is not None:
-            self._logs[uri].refuse(when, user)
+            self._logs[uri].refuse(when, user, event=event)
 
     def _moment(self, text: str) -> datetime | None:
         try:
@@ -218,9 +291,10 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        log = self._logs[uri]
+        said = Said(self._logs[uri], self._asked)
+        notes = self._book.line_notes(said.record, LineNotes())
         state = self._extent.state(
-            log.reads,
+            said.reads,
             self._databases.doubt(uri),
             record="line",
             nothing="a read of this database: either nobody read it or tables are not among"
@@ -229,45 +303,43 @@ class _Collector:
         )
         return told(
             SOURCE,
-            log,
+            said,
             state,
-            [*self._faults, *damage(self.notes, "lines"), *self._doubts(uri), *self._unplaced],
+            [*self._faults, *damage(notes, "lines"), *_doubts(said), *self._unplaced],
             self._placed,
-            unparsed=self.notes.unparsed,
-            other=self.notes.other,
+            unparsed=notes.unparsed,
+            other=notes.other,
             silent=(self._extent, "line of any kind"),
             whole=Whole(_WHOLE, self._named),
         )
 
-    def _doubts(self, uri: str) -> Iterator[str]:
-        if self._forged:
-            yield (
-                f"{self._forged:,} lines stand inside the user name of a connection: forged, not"
-                " counted"
-            )
-        if self._failed:
-            yield (
-                f"{self._failed:,} statements failed while they ran and may have given something:"
-                " they count as reads"
-            )
-        if self._unsettled[uri]:
-            yield (
-                f"the outcome of {self._unsettled[uri]:,} statements is not told: they count as"
-                " reads"
-            )
-        if self._locks:
-            yield (
-                f"{self._locks:,} LOCK TABLES count as one read each: how often what they lock was"
-                " read then is not told"
-            )
-        if self._switches:
-            when, user = min(self._switches)
-            yield (
-                f"{len(self._switches):,} statements speak of server_audit's own settings, the"
-                f" first at {gaps.clock(when)} by {self._asked.seal_name(user)}"
-            )
-        if self._ids.full:
-            yield "more lines than repetitions can be told apart among"
+
+def _event(found: re.Match[str], when: datetime) -> str:
+    return f"{found['server']} {found['connection']} {found['query']} {int(when.timestamp())}"
+
+
+def _doubts(said: Said) -> Iterator[str]:
+    view = said.record
+    if forged := view.noted("forged")[0]:
+        yield f"{forged:,} lines stand inside the user name of a connection: forged, not counted"
+    if failed := view.noted("failed")[0]:
+        yield (
+            f"{failed:,} statements failed while they ran and may have given something: they count"
+            " as reads"
+        )
+    if unsettled := said.noted("unsettled"):
+        yield f"the outcome of {unsettled:,} statements is not told: they count as reads"
+    if locks := view.noted("locks")[0]:
+        yield (
+            f"{locks:,} LOCK TABLES count as one read each: how often what they lock was read then"
+            " is not told"
+        )
+    switches, when, user = view.noted("settings")
+    if when is not None:
+        yield (
+            f"{switches:,} statements speak of server_audit's own settings, the first at"
+            f" {gaps.clock(when)} by {user}"
+        )
 
 
 _NO_ZONE = "times are taken to be of UTC (give the server's with “zone”)"

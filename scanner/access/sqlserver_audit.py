@@ -21,9 +21,10 @@ import msgspec
 from detectors.records import dataclass
 from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
-from scanner.access.lines import LineNotes, Repeats, lines
-from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage, one_file
-from scanner.access.readings import Extent, Readings, told
+from scanner.access.lines import LineNotes, lines
+from scanner.access.logbook import LogBook
+from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damage
+from scanner.access.readings import Extent, Readings, Said, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Store
@@ -81,46 +82,46 @@ class _Open:
 
 class _Collector:
     def __init__(
-        self, stores: Sequence[Store], asked: Question, settings: Mapping[str, Any]
+        self,
+        stores: Sequence[Store],
+        asked: Question,
+        settings: Mapping[str, Any],
+        book: LogBook,
     ) -> None:
-        self._asked = asked
-        self.notes = LineNotes()
+        self._asked, self._book = asked, book
         self._databases = Databases(stores, settings, "mssql", "sqlserver")
         self.uris = self._databases.uris
-        self._logs = {uri: Readings(asked, uri) for uri in self.uris()}
-        self._extent = Extent(asked)
-        self._repeats = Repeats()
+        self._logs = {uri: Readings(book, uri) for uri in self.uris()}
+        self._extent = Extent(asked, book)
         self._open: dict[str, _Open] = {}
-        self._changes: list[tuple[datetime, str]] = []
-        self._binary = 0
 
     def file(self, source: Source) -> None:
-        if source.name.lower().endswith(".sqlaudit"):
-            self._binary += 1
-            return
-        here: dict[int, int] = {}
-        with one_file(self.notes, LineNotes()) as own:
+        with self._book.notes(LineNotes()) as own:
+            if source.name.lower().endswith(".sqlaudit"):
+                self._book.note("binary")
+                return
             for row in _rows(source, own):
                 when = _moment(row.event_time)
                 if when is None or not row.action_id:
                     own.unparsed += 1
                     continue
                 own.records += 1
-                self._take(row, when, here)
-
-    def end(self) -> None:
+                self._take(row, when)
         for session in list(self._open):
             self._settle(session)
 
-    def _take(self, row: _Row, when: datetime, here: dict[int, int]) -> None:
+    def opened(self, ever: bool) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def _take(self, row: _Row, when: datetime) -> None:
         action = row.action_id.strip().upper()
-        inside = self._extent.saw(when, counts=action == _SELECT)
-        identity = hash(repr(msgspec.structs.astuple(row)))
-        if inside is None or not self._repeats.is_new(identity, False, here):
-            return
+        self._extent.saw(when, counts=action == _SELECT)
         who = (row.session_server_principal_name or row.server_principal_name or NOBODY)[:300]
-        if action in _CHANGED and inside and len(self._changes) < 1_000:
-            self._changes.append((when, who))
+        if action in _CHANGED:
+            self._book.noted("change", when, who=who)
         uri = self._databases.one(row.database_name) if row.database_name else None
         if uri is None or str(row.sequence_number) not in ("0", "1"):
             return  # what follows is the rest of one record
@@ -165,9 +166,10 @@ class _Collector:
     # --- how far it goes
 
     def result(self, uri: str) -> EvidenceResult:
-        log = self._logs[uri]
+        said = Said(self._logs[uri], self._asked)
+        notes = self._book.line_notes(said.record, LineNotes())
         state = self._extent.state(
-            log.reads + log.hidden,
+            said.reads + said.hidden,
             self._databases.doubt(uri),
             record="record of SELECT",
             nothing="of this database: either nobody read it or no specification covers it",
@@ -175,34 +177,34 @@ class _Collector:
         )
         return told(
             SOURCE,
-            log,
+            said,
             state,
-            [*damage(self.notes, "records"), *self._doubts(log)],
-            unparsed=self.notes.unparsed,
-            other=self.notes.other,
+            [*damage(notes, "records"), *_doubts(said)],
+            unparsed=notes.unparsed,
+            other=notes.other,
             things="tables and views",
             silent=(self._extent, "record of any kind"),
         )
 
-    def _doubts(self, log: Readings) -> Iterator[str]:
-        if self._binary:
-            yield (
-                f"{self._binary:,} files are .sqlaudit, which only the server can read: export them"
-                " with sys.fn_get_audit_file as CSV or JSON"
-            )
-        if log.hidden:
-            yield (
-                f"{log.hidden:,} procedures and backups do not tell what they gave out: reads of"
-                " unknown tables, not counted"
-            )
-        if self._changes:
-            when, who = min(self._changes)
-            yield (
-                f"the audit was started, stopped or changed {len(self._changes):,} times, the first"
-                f" time at {gaps.clock(when)} by {self._asked.seal_name(who)}"
-            )
-        if self._repeats.full:
-            yield "more records than repetitions can be told apart among"
+
+def _doubts(said: Said) -> Iterator[str]:
+    view = said.record
+    if binary := view.note("binary"):
+        yield (
+            f"{binary:,} files are .sqlaudit, which only the server can read: export them with"
+            " sys.fn_get_audit_file as CSV or JSON"
+        )
+    if said.hidden:
+        yield (
+            f"{said.hidden:,} procedures and backups do not tell what they gave out: reads of"
+            " unknown tables, not counted"
+        )
+    changes, when, who = view.noted("change")
+    if when is not None:
+        yield (
+            f"the audit was started, stopped or changed {changes:,} times, the first time at"
+            f" {gaps.clock(when)} by {who}"
+        )
 
 
 # --- the export -----------------------------------------------------------------------------------

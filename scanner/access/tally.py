@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from datetime import datetime
-from typing import Protocol
 
 from detectors.records import dataclass
 
@@ -243,19 +242,6 @@ def later(one: datetime | None, other: datetime | None) -> datetime | None:
     return other if one is None else one if other is None else max(one, other)
 
 
-class Pen(Protocol):
-    """Writes what one principal does into a ``book.Book``."""
-
-    def read(
-        self, when: datetime, obj: int | str | None, sent: int | None, rows: int | None
-    ) -> None: ...
-    def also(self, when: datetime, obj: int | str) -> None: ...
-    def refuse(self, when: datetime) -> None: ...
-    def list(self, when: datetime) -> None: ...
-    def ask(self, when: datetime, count: int) -> None: ...
-    def about(self, when: datetime, subject: int) -> None: ...
-
-
 @dataclass(slots=True)
 class Person:
     """What one principal (with one session name) did in one store.
@@ -289,8 +275,6 @@ class Person:
     """whether it stands for several principals"""
     days: dict[int, Day] = field(default_factory=dict)
     """by ``date.toordinal``"""
-    pen: Pen | None = None
-    """writes down what it does; then nothing is counted here"""
 
     def read(
         self,
@@ -304,9 +288,6 @@ class Person:
         """A read at ``when`` (UTC). ``inside``: in the window, else in the time before it that is
         only history. ``obj`` is the name of what was read (or its ``hash64``, and then it is not
         known by name), None when that is not told."""
-        if self.pen is not None:
-            self.pen.read(when, obj, sent, rows)
-            return
         if isinstance(obj, str):
             obj = hash64(obj)
         # called for every event: written out, for a call costs more than what it does
@@ -349,9 +330,6 @@ class Person:
 
     def touch(self, when: datetime, inside: bool, obj: int | str) -> None:
         """One more thing that a read already counted has read."""
-        if self.pen is not None:
-            self.pen.also(when, obj)
-            return
         if isinstance(obj, str):
             obj = hash64(obj)
         self.day(when).objects.add(obj)
@@ -360,9 +338,6 @@ class Person:
 
     def refuse(self, when: datetime, inside: bool) -> None:
         """A call at ``when`` that was denied."""
-        if self.pen is not None:
-            self.pen.refuse(when)
-            return
         day = self.day(when)
         day.denied += 1
         day.refused = earlier(day.refused, when)
@@ -372,26 +347,15 @@ class Person:
 
     def list(self, when: datetime) -> None:
         """A listing: it tells names, not content, so it counts for the rules only."""
-        if self.pen is not None:
-            self.pen.list(when)
-            return
         day = self.day(when)
         day.lists += 1
         day.listed = earlier(day.listed, when)
 
     def ask(self, when: datetime, inside: bool, count: int = 1) -> None:
         """What may have been a read: the source does not tell."""
-        if self.pen is not None:
-            self.pen.ask(when, count)
-        elif inside:
+        if inside:
             self.at(when)
             self.uncounted += count
-
-    def about(self, when: datetime, subjects: Iterable[int]) -> None:
-        """A read already counted asked for these records, by the numbers of ``snooping``."""
-        if self.pen is not None:
-            for subject in subjects:
-                self.pen.about(when, subject)
 
     def day(self, when: datetime) -> Day:
         number = when.toordinal()
@@ -425,10 +389,7 @@ class People:
         limit: int = 2_000,
         sessions: int = 1_000,
         of_one: int = 50,
-        pen: Callable[[str, str], Pen] | None = None,
     ) -> None:
-        """With a ``pen``, for principal and session, there is no limit: facts are not kept here."""
-        self._pen = pen
         self._limit, self._most, self._of_one = limit, sessions, of_one
         self._people: dict[tuple[str, str], Person] = {}
         self._sessions: dict[str, int] = {}
@@ -439,9 +400,6 @@ class People:
         place = (principal, session)
         known = self._people.get(place)
         if known is not None:
-            return known
-        if self._pen is not None:
-            known = self._people[place] = Person(pen=self._pen(principal, session))
             return known
         taken = self._sessions.get(principal)
         if taken is None and len(self._sessions) >= self._limit:

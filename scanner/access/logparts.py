@@ -1,0 +1,106 @@
+"""A log while it is read: the places it can be read on from, and what is kept of it for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from typing import Any
+
+import msgspec
+
+from detectors.records import dataclass
+from scanner.access.bookrows import Rows
+from scanner.access.lines import LineNotes
+from scanner.access.track import Track
+from scanner.batch import FileFacts, Growth, Mark
+from scanner.factcontents import Content
+
+_PLACES = 64
+"""of a log that are noted to tell its beginning by"""
+
+
+@dataclass(slots=True)
+class Cut:
+    """A place that a log can be read on from, and what lies between the one before and it."""
+
+    place: int
+    prefix: str
+    facts: FileFacts
+    rows: dict[str, int]
+    keys: int
+    state: str
+    strange: int
+    records: int
+
+
+@dataclass(slots=True)
+class Log:
+    """A log while it is read."""
+
+    track: Track
+    known: Content | None
+    name: str
+    """sealed"""
+    cuts: list[Cut] = field(default_factory=list)
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    own: LineNotes | None = None
+    loose: dict[str, Rows] = field(default_factory=dict)
+    """acts that may turn out not to be so, by form"""
+    loosened: bool = False
+    strange: int = 0
+    """lines not understood before the first record: a file without any is of something else"""
+    records: int = 0
+    alike: int = 0
+
+
+def growth_of(
+    log: Log, told: Sequence[Cut], length: int, digest: str, end: tuple[int, Any]
+) -> Growth:
+    """``told``: the places that all before is settled at; ``end``: when and with what state the
+    log ends."""
+    known = log.known
+    begun = [c for c in log.track.beginnings if c is not known and c.digest != digest]
+    growth = Growth(
+        length,
+        follows="" if known is None else known.digest,
+        absorbs=tuple(c.digest for c in begun if not empty(c)),
+    )
+    state: list[Any] = [0, log.records, None]
+    places = [*(() if known is None else known.places), *((c.place, c.prefix) for c in told)]
+    growth.places = places[:: len(places) // _PLACES + 1]
+    if told:
+        last = told[-1]
+        growth.resume, growth.prefix = last.place, last.prefix
+        growth.before = merged([cut.facts for cut in told])
+        state = [last.strange, last.records, msgspec.Raw(last.state.encode())]
+    elif known is not None:
+        growth.resume, growth.prefix = known.resume, known.prefix
+        growth.kept = dict(log.kept)
+        state = msgspec.json.decode(known.state)[:3]
+    growth.state = msgspec.json.encode([*state, *end]).decode()
+    return growth
+
+
+def end_of(state: str) -> tuple[int, Any]:
+    _, _, _, second, end = msgspec.json.decode(state)
+    return second, end
+
+
+def empty(content: Content) -> bool:
+    """Whether no record was in it: it is no log that has grown."""
+    return bool(msgspec.json.decode(content.state)[1] == 0)
+
+
+def merged(parts: Sequence[FileFacts]) -> FileFacts:
+    made = replace(parts[-1], notes={}, marks={}, texts=[], samples=[])
+    for part in parts:
+        for name, count in part.notes.items():
+            made.notes[name] = made.notes.get(name, 0) + count
+        for key, mark in part.marks.items():
+            known = made.marks.setdefault(key, Mark())
+            known.add(mark.first, mark.count)
+            known.add(mark.last, 0)
+        made.texts += part.texts
+        made.samples += part.samples
+    made.samples = made.samples[:3]
+    return made
