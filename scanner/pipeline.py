@@ -119,6 +119,8 @@ def _gather_evidence(
         row.about.store.uri: replace(_known(job, ledger, row.place), audits=row.about.audits)
         for row in ledger.stores(job.run)
     }
+    if job.evidence and job.facts is not None and job.facts.exists():
+        Facts(job.facts).close()  # one of an earlier build is taken over: workers only read
     for each in job.evidence:
         task = replace(each, known=seen, facts=job.facts)
         for uri, result in _collected(task, executor, stopping).items():

@@ -347,3 +347,21 @@ def test_time_of_day_is_kept(tmp_path: Path) -> None:
     result = collect(tmp_path / "facts", {"a.gz": delivered(event(minute=7.5), event(minute=6))})
     assert result.reads[0].first == datetime(2026, 3, 1, 0, 6, tzinfo=UTC)
     assert result.reads[0].last == datetime(2026, 3, 1, 0, 7, 30, tzinfo=UTC)
+
+
+def test_a_file_of_version_2_is_taken_over(tmp_path: Path) -> None:
+    """What it holds stays, and can be asked before; a worker, which only reads, refuses it."""
+    path = tmp_path / "facts"
+    first = collect(path, {"a.gz": delivered(event(), event())})
+    with closing(Facts(path)) as facts:
+        for column in ("length", "resume", "prefix", "places", "state", "base", "loose"):
+            facts.db.execute(f"ALTER TABLE content DROP COLUMN {column}")
+        facts.db.execute("DROP VIEW all_kept; DROP TABLE kept; UPDATE about SET version = 2")
+    with closing(Facts(path, read_only=True)) as facts:
+        assert facts.db.execute("SELECT count(*) FROM content").fetchall() == [(1,)]
+    with pytest.raises(LedgerError, match="expected version 3, found 2"):
+        Facts(path, overlay=True)
+    Facts(path).close()
+    before = contents(path)
+    assert collect(path, {"a.gz": delivered(event(), event())}).reads[0].reads == 4
+    assert contents(path) != before and first.reads[0].reads == 2
