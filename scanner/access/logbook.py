@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
@@ -31,7 +31,18 @@ from scanner import factcontents
 from scanner.access.book import ROWS, SECONDS, Book
 from scanner.access.bookrows import Rows, events_hashed
 from scanner.access.lines import LineNotes
-from scanner.access.logparts import Cut, Log, end_of, growth_of, merged
+from scanner.access.logparts import (
+    APART,
+    KEPT,
+    SOON,
+    Cut,
+    Enough,
+    Log,
+    Opened,
+    end_of,
+    growth_of,
+    merged,
+)
 from scanner.access.track import Track
 from scanner.batch import FileFacts, Verb
 from scanner.contracts import FactsAt, OpenFiles, SealName, Source
@@ -43,20 +54,6 @@ from scanner.factview import View
 N = TypeVar("N", bound=LineNotes)
 READER = 1
 """of the readers of logs: with another one, what was kept is another source, and all is read"""
-_APART = 86_400
-"""seconds at most between the end of a log and the beginning of the one that goes on with it"""
-KEPT = 8_192
-"""of the numbers of a log that are kept for reading on: what is alike further apart than so many
-records counts once where it stands twice"""
-SOON = 86_400
-"""seconds of a log within which what is open at its end may still come to an end"""
-Opened: TypeAlias = Callable[[bool], int | None]
-"""The least ``LogBook.segment`` of the log at hand in which something began that is not at its end
-yet: anything at all, or (False) what may still come to it."""
-
-
-class _Enough(Exception):
-    """So much was read that what there is is handed over first."""
 
 
 class LogBook(Book):
@@ -191,7 +188,7 @@ class LogBook(Book):
         whole = replace(source, file=cast(BinaryIO, track))
         try:
             read(whole)
-        except _Enough:
+        except Enough:
             self._finish_log(source, log, self._opened(True), stopped=True)
             self._at.more = self.stopped = True
         else:
@@ -247,7 +244,7 @@ class LogBook(Book):
         if self._held + sum(rows.values()) >= ROWS or time.monotonic() > self._until:
             open_since = self._opened(True)
             if open_since is None or open_since > 0:
-                raise _Enough
+                raise Enough
 
     def ending(self) -> None:
         """What is written from here on stood at the end of the log, and more of it may come."""
@@ -279,7 +276,7 @@ class LogBook(Book):
         """What ``state`` was at the end of the log that ended last before then, None where none
         did shortly before: one that begins may go on with it."""
         second = int(when.timestamp())
-        ends = [end for end in self._ends if 0 <= second - end[0] <= _APART and end[1]]
+        ends = [end for end in self._ends if 0 <= second - end[0] <= APART and end[1]]
         return max(ends, key=lambda end: end[0])[1] if ends else None
 
     @contextmanager

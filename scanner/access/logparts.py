@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,22 @@ from scanner.factcontents import Content
 
 _PLACES = 64
 """of a log that are noted to tell its beginning by"""
+
+
+APART = 86_400
+"""seconds at most between the end of a log and the beginning of the one that goes on with it"""
+KEPT = 8_192
+"""of the numbers of a log that are kept for reading on: what is alike further apart than so many
+records counts once where it stands twice"""
+SOON = 86_400
+"""seconds of a log within which what is open at its end may still come to an end"""
+Opened: TypeAlias = Callable[[bool], int | None]
+"""The least ``LogBook.segment`` of the log at hand in which something began that is not at its end
+yet: anything at all, or (False) what may still come to it."""
+
+
+class Enough(Exception):
+    """So much was read that what there is is handed over first."""
 
 
 @dataclass(slots=True)
