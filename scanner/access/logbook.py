@@ -39,7 +39,9 @@ from scanner.access.logparts import (
     Enough,
     Log,
     Opened,
+    changed,
     end_of,
+    fill_notes,
     growth_of,
     merged,
 )
@@ -73,8 +75,7 @@ class LogBook(Book):
         self._made_of = (kind, settings, stores, seal_name)
         self._forms: dict[str, LogBook] = {}
         self._log: Log | None = None
-        self._name = ""
-        """of the form"""
+        self._name = ""  # of the form
         self._parent = self
         self._loose: dict[str, list[tuple[LogBook, dict[str, Any]]]] = {}
         """for the answer of this run only, by the digest of the content they are of"""
@@ -92,8 +93,7 @@ class LogBook(Book):
         """of logs, when they ended and what it was then"""
         self.save: Callable[[], Any] = lambda: None
         """gives ``state`` as it is now"""
-        self._second = 0
-        """of the record at hand"""
+        self._second = 0  # of the record at hand
         self.segment = 0
         """the stretch of the log at hand"""
         self.read_now: set[str] = set()
@@ -131,7 +131,6 @@ class LogBook(Book):
         self._ends = [end_of(each.state) for each in self._before]
         self._names_known = factcontents.names(db, source)
         self._opened, self._until = opened, time.monotonic() + SECONDS
-        self._late = set()
         self._walk(open_files, uri, read, None)
         if self._late and not self._at.more:
             self._walk(open_files, uri, read, frozenset(self._late))
@@ -248,8 +247,8 @@ class LogBook(Book):
 
     def ending(self) -> None:
         """What is written from here on stood at the end of the log, and more of it may come."""
-        assert self._log is not None  # a file is being read
-        self._log.track.torn = True
+        if self._log is not None:
+            self._log.track.torn = True
 
     def may_go_on(self, when: datetime) -> bool:
         """Whether what began then and is open at the end of the log at hand is still to be
@@ -259,8 +258,8 @@ class LogBook(Book):
 
     def loosen(self) -> None:
         """Something is open at the end of the log at hand, which ``state`` tells of."""
-        assert self._log is not None  # a file is being read
-        self._log.loosened = True
+        if self._log is not None:
+            self._log.loosened = True
 
     @property
     def torn(self) -> bool:
@@ -318,14 +317,11 @@ class LogBook(Book):
         goes_on, cuts = log.known, log.cuts
         resume = len(cuts) if open_since is None else min(len(cuts), open_since)
         told, rest = cuts[:resume], [*(cut.facts for cut in cuts[resume:]), self._file]
-        tail = merged(rest)
-        at = log.track.start if not told else told[-1].place
+        tail, at = merged(rest), told[-1].place if told else log.track.start
         if stopped:
             tail = FileFacts("", None, head=tail.head)
-        elif log.records:
-            tail.notes["files"] = 1
         else:
-            tail.notes["other"] = 1
+            tail.notes["files" if log.records else "other"] = 1
         digest = told[-1].prefix if stopped else log.track.whole()
         if log.track.damaged and log.records == tail.notes.get("broken", 0):
             digest = None  # what is lost of two files need not be the same
@@ -346,7 +342,8 @@ class LogBook(Book):
         if digest is not None and (same is None or not same.stores >= set(self.batch.stores)):
             end = self._second, self.save()
             tail.growth = growth_of(log, told, at if stopped else log.track.taken, digest, end)
-            tail.growth.absorbs += self._changed(log, digest)
+            _, was = self._names_known.get(log.name, ("", ""))
+            tail.growth.absorbs += changed(log, was, digest)
             self._ends.append(end)
             tail.growth.loose = loose
             if told:
@@ -356,12 +353,6 @@ class LogBook(Book):
         self.files_on += goes_on is not None
         if tail.growth is not None and digest is not None:
             self._remember(tail, digest)
-
-    def _changed(self, log: Log, digest: str) -> tuple[str, ...]:
-        """What a log of this name was that began alike and went on otherwise: it was changed."""
-        _, was = self._names_known.get(self._file.name, ("", ""))
-        known = log.known.digest if log.known is not None else ""
-        return (was,) if log.track.begins_as(was) and was not in (known, digest) else ()
 
     def _take_rows(
         self, log: Log, told: list[Cut], digest: str, *, stopped: bool
@@ -495,10 +486,7 @@ class LogBook(Book):
     def line_notes(self, view: View, into: N) -> N:
         """What came up while reading all the files; nobody has seen what the lines were that are
         too long, so they are among those not understood."""
-        for each in fields(into):
-            if isinstance(getattr(into, each.name), int):
-                setattr(into, each.name, view.note(each.name))
-        into.unparsed, into.too_long = into.unparsed + into.too_long, 0
+        fill_notes(into, view)
         into.unreadable, into.broke_off = self.unreadable, self.broke_off
         return into
 

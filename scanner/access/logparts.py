@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field, fields, replace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -14,6 +14,7 @@ from scanner.access.lines import LineNotes
 from scanner.access.track import Track
 from scanner.batch import FileFacts, Growth, Mark
 from scanner.factcontents import Content
+from scanner.factrecord import Record
 
 _PLACES = 64
 """of a log that are noted to tell its beginning by"""
@@ -120,3 +121,17 @@ def merged(parts: Sequence[FileFacts]) -> FileFacts:
         made.samples += part.samples
     made.samples = made.samples[:3]
     return made
+
+
+def changed(log: Log, was: str, digest: str) -> tuple[str, ...]:
+    """``was``, the content of this name, if it began alike and went on otherwise."""
+    known = log.known.digest if log.known is not None else ""
+    return (was,) if log.track.begins_as(was) and was not in (known, digest) else ()
+
+
+def fill_notes(into: LineNotes, view: Record) -> None:
+    """Counts of all the files."""
+    for each in fields(into):
+        if isinstance(getattr(into, each.name), int):
+            setattr(into, each.name, view.note(each.name))
+    into.unparsed, into.too_long = into.unparsed + into.too_long, 0
