@@ -6,6 +6,7 @@ it says of the record itself (marks, notes), so that it need never be read again
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from enum import IntEnum
 from typing import Any
@@ -138,6 +139,8 @@ class Batch:
     objects: dict[int, str] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     """numpy arrays of one length, see ``COLUMNS``; empty without rows"""
+    named: list[tuple[Any, Sequence[str]]] = field(default_factory=list)
+    """more objects, many at a time: an array of their numbers ("u8"), and their names"""
 
     @property
     def rows(self) -> int:

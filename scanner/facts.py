@@ -209,10 +209,13 @@ class Facts:
         people = self._people(batch.people)
         columns["who"] = np.array(people, "u4")[columns["who"]]
         new = self._new_events(source, columns)
-        columns = {name: column[new] for name, column in columns.items()}
+        if len(new) < batch.rows:
+            columns = {name: column[new] for name, column in columns.items()}
         put(self.db, "given", columns)
         subjects = np.unique(columns["object"][columns["verb"] == Verb.ABOUT])
-        self._add_objects({**dict.fromkeys(subjects.tolist()), **batch.objects})
+        nameless = [(subjects, [None] * len(subjects))]
+        listed = (np.fromiter(batch.objects, "u8"), [*batch.objects.values()])
+        self._add_objects([listed, *batch.named, *nameless])
         sums = """count(*), coalesce(sum(sent) FILTER (sent >= 0), 0), count(*) FILTER (sent >= 0),
           coalesce(sum(rows) FILTER (rows >= 0), 0), count(*) FILTER (rows >= 0)"""
         self.db.execute(
@@ -228,16 +231,19 @@ class Facts:
             FROM given GROUP BY store, verb, who, hour ORDER BY hour, store, who"""
         )
 
-    def _add_objects(self, names: Mapping[int, str | None]) -> None:
+    def _add_objects(self, parts: Sequence[tuple[Any, Sequence[str | None]]]) -> None:
         """Objects by their number in batches; subjects that are asked about have no name."""
         import numpy as np
 
-        if not names:
+        numbers = np.concatenate([part for part, _ in parts])
+        if not len(numbers):
             return
-        columns = {
-            "number": np.fromiter(names, "u8", len(names)),
-            "name": np.array(storable([*names.values()]), object),
-        }
+        names = [name for _, part in parts for name in part]
+        ordered = np.sort(numbers)
+        if (ordered[1:] == ordered[:-1]).any():
+            numbers, first = np.unique(numbers, return_index=True)
+            names = [names[place] for place in first.tolist()]
+        columns = {"number": numbers, "name": np.array(storable(names), object)}
         put(self.db, "named", columns)
         self.db.execute(
             """INSERT INTO object

@@ -42,11 +42,11 @@ def name_hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
 
-def name_hashes(names: Sequence[str]) -> list[int]:
+def name_hashes(names: Sequence[str]) -> Sequence[int]:
     """``name_hash`` of each; compiled (``native/``) where that was built."""
     try:
         if _names is not None:
-            return array("Q", _names.hashes(list(names))).tolist()
+            return array("Q", _names.hashes(list(names)))
         digests = [_blake2b(name.encode(), digest_size=8).digest() for name in names]
     except UnicodeEncodeError:  # half a surrogate pair
         return [name_hash(name) for name in names]

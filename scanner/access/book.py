@@ -72,7 +72,7 @@ class Book:
         self._people: dict[tuple[str, str, str], int] = {}
         self._principals: dict[str, str] = {}
         """sealed"""
-        self._names: dict[str, int] = {}
+        self._names = dict[str, int]()
         self._file = FileFacts("", None)
         self._rows = Rows()
         self._columns: list[dict[str, Any]] = []
@@ -214,11 +214,14 @@ class Book:
         }
         self._columns.append({name: given[name].astype(kind) for name, kind in COLUMNS.items()})
 
-    def numbered(self, names: Sequence[str]) -> Sequence[int]:
-        """The number of each object by its name, which come once in a file."""
+    def numbered(self, names: Sequence[str]) -> Any:
+        """The number of each object by its name, as an array; names come once in a file."""
+        import numpy as np
+
         sealed = seal_all(names, self._seal)
-        numbers = [hashed or 1 for hashed in name_hashes(sealed)]
-        self.batch.objects.update(zip(numbers, sealed, strict=True))
+        numbers = np.array(name_hashes(sealed), "u8")
+        numbers[numbers == 0] = 1
+        self.batch.named.append((numbers, sealed))
         return numbers
 
     def named(self, name: str | None) -> int:
@@ -242,7 +245,7 @@ class Book:
         if len(known) > _REMEMBERED:
             known.clear()
         new = list({name for name in names if name not in known})
-        known.update(zip(new, self.numbered(new), strict=True))
+        known.update(zip(new, self.numbered(new).tolist(), strict=True))
 
     def mark(self, name: str, when: datetime, store: str = "", count: int = 1) -> None:
         """Something the record shows at ``when``, of a store or of none in particular."""
@@ -262,11 +265,11 @@ class Book:
         import numpy as np
 
         seconds = np.sort(np.array(moments, "i8"))
-        hours, starts, counts = np.unique(seconds // 3600, return_index=True, return_counts=True)
-        lows, highs = seconds[starts].tolist(), seconds[starts + counts - 1].tolist()
-        for hour, count, low, high in zip(
-            hours.tolist(), counts.tolist(), lows, highs, strict=True
-        ):
+        hours = seconds // 3600
+        starts = np.flatnonzero(np.append(True, hours[1:] != hours[:-1])[: len(hours)])
+        counts = np.diff(np.append(starts, len(hours)))
+        spans = (hours[starts], counts, seconds[starts], seconds[starts + counts - 1])
+        for hour, count, low, high in zip(*(each.tolist() for each in spans), strict=True):
             for name in names:
                 self.mark_hour(name, hour, low, count, store)
                 self.mark_hour(name, hour, high, 0, store)
@@ -323,10 +326,10 @@ class Book:
         return columns
 
     def unfinished(self) -> bool:
-        """Whether files, or facts enough to be worth it, are left for the next collection, which is
-        the one that answers: what it would answer from is then in the file of facts already, and
-        was not added twice, here to answer from and there to be kept."""
-        self._at.more = self._at.more or (self._at.path is not None and self._held >= _MANY)
+        """Whether files, or many facts (better added once, to their file, than here as well), are
+        left for the next collection, which is the one that answers."""
+        many = self._at.path is not None and self._held >= _MANY
+        self._at.more = self._at.more or many
         if self._at.more:
             self.end()
         return self._at.more
@@ -365,12 +368,9 @@ def _key(kind: str, settings: Mapping[str, Any]) -> str:
     return hashlib.blake2b(repr((kind, own)).encode(), digest_size=12).hexdigest()
 
 
-_LETTERS, _DIGITS = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
-
-
 def shape(record: bytes | str) -> str:
     text = record.decode("utf-8", "replace") if isinstance(record, bytes) else record
-    return _DIGITS.sub("9", _LETTERS.sub("a", text[: 4 * _SHAPE]))[:_SHAPE]
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", text[: 4 * _SHAPE]))[:_SHAPE]
 
 
 class _Watched(io.RawIOBase):

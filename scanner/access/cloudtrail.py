@@ -292,12 +292,13 @@ class _Collector:
     def _look_at(self, number: int, who: identity.Caller, owner: tuple[Any, bool]) -> None:
         """Notes callers from nowhere and from other accounts than the bucket's."""
         account = owner[0]
-        foreign = who.account is not None and not who.service and isinstance(account, str)
-        self._book.describe(
-            number,
-            anonymous=who.anonymous,
-            foreign=who.account if foreign and account != who.account else None,
-        )
+        foreign = account != who.account and who.account is not None and isinstance(account, str)
+        if who.anonymous or (foreign and not who.service):
+            self._book.describe(
+                number,
+                anonymous=who.anonymous,
+                foreign=who.account if foreign and not who.service else None,
+            )
 
     def result(self, place: Place, trail: Trail | None, checked: Checked) -> EvidenceResult:
         book, uri = self._book, place.store.uri
