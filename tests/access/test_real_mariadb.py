@@ -69,6 +69,7 @@ def logs() -> Iterator[Logs]:
             "SET GLOBAL server_audit_logging=ON",
         )
         read_in_every_way(server)
+        wait_for_the_refused(server.data / "server_audit_test.log")
         written = [
             read(server.data / name)
             for name in (
@@ -93,6 +94,13 @@ def logs() -> Iterator[Logs]:
             f"DROP DATABASE IF EXISTS {DATABASE}",
             *(f"DROP USER IF EXISTS {role}@localhost" for role in ROLES),
         )
+
+
+def wait_for_the_refused(audit: Path) -> None:
+    """The server writes of a connection it refused after it has told the client."""
+    deadline = time.monotonic() + 30
+    while b"\nx," not in audit.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def read_plainly(server: mariadb_server.Server) -> tuple[Audit, datetime]:
