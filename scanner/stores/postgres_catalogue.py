@@ -26,7 +26,6 @@ class Relation:
     name: str
     kind: str
     """of ``pg_class.relkind``: r, m, f"""
-    temporary: bool
     heap: bool
     """stored as a heap, which can be read by block"""
     file: int
@@ -101,7 +100,7 @@ def parts_of(key: str) -> tuple[str, str]:
 
 _RELATIONS = """
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
-       c.relpersistence = 't', coalesce(a.amname = 'heap', false), c.relfilenode::bigint,
+       coalesce(a.amname = 'heap', false), c.relfilenode::bigint,
        concat_ws('-', pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid),
                  pg_stat_get_tuples_deleted(c.oid)),
        has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
