@@ -30,7 +30,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scanner.access import rules
-from scanner.access.tally import Day, Person, Single, earlier, hash64, later
+from scanner.access.tally import Day, Person, Single, earlier, later
+from scanner.known import name_hash
 from tools.account_callers import wrong_callers
 from tools.account_checks import can_be_complete, case, misuse, wrong_counts, zeros
 from tools.account_doors import wrong_doors
@@ -52,7 +53,7 @@ FORGOTTEN = 0.02
 LONG_AGO = 120
 """days of evidence before the history, for what is dormant or comes once a quarter"""
 FIRST = START + timedelta(days=HISTORY)
-HASHES = [hash64(str(number)) for number in range(OBJECTS)]
+HASHES = [name_hash(str(number)) for number in range(OBJECTS)]
 
 
 @dataclass(slots=True)

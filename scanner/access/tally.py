@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from array import array
 from collections.abc import Iterable, Iterator
@@ -10,11 +9,7 @@ from dataclasses import field
 from datetime import datetime
 
 from detectors.records import dataclass
-
-
-def hash64(text: str) -> int:
-    data = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+from scanner.known import name_hash
 
 
 class Distinct:
@@ -286,10 +281,10 @@ class Person:
         card: bool = False,
     ) -> None:
         """A read at ``when`` (UTC). ``inside``: in the window, else in the time before it that is
-        only history. ``obj`` is the name of what was read (or its ``hash64``, and then it is not
+        only history. ``obj`` is the name of what was read (or its ``name_hash``, and then it is not
         known by name), None when that is not told."""
         if isinstance(obj, str):
-            obj = hash64(obj)
+            obj = name_hash(obj)
         # called for every event: written out, for a call costs more than what it does
         number = when.toordinal()
         day = self.days.get(number)
@@ -331,7 +326,7 @@ class Person:
     def touch(self, when: datetime, inside: bool, obj: int | str) -> None:
         """One more thing that a read already counted has read."""
         if isinstance(obj, str):
-            obj = hash64(obj)
+            obj = name_hash(obj)
         self.day(when).objects.add(obj)
         if inside:
             self.objects.add(obj)

@@ -11,8 +11,8 @@ import pytest
 
 from scanner.access import rules
 from scanner.access.answer import Answer, answer, question
-from scanner.access.tally import Day, People, Person, Sketch, hash64
-from scanner.known import Known
+from scanner.access.tally import Day, People, Person, Sketch
+from scanner.known import Known, name_hash
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 END = FIRST + timedelta(days=30)
@@ -30,7 +30,7 @@ def usual(person: Person, reads: int = 10, days: int = 60, hour: int = 9) -> Per
 def _read(person: Person, day: datetime, reads: int, hour: int = 9, objects: int = 1000) -> None:
     for number in range(reads):
         when = day + timedelta(hours=hour, seconds=number)
-        person.read(when, when >= FIRST, hash64(str(number % objects)))
+        person.read(when, when >= FIRST, name_hash(str(number % objects)))
 
 
 def alarms(
@@ -257,8 +257,8 @@ def test_sketch_is_near_and_never_depends_on_order() -> None:
     for size in (0, 1, 10, 60, 500, 20_000):
         sketch, parts = Sketch(), [Sketch(), Sketch()]
         for number in range(size):
-            sketch.add(hash64(str(number)))
-            parts[number % 2].add(hash64(str(size - 1 - number)))
+            sketch.add(name_hash(str(number)))
+            parts[number % 2].add(name_hash(str(size - 1 - number)))
         parts[0].merge(parts[1])
         assert parts[0].count() == sketch.count()
         assert abs(sketch.count() - size) <= 0.25 * size

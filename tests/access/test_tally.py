@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.access.tally import Distinct, People, Seen, hash64
+from scanner.access.tally import Distinct, People, Seen
+from scanner.known import name_hash
 
 
 @settings(deadline=None)
@@ -15,12 +16,12 @@ def test_distinct_is_exact_while_it_can_be_and_never_depends_on_order(
 ) -> None:
     one, other = Distinct(16), Distinct(16)
     for value in values:
-        one.add(hash64(str(value)))
-    for value in sorted(values, key=lambda each: hash64(f"x{each}")):
-        other.add(hash64(str(value)))
+        one.add(name_hash(str(value)))
+    for value in sorted(values, key=lambda each: name_hash(f"x{each}")):
+        other.add(name_hash(str(value)))
     assert (one.count(), one.exact) == (other.count(), other.exact)
     at_once = Distinct(16)
-    at_once.add_all(map(hash64, map(str, values)))
+    at_once.add_all(map(name_hash, map(str, values)))
     assert (at_once.count(), at_once.exact) == (one.count(), one.exact)
     if len(set(values)) <= 32:
         assert one.exact and one.count() == len(set(values))
@@ -29,7 +30,7 @@ def test_distinct_is_exact_while_it_can_be_and_never_depends_on_order(
 def test_an_estimate_is_near() -> None:
     distinct = Distinct()
     for i in range(200_000):
-        distinct.add(hash64(str(i % 100_000)))
+        distinct.add(name_hash(str(i % 100_000)))
     assert not distinct.exact
     assert abs(distinct.count() - 100_000) < 10_000
 
@@ -46,7 +47,7 @@ def test_seen_tells_the_first_time(hashes: list[int]) -> None:
 
 def test_seen_remembers_as_it_grows() -> None:
     seen = Seen()
-    ids = [hash64(str(i)) for i in range(20_000)]
+    ids = [name_hash(str(i)) for i in range(20_000)]
     assert all(seen.first_time(each) for each in ids)
     assert not any(seen.first_time(each) for each in ids)
 
@@ -54,9 +55,9 @@ def test_seen_remembers_as_it_grows() -> None:
 def test_seen_says_when_it_had_to_let_go() -> None:
     seen = Seen(limit=20)
     for i in range(20):
-        assert seen.first_time(hash64(str(i)))
-    assert not seen.full and not seen.first_time(hash64("3"))
-    assert seen.first_time(hash64("more")) and seen.full
+        assert seen.first_time(name_hash(str(i)))
+    assert not seen.full and not seen.first_time(name_hash("3"))
+    assert seen.first_time(name_hash("more")) and seen.full
 
 
 def test_people_past_the_limit_share_an_entry() -> None:
