@@ -298,6 +298,23 @@ class View(Record):
             different_ones = objects.get(actor * days + day - first, 0)
             yield (actor, day, reads, rows, denied, lists, different_ones, *moments)
 
+    def last_read_before(self, store: str, actors: Mapping[int, int], since: int) -> dict[int, int]:
+        """By actor the last day before ``since`` that it read on, as far as facts go back; of those
+        who did."""
+        put(self._db, "acting", _pairs("actor", actors))
+        where = f"{self._of(store)} AND verb IN ({_READS})"
+        day = since - EPOCH
+        return dict(
+            self._db.execute(
+                f"""SELECT actor, max(day) + {EPOCH} FROM (
+                  SELECT who, max(hour) // 24 AS day FROM all_hourly
+                  WHERE {where} AND hour < {day * 24} GROUP BY who
+                  UNION ALL
+                  SELECT who, max(day) FROM all_day WHERE {where} AND day < {day} GROUP BY who)
+                JOIN acting USING (who) GROUP BY actor"""
+            ).fetchall()
+        )
+
     # --- single records
 
     def _of_store(self, store: str, since: int, verbs: Sequence[Verb]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from detectors.records import dataclass
 from scanner import statements
 from scanner.access import identity, rules, snoops
-from scanner.access.tally import Day, Exactly, People, Person
+from scanner.access.days import Day
 from scanner.batch import Who
 from scanner.contracts import SealName
 from scanner.factview import DayTotals, Totals, View
@@ -36,8 +36,6 @@ class Question:
     known: Mapping[str, Known] = field(default_factory=dict)
     lookout: Lookout | None = None
     """for single records; without one no value of a statement is noted"""
-    since: datetime | None = None
-    """the first record of any kind within reach: before it nothing is known of anybody"""
 
     reach: datetime = field(init=False)
     """from here on records count for the rules, from the window on they count"""
@@ -51,15 +49,6 @@ class Question:
             return ()
         values = statements.asked_for(text, dialect, parameters)
         return tuple(map(self.lookout.number, values))
-
-    def place(self, when: datetime) -> bool | None:
-        """True in the window, False in the time before it that is history, None elsewhere. Notes
-        how far back the evidence goes."""
-        if not self.reach <= when <= self.window[1]:
-            return None
-        if self.since is None or when < self.since:
-            self.since = when
-        return when >= self.window[0]
 
 
 def question(
@@ -85,31 +74,30 @@ class Answer:
 
 
 _Key = tuple[str, str]
+_OTHERS = "other principals"
 _MOST_PRINCIPALS, _MOST_SESSIONS, _MOST_OF_ONE = 2_000, 1_000, 50
 
 
 def told(view: View, asked: Question, store: str, *, things: str = "objects") -> Answer:
-    """``answer`` out of the fact store: the readers of one store, most reads first."""
+    """The readers of one store, most reads first. ``things`` is what the source reads."""
     known = asked.known.get(store, Known())
-    asked.since = view.since(asked.reach)
     names, entries = _entries(view.ranked(store))
     totals = view.totals(store, entries, known.cards or ())
     muted = _Muted(asked)
-    alarms = _told_alarms(
-        *(view, asked, store, known.units),
+    alarms = _flags(
+        *(view, asked, store),
         {number: names[entry] for number, entry in entries.items()},
         objects=things == "objects",
     )
-    people = [(names[entry], _person(found, names[entry])) for entry, found in totals.items()]
     reads = []
-    for who, person in people:
+    for entry, found in totals.items():
+        who = names[entry]
         key = (who.principal, who.session)
-        flags = [*_by_nature(person, things), *alarms.get(key, ())]
-        reads.append(_reads(*key, person, muted.rest(*key, flags), asked, known))
+        flags = [*_by_nature(who, found, things), *alarms.get(key, ())]
+        reads.append(_reads(who, found, muted.rest(*key, flags), asked, known))
     reads.sort(key=lambda each: (-(each.reads or 0), each.principal))
-    everybody = [person for _, person in people]
     remarks = (
-        *_card_remark(everybody, known, things),
+        *_card_remark(reads, known, things),
         *_rolled_remark(view.rolled_until(store), things),
         *muted.remarks(),
         *asked.faults,
@@ -128,17 +116,17 @@ def _entries(ranked: Sequence[tuple[int, Who]]) -> tuple[list[Who], dict[int, in
         key = (who.principal, who.session)
         if key not in names:
             if who.principal not in sessions and len(sessions) >= _MOST_PRINCIPALS:
-                key = (People.OTHERS, "")
+                key = (_OTHERS, "")
             elif who.session and (
                 sessions.total() >= _MOST_SESSIONS or sessions[who.principal] >= _MOST_OF_ONE
             ):
                 key = (who.principal, "other sessions")
-            if key[0] == who.principal:
-                sessions[who.principal] += bool(who.session)
-        if key not in names:
-            names[key] = len(listed)
             same = key == (who.principal, who.session)
-            listed.append(who if same else replace(who, principal=key[0], session=key[1]))
+            if key[0] == who.principal:
+                sessions[who.principal] += same and bool(who.session)
+            if key not in names:
+                names[key] = len(listed)
+                listed.append(who if same else replace(who, principal=key[0], session=key[1]))
         entries[number] = place = names[key]
         entry = listed[place]
         if who.anonymous > entry.anonymous or (who.foreign and not entry.foreign):
@@ -150,34 +138,75 @@ def _entries(ranked: Sequence[tuple[int, Who]]) -> tuple[list[Who], dict[int, in
     return listed, entries
 
 
-def _person(found: Totals, who: Who) -> Person:
-    person = Person(
-        **{name: getattr(found, name) for name in _SAME},
-        card_reads=min(found.card_reads, found.reads),
-        uncounted=found.asked,
-        anonymous=who.anonymous,
-        foreign=who.foreign or None,
+def _reads(
+    who: Who, found: Totals, flags: tuple[Flag, ...], asked: Question, known: Known
+) -> Reads:
+    name = seal_around_accounts(who.principal, asked.seal_name)
+    if who.session:
+        name += f" session {seal_around_accounts(who.session, asked.seal_name)}"
+    return Reads(
+        principal=name,
+        reads=None if found.asked and not found.reads else found.reads,
+        rows=found.rows if found.told_rows else None,
+        bytes=found.bytes if found.told_bytes or not found.reads else None,
+        objects=None if found.nameless else found.objects,
+        denied=found.denied,
+        first=found.first,
+        last=found.last,
+        flags=flags,
+        card_reads=None if known.cards is None else min(found.card_reads, found.reads),
     )
-    person.objects = Exactly(found.objects)
-    return person
 
 
-_SAME = (
-    *("reads", "bytes", "told_bytes", "rows", "told_rows", "denied", "nameless"),
-    *("first", "last"),
-)
+# --- flags ----------------------------------------------------------------------------------------
 
 
-def _told_alarms(
-    view: View,
-    asked: Question,
-    store: str,
-    units: int | None,
-    entries: Mapping[int, Who],
-    *,
-    objects: bool,
+def _by_nature(who: Who, found: Totals, things: str) -> Iterator[Flag]:
+    """Flags for who the caller is, whatever it did."""
+    if not (who.anonymous or who.foreign):
+        return
+    if not found.reads:
+        did = f"was refused {found.denied:,} times"
+    else:
+        did = f"read {found.reads:,} times"
+        if not found.nameless:
+            did += f", {found.objects:,} different {things}"
+        if found.told_bytes:
+            did += f", {found.bytes:,} bytes"
+    when = f"between {found.first:%Y-%m-%d %H:%M} and {found.last:%Y-%m-%d %H:%M} UTC"
+    if who.anonymous:
+        yield Flag("anonymous", f"somebody without credentials {did}, {when}")
+    if who.foreign:
+        yield Flag("foreign-account", f"account {who.foreign}, not the bucket's own, {did}, {when}")
+
+
+def _flags(
+    view: View, asked: Question, store: str, entries: Mapping[int, Who], *, objects: bool
 ) -> dict[_Key, list[Flag]]:
-    """As ``_alarms``: flags by the entry that did most of it. ``objects``: a read names one."""
+    """Of the rules, by the entry that did most of it. ``objects``: a read names one."""
+    flags: dict[_Key, list[Flag]] = {}
+    for actor, alarms in raised(view, asked, store, objects=objects):
+        people = [number for number in actor.people if number in entries]
+        worst: dict[str, list[rules.Alarm]] = {}
+        for alarm in alarms:
+            worst.setdefault(alarm.rule, []).append(alarm)
+        for rule, alike in worst.items():
+            top = max(alike, key=lambda alarm: (alarm.volume, alarm.day))
+            doer = (
+                people[0] if len(people) == 1 else view.busiest(store, people, top.day.toordinal())
+            )
+            if doer is not None:
+                who = entries[doer]
+                said = Flag(rule, _in_all(top, alike, len(people)))
+                flags.setdefault((who.principal, who.session), []).append(said)
+    return flags
+
+
+def raised(
+    view: View, asked: Question, store: str, *, objects: bool
+) -> Iterator[tuple[snoops.Acts, Iterator[rules.Alarm]]]:
+    """What every actor did in one store, and the alarms about it. The sessions of a role are one
+    actor, unless each is a person's."""
     numbers: dict[_Key, list[int]] = {}
     everybody = view.people(store)
     for number, who in everybody.items():
@@ -187,31 +216,21 @@ def _told_alarms(
     acting = {number: actor for actor, people in actors.items() for number in people}
     first = asked.window[0].toordinal()
     start = first - asked.limits.reach
-    acts = {
-        actor: snoops.Acts(
+    before = view.last_read_before(store, acting, start)
+    acts = [
+        snoops.Acts(
             {number: everybody[number] for number in actors[actor]},
-            {number: _day(each) for number, each in totals.items()},
+            # of the time before it matters only that and when it was read in
+            ({before[actor]: Day(reads=1)} if actor in before else {})
+            | {number: _day(each) for number, each in totals.items()},
         )
         for actor, totals in view.days(store, acting, start).items()
-    }
-    snoops.look(view, store, list(acts.values()), start, asked.lookout, objects=objects)
-    since = (asked.since or asked.window[0]).toordinal()
-    flags: dict[_Key, list[Flag]] = {}
-    for actor, acted in acts.items():
-        people = [number for number in actors[actor] if number in entries]
-        worst: dict[str, list[rules.Alarm]] = {}
-        for alarm in rules.alarms(acted.days, since, first, units, asked.limits):
-            worst.setdefault(alarm.rule, []).append(alarm)
-        for rule, raised in worst.items():
-            top = max(raised, key=lambda alarm: (alarm.volume, alarm.day))
-            doer = (
-                people[0] if len(people) == 1 else view.busiest(store, people, top.day.toordinal())
-            )
-            if doer is not None:
-                who = entries[doer]
-                said = Flag(rule, _in_all(top, raised, len(people)))
-                flags.setdefault((who.principal, who.session), []).append(said)
-    return flags
+    ]
+    snoops.look(view, store, acts, start, asked.lookout, objects=objects)
+    since = (view.since(asked.reach) or asked.window[0]).toordinal()
+    units = asked.known.get(store, Known()).units
+    for each in acts:
+        yield each, rules.alarms(each.days, since, first, units, asked.limits)
 
 
 def _day(found: DayTotals) -> Day:
@@ -225,7 +244,7 @@ def _day(found: DayTotals) -> Day:
         last=_moment(found.last),
         refused=_moment(found.refused),
         listed=_moment(found.listed),
-        different=found.objects,
+        objects=found.objects,
     )
 
 
@@ -233,124 +252,11 @@ def _moment(second: int) -> datetime | None:
     return None if second < 0 else datetime.fromtimestamp(second, UTC)
 
 
-def answer(people: People, asked: Question, store: str, *, things: str = "objects") -> Answer:
-    """The readers of one store as counted in memory, most reads first. ``things`` is what the
-    source reads."""
-    known = asked.known.get(store, Known())
-    muted = _Muted(asked)
-    shown = [(key, person) for *key, person in people if person.showed]
-    alarms = _alarms(people, asked, known.units)
-    reads = []
-    for (principal, session), person in shown:
-        flags = [*_by_nature(person, things), *alarms.get((principal, session), ())]
-        reads.append(
-            _reads(principal, session, person, muted.rest(principal, session, flags), asked, known)
-        )
-    reads.sort(key=lambda each: (-(each.reads or 0), each.principal))
-    everybody = [person for _, person in shown]
-    remarks = (
-        *_card_remark(everybody, known, things),
-        *_estimate_remark(everybody, things),
-        *muted.remarks(),
-        *asked.faults,
-    )
-    return Answer(tuple(reads), remarks)
-
-
-def _reads(
-    principal: str,
-    session: str,
-    person: Person,
-    flags: tuple[Flag, ...],
-    asked: Question,
-    known: Known,
-) -> Reads:
-    name = seal_around_accounts(principal, asked.seal_name)
-    if session:
-        name += f" session {seal_around_accounts(session, asked.seal_name)}"
-    return Reads(
-        principal=name,
-        reads=None if person.uncounted and not person.reads else person.reads,
-        rows=person.rows if person.told_rows else None,
-        bytes=person.bytes if person.told_bytes or not person.reads else None,
-        objects=None if person.nameless else person.objects.count(),
-        denied=person.denied,
-        first=person.first,
-        last=person.last,
-        flags=flags,
-        card_reads=None if known.cards is None else person.card_reads,
-    )
-
-
-# --- flags ----------------------------------------------------------------------------------------
-
-
-def _by_nature(person: Person, things: str) -> Iterator[Flag]:
-    """Flags for who the caller is, whatever it did."""
-    if not (person.anonymous or person.foreign):
-        return
-    if not person.reads:
-        did = f"was refused {person.denied:,} times"
-    else:
-        did = f"read {person.reads:,} times"
-        if not person.nameless:
-            did += f", {person.objects.count():,} different {things}"
-        if person.told_bytes:
-            did += f", {person.bytes:,} bytes"
-    first, last = person.first, person.last
-    when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC" if first and last else ""
-    if person.anonymous:
-        yield Flag("anonymous", f"somebody without credentials {did}, {when}")
-    if person.foreign:
-        yield Flag(
-            "foreign-account", f"account {person.foreign}, not the bucket's own, {did}, {when}"
-        )
-
-
-def _alarms(people: People, asked: Question, units: int | None) -> dict[_Key, list[Flag]]:
-    """Flags of the rules, by the entry that did most of it. The sessions of a role are one actor,
-    unless each is a person's."""
-    actors: dict[_Key, list[tuple[_Key, Person]]] = {}
-    for principal, session, person in people:
-        if person.mixed:
-            continue  # many: their past is nobody's
-        own = identity.one_of_many(principal, session)
-        actors.setdefault((principal, own), []).append(((principal, session), person))
-    since = (asked.since or asked.window[0]).toordinal()
-    first = asked.window[0].toordinal()
-    flags: dict[_Key, list[Flag]] = {}
-    for entries in actors.values():
-        days = _days([person for _, person in entries])
-        worst: dict[str, list[rules.Alarm]] = {}
-        for alarm in rules.alarms(days, since, first, units, asked.limits):
-            worst.setdefault(alarm.rule, []).append(alarm)
-        for rule, raised in worst.items():
-            top = max(raised, key=lambda alarm: (alarm.volume, alarm.day))
-            day = top.day.toordinal()
-            doer = max(entries, key=lambda entry: _volume(entry[1], day))[0]
-            flags.setdefault(doer, []).append(Flag(rule, _in_all(top, raised, len(entries))))
-    return flags
-
-
-def _days(people: list[Person]) -> Mapping[int, Day]:
-    if len(people) == 1:
-        return people[0].days
-    together: dict[int, Day] = {}
-    for person in people:
-        for number, day in person.days.items():
-            together.setdefault(number, Day()).add(day)
-    return together
-
-
-def _volume(person: Person, day: int) -> int:
-    return rules.volume(person.days[day]) if day in person.days else -1
-
-
-def _in_all(top: rules.Alarm, raised: list[rules.Alarm], sessions: int) -> str:
+def _in_all(top: rules.Alarm, alike: list[rules.Alarm], sessions: int) -> str:
     said = top.sentence
     if sessions > 1:
         said += ", all sessions of the role together"
-    others = len({alarm.day for alarm in raised}) - 1
+    others = len({alarm.day for alarm in alike}) - 1
     return said + (f"; the same on {others} other days" if others else "")
 
 
@@ -388,11 +294,11 @@ class _Muted:
 # --- remarks --------------------------------------------------------------------------------------
 
 
-def _card_remark(people: list[Person], known: Known, things: str) -> Iterator[str]:
-    if not known.cards or not people:
+def _card_remark(readers: Sequence[Reads], known: Known, things: str) -> Iterator[str]:
+    if not known.cards or not readers:
         return
-    reads = sum(person.card_reads for person in people)
-    who = sum(person.card_reads > 0 for person in people)
+    reads = sum(each.card_reads or 0 for each in readers)
+    who = sum(bool(each.card_reads) for each in readers)
     yield (
         f"{reads:,} of the reads seen, by {who:,} principals, were of the {len(known.cards):,}"
         f" {things} that hold cards"
@@ -405,8 +311,3 @@ def _rolled_remark(until: datetime | None, things: str) -> Iterator[str]:
             f"reads up to {until:%Y-%m-%d} are kept as sums of days: which {things} they were of is"
             " not known any more"
         )
-
-
-def _estimate_remark(people: list[Person], things: str) -> Iterator[str]:
-    if not all(person.objects.exact for person in people):
-        yield f"counts of {things} above 2,048 are estimates (3 %)"

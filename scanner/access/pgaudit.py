@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from detectors.records import dataclass
-from scanner.access import gaps, tally, unitnames
+from scanner.access import gaps, unitnames
 from scanner.access.answer import Question
 from scanner.access.logbook import LogBook
 from scanner.access.logfiles import LogFiles
@@ -25,6 +25,7 @@ from scanner.access.postgres_entries import AUDITS, Entry, Form, of_the_server
 from scanner.access.postgres_lines import split_csv
 from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
 from scanner.access.readings import Readings, Said
+from scanner.access.seen import Seen
 from scanner.batch import Verb
 from scanner.contracts import EvidenceResult
 from scanner.known import name_hash
@@ -128,12 +129,12 @@ class _Collector(PostgresLogs):
         super().__init__(stores, asked, settings, book)
         self._ages: dict[str, tuple[int, int, int, int]] = {}
         """of backends that go by a process id: its how manieth, statement, part, and when"""
-        self._ids, self._entries = tally.Seen(), tally.Seen()
+        self._ids, self._entries = Seen(), Seen()
         """of the file at hand: what its statements were said to be, and its entries"""
         book.save = lambda: list(self._ages.items())[-_AGES:]
 
     def begin(self) -> None:
-        self._ids, self._entries = tally.Seen(), tally.Seen()
+        self._ids, self._entries = Seen(), Seen()
         for key in self._book.keys:
             self._ids.first_time(key)
         self._ages = {backend: tuple(age) for backend, age in self._book.state or ()}

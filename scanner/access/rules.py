@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 from detectors.records import dataclass
-from scanner.access.tally import Day, Single
+from scanner.access.days import Day, Single
 from scanner.contracts import Wrong
 
 OPTIONS: Mapping[str, type] = {
@@ -174,10 +174,10 @@ def _at_odd_hours(day: Day, past: _Past) -> bool:
 def _share(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     if not units or day.reads < max(limits.share_least, limits.share_percent * units // 100):
         return ""
-    seen = min(day.distinct(), units, day.reads)
+    seen = min(day.objects, units, day.reads)
     if seen < limits.share_least or 100 * seen < limits.share_percent * units:
         return ""
-    if any(100 * each.distinct() >= limits.share_percent * units for each in past):
+    if any(100 * each.objects >= limits.share_percent * units for each in past):
         return ""
     part = 100 * seen // units
     return f"read about {seen:,} of the {units:,} objects in a day ({part} %), not done before"
@@ -203,7 +203,7 @@ def _dormant(day: Day, past: _Past, units: int | None, limits: Thresholds) -> st
 def _list_then_fetch(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     if day.listed is None or day.last is None or day.listed > day.last:
         return ""
-    fetched = min(day.distinct(), day.reads)
+    fetched = min(day.objects, day.reads)
     if fetched < limits.list_least or past.evidence_days < limits.settled_days // 2:
         return ""
     if any(each.lists for each in past):
