@@ -349,8 +349,9 @@ class EvidenceKind(Protocol):
     ) -> Mapping[str, EvidenceResult]:
         """By store uri, for every store this kind of evidence can speak of. ``known`` is what the
         scan found in each: reads of what holds cards are told apart. Beside its own options the
-        settings may hold ``snooping``, a ``snooping.Lookout``. Never raises for bad records: they
-        are counted in ``Evidence.unparsed``."""
+        settings may hold ``snooping``, a ``snooping.Lookout``, and ``kept``, a
+        ``retention.AskKept``. Never raises for bad records: they are counted in
+        ``Evidence.unparsed``."""
         ...
 
 

@@ -489,11 +489,12 @@ class RunSummary:
 # --- raw data -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """Something inside a unit that was not read: an encrypted member, a truncated stream. Readers
-    yield it among chunks; the unit's outcome becomes *sampled* or worse."""
+    """Something inside a unit that was not read: an encrypted member, a truncated stream; or a file
+    of evidence, with its ``Unit.version``. The unit's outcome becomes *sampled* or worse."""
 
-    __slots__ = ("detail", "member", "reason")
-
-    def __init__(self, reason: str, detail: str = "", member: str | None = None) -> None:
-        self.reason, self.detail, self.member = reason, detail, member
+    reason: str
+    detail: str = ""
+    member: str | None = None
+    version: str | None = None

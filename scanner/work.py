@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import field
 from datetime import datetime
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -33,6 +35,7 @@ from scanner.errors import ExitCode, LedgerError, Reason, Stopped, Unreadable
 from scanner.fieldtally import FieldCollector, Found, Sealed
 from scanner.known import Known
 from scanner.model import Coverage, Evidence, Location, Problem, Slice, Store, Unit
+from scanner.retention import Keeps, Kept
 from scanner.seal import NameSealer, Sealer
 from scanner.snooping import Lookout, Snooping, numbering
 from scanner.tally import Crowd, Kind, SealedProblem, SliceResult, Tallies
@@ -238,7 +241,10 @@ class Worker:
         kind = self._plugins.evidence[task.kind]
         at = FactsAt(task.facts, task.done, self._sealer.fingerprint("contents of logs"))
         more = {"facts": at} if getattr(kind, "keeps_facts", False) else {}
-        settings = dict(task.settings)
+        settings = {
+            **task.settings,
+            "kept": cache(lambda: self._kept(str(task.settings.get("uri", "")))),
+        }
         if task.snooping is not None:
             number = numbering(self._sealer.fingerprint, self._sealer.name)
             settings["snooping"] = Lookout(task.snooping, number)
@@ -266,6 +272,15 @@ class Worker:
         )
         return EvidenceDone({store.uri: unknown for store in task.stores})
 
+    def _kept(self, uri: str) -> Kept:
+        """``retention.AskKept`` of where the logs lie."""
+        kind = next(kind for kind in self._plugins.stores.values() if kind.claims(uri))
+        try:
+            with closing(kind.connect(kind.resolve(uri, {}), self._sealer.name)) as opened:
+                return opened.kept() if isinstance(opened, Keeps) else Kept()
+        except Unreadable as error:
+            return Kept(remarks=(f"how long the logs are kept is not known ({error.detail})",))
+
     def _files(self, uri: str) -> Iterator[tuple[str, Source | Problem]]:
         """``contracts.OpenFiles``: walks any store of bytes for files of evidence."""
         kind = next(kind for kind in self._plugins.stores.values() if kind.claims(uri))
@@ -273,7 +288,8 @@ class Worker:
         try:
             for item in opened.units(lambda name, is_directory: False):
                 if not isinstance(item, Unit):
-                    yield item.unit, Problem(item.reason or Reason.IO_ERROR, item.detail)
+                    reason = item.reason or Reason.IO_ERROR
+                    yield item.unit, Problem(reason, item.detail, version=item.version)
                     continue
                 try:
                     source = opened.open(item)

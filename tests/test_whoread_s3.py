@@ -123,6 +123,39 @@ def test_could_and_did(cardtrail: Cardtrail, planted: Planted, whole: bool) -> N
     assert "did and could not (how?): 1" in page
 
 
+def test_what_the_bucket_of_the_trail_does_not_keep_is_named_everywhere(
+    cardtrail: Cardtrail, planted: Planted
+) -> None:
+    """A window of three days over a bucket that keeps one; two scans, about two seconds."""
+    s3_server.bucket("keptshort", {"cards.csv": f"card_number\n{planted.pan()}\n".encode()})
+    beats = (
+        {**trails.management(), "eventTime": f"{datetime.now(UTC) - timedelta(hours=n):%FT%TZ}"}
+        for n in range(20)
+    )
+    trail = s3_server.bucket("keptshort-trail", {"AWSLogs/a.json.gz": trails.delivered(*beats)})
+    rule: Any = {"ID": "tidy", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}
+    trail.put_bucket_lifecycle_configuration(
+        Bucket="keptshort-trail", LifecycleConfiguration={"Rules": [rule]}
+    )
+    (cardtrail.cwd / "cardtrail.toml").write_text(
+        'window_days = 3\n[[store]]\nuri = "s3://keptshort"\n'
+        '[[evidence]]\nkind = "cloudtrail"\nuri = "s3://keptshort-trail/AWSLogs"\n'
+    )
+    aws = s3_server.variables()
+    scanned = cardtrail("scan", "-q", "-o", "run.json", "-o", "run.html", env=aws)
+    assert scanned.code == 1, scanned.err
+    said = "S3 deletes logs 1 day after they were written (rule tidy): what was written before"
+    store = json.loads(cardtrail("access", "--json", env=aws).out)["stores"][0]
+    assert (store["answer"], store["evidence"][0]["coverage"]) == ("cannot-tell", "none")
+    assert said in store["evidence"][0]["detail"]
+    for shown in (
+        cardtrail("access", env=aws).out,
+        cardtrail("access", "incident", "keptshort", env=aws).out,
+        *((cardtrail.cwd / name).read_text() for name in ("run.json", "run.html")),
+    ):
+        assert said in shown and "hours of the window without a record" in shown
+
+
 def test_a_wrong_file_is_told_before_anything_is_read(cardtrail: Cardtrail) -> None:
     (cardtrail.cwd / "auth.json").write_text("[]")
     (cardtrail.cwd / "cardtrail.toml").write_text(

@@ -20,6 +20,7 @@ from scanner.contracts import SealName
 from scanner.factview import DayTotals, Totals, View
 from scanner.known import Known
 from scanner.model import Flag, Reads
+from scanner.retention import AskKept, Kept
 from scanner.snooping import Lookout
 from scanner.text import seal_around_accounts
 
@@ -36,6 +37,8 @@ class Question:
     known: Mapping[str, Known] = field(default_factory=dict)
     lookout: Lookout | None = None
     """for single records; without one no value of a statement is noted"""
+    kept: AskKept = Kept
+    """how long the place of the logs keeps them"""
 
     reach: datetime = field(init=False)
     """from here on records count for the rules, from the window on they count"""
@@ -62,6 +65,7 @@ def question(
     return Question(
         *((start, end), seal_name, rules.thresholds(settings), mutes, faults, known or {}),
         lookout=settings.get("snooping"),
+        kept=settings.get("kept", Kept),
     )
 
 

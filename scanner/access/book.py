@@ -87,14 +87,15 @@ class Book:
         """Has ``read`` go through the files that are new. What the listing or a file does not give
         is counted; of a file that breaks off with ``Unreadable`` nothing is believed."""
         known = self._facts.files(self.batch.source)
-        wanted = frozenset(self._stores)
+        wanted, before = frozenset(self._stores), self._read_before(known)
         began = time.monotonic()
         try:
             for name, source in open_files(uri):
                 sealed = self._seal(name)
                 self._listed.add(sealed)
                 if not isinstance(source, Source):
-                    self.unreadable += 1
+                    # what was read before may lie in an archive since
+                    self.unreadable += source.version not in before
                     continue
                 version, stores = known.get(sealed, (None, frozenset()))
                 same = version is not None and version == source.version and stores >= wanted
@@ -106,6 +107,11 @@ class Book:
                 self._take(source, sealed, read)
         except Unreadable as error:
             self.broke_off = str(error.reason)
+
+    def _read_before(self, known: Mapping[str, tuple[str | None, frozenset[str]]]) -> set[str]:
+        """The versions of what need not be read again, out of ``Facts.files``."""
+        wanted = frozenset(self._stores)
+        return {version for version, stores in known.values() if version and stores >= wanted}
 
     def _take(self, source: Source, sealed: str, read: Callable[[Source], None]) -> None:
         watched = _Watched(source.file)
@@ -356,6 +362,10 @@ class Book:
         return View(self._facts, self.batch.source, window, frozenset(self._listed))
 
 
+_OF_THE_RUN = ("snooping", "kept")
+"""what the worker adds to the settings"""
+
+
 def _key(kind: str, settings: Mapping[str, Any]) -> str:
     """Settings that change what is read out of a file make another source; thresholds do not."""
     from scanner.access.rules import OPTIONS
@@ -363,7 +373,7 @@ def _key(kind: str, settings: Mapping[str, Any]) -> str:
     own = sorted(
         (name, repr(value))
         for name, value in settings.items()
-        if name not in OPTIONS and name != "snooping"
+        if name not in OPTIONS and name not in _OF_THE_RUN
     )
     return hashlib.blake2b(repr((kind, own)).encode(), digest_size=12).hexdigest()
 

@@ -314,6 +314,7 @@ class _Collector:
             region=place.store.options.get("region"),
             seal_name=self._asked.seal_name,
             checked=checked,
+            kept=self._asked.kept(),
             more=found.remarks,
         )
         return EvidenceResult(evidence, found.reads)
@@ -331,6 +332,7 @@ class _Collector:
             asked=view.of_verb(uri, Verb.ASKED),
             seal_name=self._asked.seal_name,
             checked=checked,
+            kept=self._asked.kept(),
             more=found.remarks,
         )
         return EvidenceResult(evidence, found.reads)

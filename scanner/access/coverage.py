@@ -18,13 +18,14 @@ from scanner.access import identity
 from scanner.access.book import Book
 from scanner.access.cloudtrail_files import Event, Notes, identity_of
 from scanner.access.digests import Checked
-from scanner.access.gaps import Hours, clock, silence
+from scanner.access.gaps import Gaps, Hours, clock, gaps
 from scanner.access.selectors import BadSelectors, Recorded, recorded
 from scanner.access.trail import Trail
 from scanner.batch import Verb
 from scanner.contracts import SealName
 from scanner.factview import View
 from scanner.model import Coverage, Evidence
+from scanner.retention import Kept
 from scanner.text import seal_around_accounts
 
 SOURCE = "cloudtrail-data-events"
@@ -112,17 +113,17 @@ class Files:
     outside: Span = field(default_factory=Span)
     """of the records before and after the window"""
     switches: set[Switch] = field(default_factory=set)
-    _hours: Hours = field(init=False)
+    hours: Hours = field(init=False)
 
     def __post_init__(self) -> None:
-        self._hours = Hours(self.window)
+        self.hours = Hours(self.window)
 
     @classmethod
     def of(cls, view: View, unreadable: int, broke_off: str) -> Files:
         data, management = view.marked(DATA), view.marked(MANAGEMENT)
         made = cls(view.window, unreadable, broke_off, data.count, management.count)
         ends = (data.first, data.last, management.first, management.last)
-        made._hours = Hours.known(view.window, view.hours((DATA, MANAGEMENT)), *ends)
+        made.hours = Hours.known(view.window, view.hours((DATA, MANAGEMENT)), *ends)
         for outside in (view.outside(DATA), view.outside(MANAGEMENT)):
             if outside.first and outside.last:
                 made.outside.add(outside.first, outside.count)
@@ -133,14 +134,11 @@ class Files:
 
     @property
     def first(self) -> datetime | None:
-        return self._hours.first
+        return self.hours.first
 
     @property
     def last(self) -> datetime | None:
-        return self._hours.last
-
-    def silent_hours(self) -> list[datetime]:
-        return self._hours.silent()
+        return self.hours.last
 
 
 def note_switch(book: Book, event: Event, when: datetime) -> None:
@@ -169,12 +167,14 @@ def judge(
     region: Any,
     seal_name: SealName,
     checked: Checked,
+    kept: Kept,
     more: Sequence[str] = (),
 ) -> Evidence:
     """The evidence of one store; ``more`` are remarks to add."""
     told, causes = _selectors(trail, bucket, prefix, region)
-    causes += [*_damage(files, notes, seen), *checked.causes]
-    remarks = [*_remarks(files, notes, seen), *checked.remarks, *more]
+    missing = _missing(files, trail, kept)
+    causes += [*_damage(files, notes, seen), *checked.causes, *missing.limits]
+    remarks = [*_remarks(files, notes, seen), *checked.remarks, *missing.remarks, *more]
     if not files.data + files.management:
         state = Coverage.NONE
         lead = "no CloudTrail record of the window was found"
@@ -194,16 +194,13 @@ def judge(
             *(seal_around_accounts(gap, seal_name) for gap in told.gaps),
             *causes,
             *_logging(files, trail, seal_name),
-            *silence(files.silent_hours(), since=files.window[0]),
+            *missing.quiet,
         ]
         state = Coverage.PARTIAL if causes else Coverage.COMPLETE
         lead = "the trail's selectors cover reads of this store" if told.whole else ""
     else:
         state, lead = _without_selectors(seen, trail)
-        causes += [
-            *_logging(files, trail, seal_name),
-            *silence(files.silent_hours(), since=files.window[0]),
-        ]
+        causes += [*_logging(files, trail, seal_name), *missing.quiet]
     parts = [part for part in (lead, *causes, *remarks) if part]
     return Evidence(
         source=SOURCE,
@@ -224,11 +221,18 @@ def judge_other(
     asked: int,
     seal_name: SealName,
     checked: Checked,
+    kept: Kept,
     more: Sequence[str] = (),
 ) -> Evidence:
     """The evidence of a database of which the trail tells calls of AWS: never all of its reads.
     ``asked`` of them may have been reads."""
-    causes = [*_damage(files, notes, seen), *checked.causes]
+    missing = _missing(files, trail, kept)
+    causes = [
+        *(trail.causes if trail else ()),
+        *_damage(files, notes, seen),
+        *checked.causes,
+        *missing.limits,
+    ]
     if not files.data + files.management:
         state, lead = Coverage.NONE, "no CloudTrail record of the window was found"
     elif seen.first is None:
@@ -243,16 +247,14 @@ def judge_other(
             "calls on the resources given for this store; what is read over a connection to the"
             " database shows in its own log only"
         )
-        causes += [
-            *_logging(files, trail, seal_name),
-            *silence(files.silent_hours(), since=files.window[0]),
-        ]
+        causes += [*_logging(files, trail, seal_name), *missing.quiet]
     if asked:
         causes.append(
             f"{asked:,} calls may have been reads: the trail hides the text of statements, and"
             " whoever fetched a secret could use it"
         )
-    parts = [lead, *causes, *_remarks(files, notes, seen), *checked.remarks, *more]
+    remarks = [*_remarks(files, notes, seen), *checked.remarks, *missing.remarks, *more]
+    parts = [lead, *causes, *remarks]
     return Evidence(
         source=SOURCE,
         coverage=state,
@@ -261,6 +263,12 @@ def judge_other(
         detail="; ".join(parts),
         unparsed=notes.unparsed,
     )
+
+
+def _missing(files: Files, trail: Trail | None, kept: Kept) -> Gaps:
+    if trail is not None:
+        kept = Kept([*kept.limits, *trail.limits], [*kept.remarks, *trail.remarks])
+    return gaps(files.hours, kept, begins=True)
 
 
 def _selectors(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from detectors.records import dataclass
+from scanner.retention import Kept
+
 _HOUR = timedelta(hours=1)
 _SHOWN = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal() * 24
@@ -14,7 +17,7 @@ class Hours:
     """The hours of a window that records were seen in."""
 
     def __init__(self, window: tuple[datetime, datetime]) -> None:
-        self._window = window
+        self.window = window
         self._seen: set[int] = set()
         self._hour = self._next = datetime.min.replace(tzinfo=UTC)  # of the last one seen
         self.first: datetime | None = None
@@ -50,7 +53,7 @@ class Hours:
     def silent(self) -> list[datetime]:
         """The hours of the window without any record. The last before its end does not count:
         delivery takes time."""
-        start, end = self._window
+        start, end = self.window
         hour = start.replace(minute=0, second=0, microsecond=0)
         if hour < start:
             hour += _HOUR
@@ -65,12 +68,51 @@ class Hours:
 _DAY = timedelta(days=1)
 
 
-def silence(
-    silent: list[datetime], what: str = "record of any kind", since: datetime | None = None
-) -> Iterator[str]:
-    """A sentence on hours that follow one another, the longest spans named. With ``since``, the
-    start of the window, another where the record begins a day or more later: that long logs are
-    not kept, or were not written."""
+@dataclass(slots=True)
+class Gaps:
+    """What is missing of a window, in sentences, and what else is known of that."""
+
+    limits: list[str]
+    """that took hours of it, or may have taken a part of some"""
+    quiet: list[str]
+    """hours without a record of which no limit is the cause"""
+    remarks: list[str]
+
+    @property
+    def causes(self) -> list[str]:
+        return [*self.limits, *self.quiet]
+
+
+def gaps(
+    hours: Hours, kept: Kept, what: str = "record of any kind", *, begins: bool = False
+) -> Gaps:
+    """``kept``: how long the place of the logs keeps them. With ``begins`` a sentence more where
+    the record begins a day or more after the window and nothing says why."""
+    start, silent = hours.window[0], hours.silent()
+    made = Gaps([], [], list(kept.remarks))
+    rest = silent
+    for limit in kept.limits:
+        since = limit.since
+        if since is None:
+            made.remarks.append(limit.said)
+            continue
+        some = "some of what" if limit.part else "what"
+        said = f"{limit.said}: {some} was written before {clock(since)} is not there any more"
+        lost = [hour for hour in silent if hour < since]
+        if lost:
+            said += f" ({len(lost):,} hours of the window without a {what})"
+        if lost or (limit.part and start < since):
+            made.limits.append(said)
+        else:
+            made.remarks.append(said)
+        if not limit.part:
+            rest = [hour for hour in rest if hour >= since]
+    made.quiet += _silence(rest, what, start if begins and rest == silent else None)
+    return made
+
+
+def _silence(silent: list[datetime], what: str, start: datetime | None) -> Iterator[str]:
+    """A sentence on hours that follow one another, the longest spans named."""
     if not silent:
         return
     spans: list[tuple[datetime, datetime]] = []
@@ -79,10 +121,10 @@ def silence(
             spans[-1] = (spans[-1][0], hour + _HOUR)
         else:
             spans.append((hour, hour + _HOUR))
-    begun, begins = spans[0]
-    if since is not None and begun - since < _HOUR and begins - begun >= _DAY:
+    begun, begin = spans[0]
+    if start is not None and begun - start < _HOUR and begin - begun >= _DAY:
         yield (
-            f"the record begins at {clock(begins)} only: what is older was deleted (retention of"
+            f"the record begins at {clock(begin)} only: what is older was deleted (retention of"
             " logs) or never written"
         )
     spans.sort(key=lambda span: span[0] - span[1])

@@ -144,7 +144,7 @@ class LogBook(Book):
     ) -> None:
         """``only``: the names to read now that were put off, None: any."""
         known = self._facts.files(self.batch.source)
-        wanted = frozenset(self._stores)
+        wanted, before = frozenset(self._stores), self._read_before(known)
         # what is open at their ends is in the answer of the step that reads it
         loose = factcontents.loose(self._facts.db, self.batch.source)
         try:
@@ -152,7 +152,7 @@ class LogBook(Book):
                 sealed = self._seal(name)
                 self._listed.add(sealed)
                 if not isinstance(source, Source):
-                    self.unreadable += only is None
+                    self.unreadable += only is None and source.version not in before
                     continue
                 version, stores = known.get(sealed, (None, frozenset()))
                 same = version is not None and version == source.version and stores >= wanted

@@ -143,15 +143,15 @@ class _Collector:
             if extent.outside:
                 lead += f"; {extent.outside:,} lie outside it"
         causes = [*damage(notes, "lines", "do not fit the format"), *self._doubts(notes, view)]
-        if state is Coverage.PARTIAL:
-            causes += gaps.silence(extent.hours.silent(), "line")
+        missing = gaps.gaps(extent.hours, self._asked.kept(), "line")
+        causes += missing.causes if state is Coverage.PARTIAL else missing.limits
         seen = view.marked(RECORD)
         evidence = Evidence(
             source=SOURCE,
             coverage=state,
             start=seen.first,
             end=seen.last,
-            detail="; ".join((lead, *causes, *book.reading(), *found.remarks)),
+            detail="; ".join((lead, *causes, *book.reading(), *missing.remarks, *found.remarks)),
             unparsed=notes.unparsed,
         )
         return EvidenceResult(evidence, found.reads)

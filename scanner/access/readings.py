@@ -201,26 +201,27 @@ def told(
     unparsed: int,
     other: int,
     things: str = "tables",
-    silent: tuple[Extent, str] | None = None,
+    silent: tuple[Extent, str],
     whole: Whole | None = None,
 ) -> EvidenceResult:
     """The answer for one store. ``other``: files of something else, or of which nothing at all was
-    understood; they are named and are no gap, since folders hold such. ``silent``: hours without
-    any record (named so) are a cause. ``whole`` None: this source is never a complete record."""
+    understood; they are named and are no gap, since folders hold such. ``silent``: what saw the
+    hours of the window, and what one without any lacks. ``whole`` None: this source is never a
+    complete record."""
     asked, uri, book = said.asked, said.readings.uri, said.readings.book
     found = tell(said.acts, asked, uri, things=things)
     known = asked.known.get(uri)
     audit = known.audits.get(source, Audit()) if known else Audit()
-    causes = [*causes, *audit.blind]
-    if silent is not None and state.open:
-        causes += gaps.silence(silent[0].hours.silent(), silent[1])
+    missing = gaps.gaps(silent[0].hours, asked.kept(), silent[1])
+    causes = [*causes, *audit.blind, *(missing.causes if state.open else missing.limits)]
     if whole is not None and state.open:
         causes += _unsure(audit, whole, asked.window[0])
         if not causes:
             state = State(Coverage.COMPLETE, whole.said)
     passed = [f"{other:,} files without any record were passed over"] if other else []
     shown = said.record.marked(_SHOWN, uri)
-    remarks = (*remarks, *passed, *book.reading(), *audit.kept, *found.remarks)
+    kept = (*audit.kept, *missing.remarks)
+    remarks = (*remarks, *passed, *book.reading(), *kept, *found.remarks)
     evidence = Evidence(
         source=source,
         coverage=state.coverage,

@@ -193,7 +193,9 @@ class Collector:
         view = book.view(self._asked.window)
         found = told(view, self._asked, uri)
         notes, seen = book.line_notes(view, LineNotes()), view.marked(_SHOWN, uri)
-        causes = list(damage(notes, "lines"))
+        hours = gaps.Hours.known(self._asked.window, view.hours((_SHOWN,), uri))
+        missing = gaps.gaps(hours, self._asked.kept(), "line of this store")
+        causes = [*damage(notes, "lines"), *missing.limits]
         if not extent.inside:
             state, lead = Coverage.NONE, "no line of the window was found"
             if extent.outside:
@@ -206,19 +208,17 @@ class Collector:
             )
         else:
             state, lead = Coverage.PARTIAL, self._sort.lead
-            hours = gaps.Hours.known(self._asked.window, view.hours((_SHOWN,), uri))
-            silent = gaps.silence(hours.silent(), "line of this store")
             remarked = [(view.noted(each, uri)[0], each) for each in self._sort.remarked]
             said = [f"{count:,} {each}" for count, each in remarked if count]
-            causes += [*_doubts(view, uri), *said, *silent]
-        remarks = [*_files(notes), *book.reading(), *self._hints(view, uri), *found.remarks]
+            causes += [*_doubts(view, uri), *said, *missing.quiet]
+        remarks = [*_files(notes), *book.reading(), *self._hints(view, uri), *missing.remarks]
         return EvidenceResult(
             Evidence(
                 source=self._sort.source,
                 coverage=state,
                 start=seen.first,
                 end=seen.last,
-                detail="; ".join((lead, *causes, *remarks)),
+                detail="; ".join((lead, *causes, *remarks, *found.remarks)),
                 unparsed=notes.unparsed,
             ),
             found.reads,

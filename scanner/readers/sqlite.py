@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from scanner.contracts import Chunk, Limits, Member, Source
 from scanner.model import Problem, Slice
@@ -29,7 +30,7 @@ class Sqlite:
                 rows = sqlite_rows(database, table, f"{table.name}!")
                 for item in chunks(rows, table.columns, table.name):
                     if isinstance(item, Problem) and item.member is None:
-                        item.member = table.name
+                        item = replace(item, member=table.name)
                     yield item
 
 

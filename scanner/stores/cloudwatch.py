@@ -11,11 +11,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from scanner.contracts import Ignore, OpenStore, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Store, Tri, Unit
+from scanner.retention import Kept, Limit, days
 from scanner.stores import s3_errors
 
 if TYPE_CHECKING:
@@ -116,28 +118,46 @@ class LogGroup:
         stream = _Stream(self._client, self._group, unit.key)
         return Source(io.BufferedReader(stream, 1 << 20), unit.name, seekable=False)
 
-    def facts(self) -> tuple[Fact, ...]:
+    def _about(self) -> Mapping[str, Any] | str:
+        """What AWS says of the group, or why that is not known."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
+            # a group sorts before all others that begin with its name
             found = self._client.describe_log_groups(logGroupNamePrefix=self._group, limit=50)
-            about = [g for g in found["logGroups"] if g.get("logGroupName") == self._group]
         except (BotoCoreError, ClientError) as error:
-            why = _unreadable(error).detail
-            return tuple(Fact(name, Tri.UNKNOWN, why) for name in _FACTS)
-        if not about:
-            why = "the log group does not exist"
-            return tuple(Fact(name, Tri.UNKNOWN, why) for name in _FACTS)
+            fault = _unreadable(error)
+            lacks = "; these credentials lack logs:DescribeLogGroups"
+            return fault.detail + (lacks if fault.reason is Reason.ACCESS_DENIED else "")
+        about = [g for g in found["logGroups"] if g.get("logGroupName") == self._group]
+        return about[0] if about else "the log group does not exist"
+
+    def kept(self) -> Kept:
+        """See ``retention.Keeps``."""
+        about = self._about()
+        if isinstance(about, str):
+            why = f"how long the log group keeps its events is not known ({about})"
+            return Kept(remarks=(why,))
+        age = about.get("retentionInDays")
+        if not age:
+            return Kept(remarks=("the log group keeps its events for ever",))
+        said = f"CloudWatch Logs deletes the events of the log group after {days(age)}"
+        return Kept((Limit(said, datetime.now(UTC) - timedelta(days=age)),))
+
+    def facts(self) -> tuple[Fact, ...]:
+        about = self._about()
+        if isinstance(about, str):
+            return tuple(Fact(name, Tri.UNKNOWN, about) for name in _FACTS)
         return (
             Fact("public-access", Tri.NO, "CloudWatch Logs has no access without credentials"),
             Fact(
                 "default-encryption",
                 Tri.YES,
                 "with a KMS key of the account"
-                if about[0].get("kmsKeyId")
+                if about.get("kmsKeyId")
                 else "by CloudWatch Logs, with a key of AWS",
             ),
-            Fact("versioning", Tri.NO, _kept(about[0].get("retentionInDays"))),
+            Fact("versioning", Tri.NO, _kept(about.get("retentionInDays"))),
             Fact(
                 "access-logging",
                 Tri.UNKNOWN,

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from scanner.contracts import Ignore, OpenStore, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Status, Store, Tri, Unit
+from scanner.retention import Kept
 from scanner.text import seal_around_accounts
 
 if TYPE_CHECKING:
@@ -233,6 +234,20 @@ class S3:
             could_read_known=not found.doubts,
             could_read=found.grants,
             could_read_detail="; ".join(found.doubts),
+        )
+
+    def kept(self) -> Kept:
+        """See ``retention.Keeps``."""
+        from scanner.stores import s3_lifecycle
+
+        found = s3_lifecycle.kept(self._connection, self._prefix)
+
+        def sealed(text: str) -> str:
+            return seal_around_accounts(text, self._seal_name)
+
+        return Kept(
+            [replace(limit, said=sealed(limit.said)) for limit in found.limits],
+            [*map(sealed, found.remarks)],
         )
 
     def _asked(self) -> Controls:

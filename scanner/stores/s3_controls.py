@@ -16,6 +16,8 @@ from scanner.errors import Reason
 from scanner.stores import s3_errors
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from scanner.stores.s3_client import Connection
 
 
@@ -97,15 +99,23 @@ def ask(connection: Connection) -> Controls:
             "s3:GetEncryptionConfiguration",
             "ServerSideEncryptionConfigurationNotFoundError",
         ),
-        versioning=asker.ask(s3.get_bucket_versioning, "", "s3:GetBucketVersioning"),
+        versioning=versioning(asker, s3),
         logging=_logging(asker.ask(s3.get_bucket_logging, "", "s3:GetBucketLogging")),
-        object_lock=asker.ask(
-            s3.get_object_lock_configuration,
-            "ObjectLockConfiguration",
-            "s3:GetBucketObjectLockConfiguration",
-            "ObjectLockConfigurationNotFoundError",
-        ),
+        object_lock=object_lock(asker, s3),
         owner=owner,
+    )
+
+
+def versioning(asker: Asker, s3: S3Client) -> Answer:
+    return asker.ask(s3.get_bucket_versioning, "", "s3:GetBucketVersioning")
+
+
+def object_lock(asker: Asker, s3: S3Client) -> Answer:
+    return asker.ask(
+        s3.get_object_lock_configuration,
+        "ObjectLockConfiguration",
+        "s3:GetBucketObjectLockConfiguration",
+        "ObjectLockConfigurationNotFoundError",
     )
 
 

@@ -49,9 +49,9 @@ def facts(controls: Controls, scope: Scope) -> tuple[Fact, ...]:
     return (
         public_access(controls, scope),
         _encryption(controls),
-        _versioning(controls),
+        versioning(controls.versioning),
         _logging(controls),
-        _object_lock(controls),
+        object_lock(controls.object_lock),
         _tls_only(controls, scope),
     )
 
@@ -247,8 +247,8 @@ def _encryption(controls: Controls) -> Fact:
     return Fact(control, Tri.NO, "no default encryption: an upload that asks for none gets none")
 
 
-def _versioning(controls: Controls) -> Fact:
-    control, answer = "versioning", controls.versioning
+def versioning(answer: Answer) -> Fact:
+    control = "versioning"
     if answer.unknown:
         return Fact(control, Tri.UNKNOWN, f"versioning is not known ({answer.unknown})")
     status = answer.value.get("Status")
@@ -277,8 +277,8 @@ def _logging(controls: Controls) -> Fact:
     return Fact(control, Tri.YES, detail)
 
 
-def _object_lock(controls: Controls) -> Fact:
-    control, answer = "object-lock", controls.object_lock
+def object_lock(answer: Answer) -> Fact:
+    control = "object-lock"
     if answer.unknown:
         return Fact(control, Tri.UNKNOWN, f"object lock is not known ({answer.unknown})")
     if answer.value is None or answer.value.get("ObjectLockEnabled") != "Enabled":

@@ -5,16 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3.session
 import pytest
-from botocore.stub import Stubber
 
-from scanner.access.gaps import silence
+from scanner.access.gaps import Hours, gaps
 from scanner.access.selectors import BadSelectors, recorded
-from scanner.access.trail import look_up
 from scanner.model import Access, Coverage, Problem
+from scanner.retention import Kept
 from tests.access.trails import (
-    END,
     EVERYTHING,
     START,
     collect,
@@ -25,7 +22,6 @@ from tests.access.trails import (
     one,
     user,
 )
-from tests.s3_server import variables
 
 
 def test_complete_takes_selectors_and_records_of_every_hour() -> None:
@@ -106,14 +102,17 @@ def test_a_failed_change_of_the_trail_changed_nothing() -> None:
 
 def test_a_record_that_begins_late_says_so() -> None:
     """Whether logs are not kept that long, or were not written, the files do not tell."""
-    hours = [START + timedelta(hours=number) for number in range(30)]
-    begins, some = silence(hours, since=START)
+    window = (START, START + timedelta(hours=50))
+
+    def quiet(*hours: int, begins: bool = True) -> list[str]:
+        seen = Hours.known(window, [int(START.timestamp()) // 3600 + hour for hour in hours])
+        return gaps(seen, Kept(), begins=begins).quiet
+
+    begins, some = quiet(*range(30, 50))
     assert begins.startswith("the record begins at 2026-03-02 06:00 UTC only") and "30 h" in some
-    for silent, since in ((hours, None), (hours[:23], START), (hours, START - timedelta(hours=1))):
-        (alone,) = silence(silent, since=since)
+    for more, hours in ((False, range(30, 50)), (True, range(23, 50)), (True, [0, *range(30, 50)])):
+        (alone,) = quiet(*hours, begins=more)
         assert "begins" not in alone
-    (later,) = silence(hours[5:], since=START)
-    assert "begins" not in later
 
 
 def test_missing_hours_are_named() -> None:
@@ -275,79 +274,6 @@ def test_a_store_whose_reads_are_left_out_cannot_tell() -> None:
         selectors=basic("All", "arn:aws:s3:::other/"),
     )
     assert result.evidence.coverage is Coverage.NONE
-
-
-# --- the trail itself -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def trail(monkeypatch: pytest.MonkeyPatch) -> Stubber:
-    for name, value in variables().items():
-        monkeypatch.setenv(name, value)
-    client = boto3.session.Session().client("cloudtrail", region_name="eu-west-1")
-    asked: list[Any] = []
-    monkeypatch.setattr(
-        boto3.session.Session, "client", lambda self, name, **more: asked.append(more) or client
-    )
-    return Stubber(client)
-
-
-def status(**more: Any) -> dict[str, Any]:
-    return {
-        "IsLogging": True,
-        "StartLoggingTime": START - timedelta(days=9),
-        "LatestDeliveryTime": END,
-        **more,
-    }
-
-
-ARN = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/main"
-
-
-@pytest.mark.parametrize(
-    ("about", "state", "cause"),
-    [
-        ({"IsMultiRegionTrail": True}, status(), None),
-        ({}, status(IsLogging=False, StopLoggingTime=END), "not logging since 2026-03-01 06:00"),
-        ({}, status(StartLoggingTime=START + timedelta(hours=1)), "logs since 2026-03-01 01:00"),
-        ({}, status(LatestDeliveryError="AccessDenied"), "latest delivery of files failed"),
-        ({}, status(LatestDeliveryTime=START), "delivered its latest file at 2026-03-01 00:00"),
-        (
-            {"IsMultiRegionTrail": False, "HomeRegion": "us-east-1"},
-            status(),
-            "region us-east-1 only",
-        ),
-    ],
-)
-def test_a_trail_is_asked(trail: Stubber, about: Any, state: Any, cause: str | None) -> None:
-    about = {"IsMultiRegionTrail": True, **about}
-    with trail:
-        trail.add_response("get_trail", {"Trail": about}, {"Name": ARN})
-        trail.add_response("get_trail_status", state, {"Name": ARN})
-        trail.add_response("get_event_selectors", EVERYTHING, {"TrailName": ARN})
-        result = one(delivered(*heartbeat(), event()), trail=ARN)
-    assert (result.evidence.coverage is Coverage.COMPLETE) is (cause is None)
-    assert cause is None or cause in result.evidence.detail
-
-
-def test_another_trail_that_stops_does_not_matter(trail: Stubber) -> None:
-    other = management(
-        "StopLogging", 9, "cloudtrail.amazonaws.com", requestParameters={"name": "other"}
-    )
-    with trail:
-        trail.add_response("get_trail", {"Trail": {"IsMultiRegionTrail": True}})
-        trail.add_response("get_trail_status", status())
-        trail.add_response("get_event_selectors", EVERYTHING)
-        result = one(delivered(*heartbeat(), event(), other), trail=ARN)
-    assert result.evidence.coverage is Coverage.COMPLETE
-
-
-def test_a_trail_that_may_not_be_asked_is_a_cause(trail: Stubber) -> None:
-    with trail:
-        trail.add_client_error("get_trail", "AccessDeniedException", "secret words")
-        found = look_up({"trail": ARN}, (START, END))
-    assert found.selectors is None
-    assert found.causes == ["CloudTrail could not be asked about the trail (AccessDeniedException)"]
 
 
 def test_the_window_may_be_of_any_length() -> None:

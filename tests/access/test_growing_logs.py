@@ -66,6 +66,7 @@ class Folder:
     """whose bytes were asked for in the last night"""
     settings: dict[str, Any] = field(default_factory=dict)
     batches: int = 0
+    archived: set[str] = field(default_factory=set)
 
     def night(self, *, killed: Callable[[], bool] = lambda: False) -> EvidenceResult:
         """As the pipeline does it. ``killed``: the batch at hand is lost, and the run begins
@@ -103,7 +104,10 @@ class Folder:
         for name, data in sorted(self.files.items()):
             source = Source(_Watched(data, name, self.opened), name, len(data))  # type: ignore[arg-type]
             source.version = f"{len(data)}-{hash(data)}"
-            yield name, source
+            if name in self.archived:
+                yield f"by another name {name}", Problem("archived", version=source.version)
+            else:
+                yield name, source
 
 
 class _Watched:
@@ -231,6 +235,19 @@ def test_what_is_known_is_not_read_again(name: str, tmp_path: Path) -> None:
     folder.files["copy"] = folder.files[first_name]
     folder.files[f"moved {first_name}.gz"] = gzip.compress(folder.files.pop(first_name))
     assert told(folder.night()) == told(first)
+
+
+@pytest.mark.parametrize("name", ["CloudTrail", "S3 access log, text"])
+def test_what_was_read_and_lies_in_an_archive_now_is_no_gap(name: str, tmp_path: Path) -> None:
+    """A lifecycle moves old logs to where they cannot be read; one not read before is missing."""
+    folder = Folder(name, tmp_path / "facts", dict(case(SMALL, name).files))
+    folder.night()
+    first = folder.night()
+    folder.archived = {max(folder.files)}
+    assert told(folder.night()) == told(first)
+    folder.files["later"] = folder.files[max(folder.files)] + b"\n"
+    folder.archived = {"later"}
+    assert "1 files could not be read" in folder.night().evidence.detail
 
 
 def test_killed_between_two_batches_nothing_is_lost_and_nothing_counts_twice(

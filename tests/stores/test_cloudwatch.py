@@ -151,3 +151,9 @@ def test_a_trail_in_a_log_group_is_evidence(tmp_path: Path) -> None:
         assert sum(reads.reads or 0 for reads in found["s3://pay"].reads) == 6
     finally:
         client.delete_log_group(logGroupName=group)
+
+
+def test_how_long_events_are_kept_may_not_be_asked(stub: Stubber) -> None:
+    stub.add_client_error("describe_log_groups", "AccessDeniedException")
+    (said,) = connect().kept().remarks
+    assert "not known" in said and "these credentials lack logs:DescribeLogGroups" in said

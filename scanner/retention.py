@@ -1,0 +1,50 @@
+"""How long the place of a log keeps it: what bounds how far back evidence can reach.
+
+A log group deletes events after so many days, a bucket's lifecycle deletes files or moves them to
+where they cannot be read. The place is asked at each scan, which says how it is *now*; what it does
+not tell is unknown, with the permission that would tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from detectors.records import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One thing that takes logs away. ``said``: what does, as a sentence without an end. ``since``:
+    what was written before is not kept, None: nothing is taken yet. ``part``: of some of the logs
+    only, so that an hour with records can lack others."""
+
+    said: str
+    since: datetime | None = None
+    part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that is known of one place; ``remarks``: that no limit is set, what could not be asked,
+    what keeps logs from being deleted."""
+
+    limits: Sequence[Limit] = ()
+    remarks: Sequence[str] = ()
+
+
+AskKept: TypeAlias = Callable[[], Kept]
+
+
+def days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number:,} days"
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A ``contracts.OpenStore`` that says how long it keeps what lies in it."""
+
+    def kept(self) -> Kept:
+        """Asked after connecting. Never raises."""
+        ...
