@@ -14,7 +14,7 @@ _VARIABLES = (
     " ('general_log', 'log_output', 'log_disabled_statements', 'slow_query_log',"
     " 'long_query_time', 'log_slow_rate_limit', 'min_examined_row_limit', 'log_slow_filter',"
     " 'log_slow_disabled_statements', 'userstat',"
-    " 'query_cache_type', 'query_cache_size')"
+    " 'query_cache_type', 'query_cache_size', 'max_slowlog_files', 'max_slowlog_size')"
 )
 
 
@@ -32,7 +32,7 @@ def audits(session: Session, seal_name: SealName) -> Audits:
             blind, tuple(_kept(found)), None if blind else int(now) - int(uptime)
         ),
         "general-log": Audit(tuple(_general(found))),
-        "slow-log": Audit(tuple(_slow(found))),
+        "slow-log": Audit(tuple(_slow(found)), tuple(_slow_kept(found))),
     }
 
 
@@ -60,11 +60,23 @@ def _kept(found: Mapping[str, str]) -> Iterator[str]:
     rotations = found.get("server_audit_file_rotations", "0")
     size = found.get("server_audit_file_rotate_size", "0")
     on = found.get("server_audit_logging") == "ON"
-    if on and found.get("server_audit_output_type", "file") == "file" and rotations.isdigit():
-        kept = (int(rotations) + 1) * int(size) if size.isdigit() else 0
+    if not on or found.get("server_audit_output_type", "file") != "file":
+        return
+    if not rotations.isdigit() or not size.isdigit() or rotations == "0":
+        return  # without rotations the one file grows
+    yield (
+        f"the server keeps {int(rotations) + 1:,} files of it, {(int(rotations) + 1) * int(size):,}"
+        " bytes: older ones are lost unless carried off"
+    )
+
+
+def _slow_kept(found: Mapping[str, str]) -> Iterator[str]:
+    """Percona Server's rotation of the slow log."""
+    files, size = found.get("max_slowlog_files", "0"), found.get("max_slowlog_size", "0")
+    if files != "0" and size != "0":
         yield (
-            f"the server keeps {int(rotations) + 1:,} files of it, {kept:,} bytes: older ones are"
-            " lost unless carried off"
+            f"the server keeps {files} files of it, of {size} bytes each: older ones are lost"
+            " unless carried off"
         )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import UTC, datetime
 
 from scanner.audits import Audit, Audits
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
+from scanner.stores import postgres_rotation
 from scanner.stores.postgres_session import Session
 
 PGAUDIT, STATEMENTS = "pgaudit", "log-statement"
 _SETTINGS = """
 SELECT name, setting FROM pg_settings
 WHERE name LIKE 'pgaudit.%%' OR name IN ('log_statement', 'log_min_duration_statement',
-  'log_truncate_on_rotation', 'log_filename', 'shared_preload_libraries', 'log_min_messages')
+  'shared_preload_libraries', 'log_min_messages') OR name = ANY(%s)
 """
 _AROUND = """
 SELECT ceil(extract(epoch FROM pg_postmaster_start_time()))::bigint,
@@ -42,8 +44,9 @@ _MOST = 5
 
 def audits(session: Session, seal_name: SealName) -> Audits:
     """See ``audits.Audited``."""
+    wanted = list(postgres_rotation.SETTINGS)
     try:
-        settings = {str(name): str(value) for name, value in session.rows(_SETTINGS)}
+        settings = {str(name): str(value) for name, value in session.rows(_SETTINGS, (wanted,))}
         own = [(str(r), str(d), str(setting)) for r, d, setting in session.rows(_OWN)]
         ((started, carried),) = session.rows(_AROUND)
         as_owner = [str(name) for (name,) in session.rows(_AS_OWNER)]
@@ -59,7 +62,7 @@ def audits(session: Session, seal_name: SealName) -> Audits:
     logged = (*_statements(settings), *_of_single_ones(roles, "log_", seal_name))
     # those of the whole database hold for the session that asks, too: they are judged already
     others = [each for each in own if not each[0]]
-    kept = tuple(_rotation(settings))
+    kept = tuple(postgres_rotation.said(settings, datetime.now(UTC)))
     return {
         PGAUDIT: Audit(
             audited,
@@ -162,9 +165,3 @@ def _of_single_ones(
     if said:
         more = f" and {len(said) - _MOST:,} more" if len(said) > _MOST else ""
         yield seal_name("settings of their own: " + ", ".join(said[:_MOST]) + more)
-
-
-def _rotation(settings: Mapping[str, str]) -> Iterator[str]:
-    name = settings.get("log_filename", "%Y")
-    if settings.get("log_truncate_on_rotation") == "on" and "%Y" not in name:
-        yield f"the server writes over its logs ({name}): older ones are lost unless carried off"
