@@ -359,7 +359,7 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
         if isinstance(secret := table.options.get("password_file"), str):
             table.options["password_file"] = str(base / Path(secret).expanduser())
     for evidence in settings.evidence:
-        for option in ("uri", "selectors", "public_keys"):
+        for option in ("uri", "store", "selectors", "public_keys"):
             if isinstance(evidence.options.get(option), str):
                 evidence.options[option] = _absolute(evidence.options[option], base)
     if settings.snooping:

@@ -129,9 +129,35 @@ def evidence_tasks(
         config.check_options(table.options, dict(kind.options), file, where)
         for wrong in getattr(kind, "check", lambda settings: ())(table.options):
             raise ConfigError(file, f"{where}.{wrong.option}", wrong.expected, wrong.found)
-        task = EvidenceTask(table.kind, table.options, tuple(stores), window(settings, now))
+        options = table.options
+        if "store" in options:
+            options = {**options, "store": _meant(options["store"], settings, stores)}
+        task = EvidenceTask(table.kind, options, tuple(stores), window(settings, now))
         tasks.append(replace(task, snooping=against))
     return tasks
+
+
+def _meant(written: str, settings: Settings, stores: Sequence[Store]) -> str:
+    """The uri of the store that evidence is said to be of. It is written as in [[store]], with the
+    user and the options of a target; a store's own uri has none of them."""
+    if written in {store.uri for store in stores}:
+        return written
+    options = next((table.options for table in settings.store if table.uri == written), {})
+    try:
+        return _kind_of(written).resolve(written, options).uri
+    except UsageError:
+        return written
+
+
+def of_no_store(tasks: Sequence[EvidenceTask], stores: Sequence[Store]) -> Iterator[str]:
+    """What to say of evidence that is of none of the stores of this scan."""
+    uris = {store.uri for store in stores}
+    for number, task in enumerate(tasks):
+        if "store" in task.settings and task.settings["store"] not in uris:
+            yield (
+                f"evidence[{number}] ({task.kind}): its “store” is none of those scanned now; it is"
+                " not read"
+            )
 
 
 def _snooping(settings: Settings, sealer: Sealer) -> snooping.Snooping | None:

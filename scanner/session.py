@@ -138,6 +138,8 @@ def carry_out(
         window=compose.window(settings, row.started),
         facts=path_beside(ledger.path),
     )
+    for words in compose.of_no_store(job.evidence, stores):
+        listener.noted(words)
     scratch.sweep()
     _count_ahead(job, settings, listener)
     with signals.caught(), pausing.ended_by(signals.stopping, listener.noted):

@@ -181,6 +181,16 @@ _NOTHING = _words(
 )
 """first words of statements that give out no rows of a table"""
 _WRITES = _words("insert replace update delete merge create refresh")
+_SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
+_RUN = re.compile(
+    r".*?\banaly[sz]e\b.*?(?=\b(?:insert|create|update|delete|merge|replace)\b)", re.IGNORECASE
+)
+"""a change that is explained by running it"""
+_MAKES_NO_ROWS = re.compile(
+    r"create\s+(?:or\s+replace\s+)?(?!(?:or|global|local|temp|temporary|unlogged|table|materialized)\b)\w",
+    re.IGNORECASE,
+)
+"""CREATE of what holds none: a view, policy, rule, function, foreign table ..."""
 _FROM_SOMEWHERE = re.compile(r"\b(?:select|table|from|using|returning|with|join)\b", re.IGNORECASE)
 _CURSOR = re.compile(
     r"declare\s+(?:\"(?:[^\"]|\"\")*\"|\w+)\s[\w\s]*?\bcursor\b[\w\s]*?\bfor\s+", re.IGNORECASE
@@ -241,6 +251,13 @@ def _one(bare: str, dialect: str) -> Read | None:
     if first == "handler":
         handler = _HANDLER.match(bare)
         return Read(frozenset({tuple(handler["name"].split("."))})) if handler else None
+    if first == "set" and dialect == "mysql" and _SELECT.search(bare):
+        bare = f"select {bare[word.end() :]}" if word else bare  # a variable = (select ...)
+        return _parsed(bare.replace(":=", "="), dialect)
+    if first in ("explain", "analyze", "analyse") and (run := _RUN.match(bare)):
+        return _one(bare[run.end() :], dialect)
+    if first == "create" and _MAKES_NO_ROWS.match(bare):
+        return None
     if first in _NOTHING or (first in _WRITES and not _FROM_SOMEWHERE.search(bare)):
         return None if not _REFRESH.match(bare) else Read(hidden=True)
     if first == "copy":
@@ -279,7 +296,9 @@ _HARMLESS = _words(
     " interval json_extract json_value json_unquote pi convert_tz maketime period_add period_diff"
     " sec_to_time time_to_sec timediff to_seconds weekofyear yearweek utc_date utc_time"
     " utc_timestamp jsonb_pretty jsonb_typeof json_typeof jsonb_set regexp_split_to_table"
-    " regexp_matches btrim ltrim rtrim setseed pg_sleep grouping"
+    " regexp_matches btrim ltrim rtrim setseed pg_sleep grouping row acldefault aclexplode"
+    " has_any_column_privilege has_function_privilege has_sequence_privilege row_security_active"
+    " array_to_string array_upper array_lower array_agg"
 )
 """functions of the servers that read no table, beyond those the parser knows"""
 _READING = _words(
@@ -343,7 +362,10 @@ class _Relations:
                 return
             self._written(node.this)
         elif isinstance(node, (tree.Insert, tree.Update, tree.Delete, tree.Merge)):
-            if not node.args.get("returning"):
+            gives_back = node.args.get("returning") and (
+                not isinstance(node, tree.Insert) or node.args.get("conflict")
+            )
+            if not gives_back:
                 self._written(node.this, *(node.args.get("tables") or ()))
         elif isinstance(node, tree.Table):
             self._table(node, known)

@@ -114,6 +114,20 @@ def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> 
     assert "cards.csv: at least: reads 6 by 1 principal, bytes 604" in page.out
 
 
+def test_the_store_of_evidence_is_meant_as_it_is_written(
+    cardtrail: Cardtrail, company: Path
+) -> None:
+    """A store's own uri differs from what was written; evidence of none of them is told."""
+    config = company / "cardtrail.toml"
+    text = config.read_text()
+    own = f'store = "file://{company / "data"}"'
+    config.write_text(text.replace(own, 'store = "data"'))
+    assert scan(cardtrail, company, 1)["answer"] == "read"
+    config.write_text(text.replace(own, 'store = "s3://another"'))
+    done = cardtrail("scan", "-c", str(config))
+    assert "evidence[0] (pattern): its “store” is none of those scanned now" in done.err
+
+
 def test_without_evidence_there_is_nothing_to_ask(cardtrail: Cardtrail, company: Path) -> None:
     config = company / "cardtrail.toml"
     config.write_text(config.read_text().partition("[[evidence]]")[0])

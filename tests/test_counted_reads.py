@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def read_in_every_way(server: Server) -> None:
                 cursor.execute("DECLARE c CURSOR FOR SELECT * FROM cards")
                 cursor.execute("FETCH ALL FROM c")
             cursor.execute("SELECT * FROM cards WHERE id <> %s", (0,), prepare=True)
+            cursor.execute("PREPARE q AS SELECT * FROM cards")
+            cursor.execute("EXECUTE q")
             cursor.execute("SELECT peek()")
             cursor.execute("SELECT * FROM other WHERE id = 7")
     with (
@@ -104,15 +107,15 @@ def test_postgres(server: Server, cardtrail: Cardtrail, jobs: str) -> None:
     read_in_every_way(server)
     second = scanned(cardtrail, target, "-j", jobs)
     tables, statements = (evidence(second, s) for s in ("table-counters", "pg_stat_statements"))
-    # the view, COPY, the cursor, the prepared one and the function are a scan of the table each
-    cards = PLAIN + 5 * EACH
+    # the view, COPY, the cursor, the prepared ones and the function are a scan of the table each
+    cards = PLAIN + 6 * EACH
     assert f"{cards:,} of them of what holds cards" in tables["detail"]
     assert "by whom is not recorded" in tables["detail"]
     assert tables["coverage"] == statements["coverage"] == "partial"
     by = readers(second)
     assert set(by) == set(ROLES[:-1])  # the role of the scan itself is not among them
     for number, role in enumerate(ROLES[:-1]):
-        named = number + 1 + 3  # COPY, cursor, prepared
+        named = number + 1 + 4  # COPY, cursor, prepared by the protocol and by EXECUTE
         assert by[role]["card_reads"] == named, role
         assert by[role]["reads"] == named + 2  # the view; the other table
     assert f"{EACH} of the statements may read more than they name" in statements["detail"]
@@ -141,11 +144,21 @@ def test_postgres_that_crashed_or_was_reset(server: Server, cardtrail: Cardtrail
     crashed = evidence(scanned(cardtrail, target), "table-counters")["detail"]
     assert "counters went down: what was read before their reset is unknown" in crashed
     assert "14 of them of what holds cards" in crashed
+    known = scans_of_cards(server)
     server.run(DATABASE, *["SELECT * FROM cards"] * 8)
+    deadline = time.monotonic() + 30
+    while scans_of_cards(server) < known + 8 and time.monotonic() < deadline:
+        time.sleep(0.01)  # a session tells what it read when it has ended
     server.run(DATABASE, "SELECT pg_stat_reset()", *["SELECT * FROM cards"] * 16)
     reset = evidence(scanned(cardtrail, target), "table-counters")["detail"]
     assert "the counts began anew 1 times" in reset
     assert "30 of them of what holds cards" in reset
+
+
+def scans_of_cards(server: Server) -> int:
+    query = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'cards'"
+    ((found,),) = server.rows(DATABASE, query)
+    return int(found)
 
 
 @pytest.mark.xdist_group("postgres")

@@ -148,17 +148,19 @@ def _reads(
     name = seal_around_accounts(who.principal, asked.seal_name)
     if who.session:
         name += f" session {seal_around_accounts(who.session, asked.seal_name)}"
+    unseen = found.asked and not found.reads  # it may have read, nobody knows what
+    cards = None if known.cards is None or unseen else min(found.card_reads, found.reads)
     return Reads(
         principal=name,
-        reads=None if found.asked and not found.reads else found.reads,
+        reads=None if unseen else found.reads,
         rows=found.rows if found.told_rows else None,
         bytes=found.bytes if found.told_bytes or not found.reads else None,
-        objects=None if found.nameless else found.objects,
+        objects=None if found.nameless or unseen else found.objects,
         denied=found.denied,
         first=found.first,
         last=found.last,
         flags=flags,
-        card_reads=None if known.cards is None else min(found.card_reads, found.reads),
+        card_reads=cards,
     )
 
 

@@ -43,7 +43,16 @@ _SYSTEM = ("pg_catalog.", "information_schema.", "pg_toast.")
 _PARAMETERS, _QUOTE = 6, "'"
 _AS_OWNER = re.compile(r"\bsecurity\s+definer\b", re.IGNORECASE)
 _RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
+_CONFLICT = re.compile(r"\bconflict\b", re.IGNORECASE)
+"""an INSERT gives back what it was given, or the row that was there"""
 _WHOLE = frozenset({"COPY", "DECLARE CURSOR"})
+_FROM = re.compile(r"\b(?:from|table)\b|<", re.IGNORECASE)
+"""pgaudit puts ``<not logged>`` where it leaves out the text"""
+_CALL = re.compile(r"([\w$\"]+)\s*\(")
+_READ_NO_TABLE = frozenset(
+    {"select", "version", "now", "set_config", "current_setting", "current_schemas"}
+    | {"pg_is_in_recovery", "pg_backend_pid"}
+)
 _BLIND = (
     "pgaudit does not name what a SECURITY DEFINER function reads, and its settings can leave out"
     " roles and statements"
@@ -66,6 +75,8 @@ class Audit:
     """the statement speaks of pgaudit's own settings"""
     returns: bool = False
     """it changes rows and gives them back"""
+    reads_none: bool = False
+    """it names nothing to read from, and calls nothing that could: ``SELECT 1``"""
 
 
 def audit(message: str) -> Audit | None:
@@ -91,7 +102,12 @@ def audit(message: str) -> Audit | None:
         _relation(named),
         rows,
         "pgaudit." in said.lower() and _changes(command, said.lower()),
-        group == "WRITE" and command != "INSERT" and _RETURNING.search(said) is not None,
+        group == "WRITE"
+        and _RETURNING.search(said) is not None
+        and (command != "INSERT" or _CONFLICT.search(said) is not None),
+        said.lstrip()[:6].lower() == "select"
+        and _FROM.search(said) is None
+        and all(name.lower() in _READ_NO_TABLE for name in _CALL.findall(said)),
     )
 
 
@@ -149,10 +165,10 @@ class _Collector(PostgresLogs):
             self._of_another(entry)
             return
         log, role, when = self._logs[uri, entry.form], entry.user or NOBODY, entry.when
-        told = hash((uri, entry.form, when, entry.session, entry.messages, role)) & _64_BITS
-        if not self._entries.first_time(told):
-            return
         if any(each.startswith("AUDIT: ") for each in entry.messages):
+            told = hash((uri, entry.form, when, entry.session, entry.messages, role)) & _64_BITS
+            if not self._entries.first_time(told):
+                return  # an audit has a number: it is a copy
             if entry.raised:
                 log.acts.noted("forged", when, uri, event=event)
                 return
@@ -199,6 +215,8 @@ class _Collector(PostgresLogs):
         if entry.pid_only:
             at = f"{entry.session} {found.statement} {int(when.timestamp())}"
         if relation is None:
+            if found.reads_none:
+                return
             whole = found.command in _WHOLE
             new = self._new(f"{mine} unnamed {whole} {statement}")
             if new and not self._knows(f"{mine} named {statement}"):
@@ -325,8 +343,9 @@ def _doubts(said: Said, unnamed: int, copies: int, *, by_object: bool) -> Iterat
         )
     elif unnamed:
         yield (
-            f"{unnamed:,} SELECTs do not name what they read (pgaudit.log_relation is off): they"
-            " are not among the reads counted"
+            f"{unnamed:,} SELECTs do not name what they read (a table where pgaudit.log_relation"
+            " was off, or what a SECURITY DEFINER function gives out): they are not among the reads"
+            " counted"
         )
     if copies:
         yield (

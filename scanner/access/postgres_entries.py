@@ -105,7 +105,7 @@ def of_the_server(entry: Entry, book: LogBook, *settings: str) -> bool:
         return False
     if message.startswith("database system is ready to accept"):
         book.say(START, entry.when, "")
-    elif any(each in message for each in settings):
+    elif any(f'parameter "{each}' in message for each in settings):
         book.say(CHANGE, entry.when, message[:200])
     return True
 

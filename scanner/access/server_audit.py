@@ -1,7 +1,8 @@
 """Evidence from MariaDB's server_audit: which account read which table of a database.
 
-The plugin writes a READ line for each table a statement opens, and a QUERY line with the outcome
-when it ends; connection and query id join them. A definer's routine has its READ lines under the
+The plugin writes a READ line for each table a statement opens, a WRITE line for one it opens to
+write (``SELECT ... FOR UPDATE`` does), and a QUERY line with the outcome when it ends; connection
+and query id join them. A definer's routine has its READ lines under the
 definer's name: the reader is who sent the query. Statements hold literals; nothing of one is kept.
 
 Nothing in a line is escaped but the statement. A user name of a refused connection may hold line
@@ -43,8 +44,20 @@ _SETTINGS = re.compile(
     r"(?!\s*(?:show|select|desc|explain)).*(?:server_audit|query_cache)", re.DOTALL
 )
 _LOCKS = re.compile(r"\s*lock\s+tables?\b")
-_GIVES_BACK = re.compile(r"\s*delete\b.*\breturning\b", re.IGNORECASE | re.DOTALL)
+_BEFORE = r"\s*(?:/\*(?!M?!).*?\*/\s*)*(?:/\*M?!\d*\s*)?"
+"""comments, and the mark of one that is run"""
+_CHANGES = re.compile(
+    rf"{_BEFORE}(?:insert|replace|update|delete|truncate|create|alter|drop|rename|load|lock|optimize"
+    r"|repair|analyze|check|explain|describe|desc)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""what opens a table to write and gives nothing of it; a SELECT does so FOR UPDATE"""
+_GIVES_BACK = re.compile(
+    rf"{_BEFORE}(?:delete\b.*\breturning\b|insert\b.*\bduplicate\b.*\breturning\b|.*@.*:=)",
+    re.IGNORECASE | re.DOTALL,
+)
 """INSERT and REPLACE give back what they were given"""
+_COULD_GIVE_BACK = re.compile(rf"{_BEFORE}(?:delete|insert)\b", re.IGNORECASE | re.DOTALL)
 _WHOLE = (
     "server_audit has recorded every table that a statement opened, unless somebody with the right"
     " SUPER hid one; it tells no rows, and copies of the server's files are no statements"
@@ -60,8 +73,8 @@ _LONGEST_NAME = 1_024
 _MOST_OPEN = 50_000
 _MOST_ENDED = 10_000
 _BLIND = (
-    "server_audit tells no rows, no reads of tables locked before, and nothing of accounts that"
-    " server_audit_excl_users names"
+    "server_audit tells no rows, no reads of tables locked before or temporary ones, and nothing of"
+    " accounts that server_audit_excl_users names"
 )
 
 
@@ -79,7 +92,7 @@ class _Statement:
     """its outcome may still come"""
     tables: list[tuple[str, str]] = field(default_factory=list)
     changed: list[tuple[str, str]] = field(default_factory=list)
-    """tables it writes; with RETURNING it reads them"""
+    """tables it opened to write; see ``_judge_changes``"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +212,8 @@ class _Collector:
         first = connection not in self._here
         if first:
             self._here.add(connection)
+        if found["database"] == "mysql" and found["table"] in ("general_log", "slow_log"):
+            return  # the server itself, for every statement
         if found["table"] is not None:
             open_ = self._open.get(connection)
             if open_ is not None and open_.query != query:
@@ -225,8 +240,7 @@ class _Collector:
             its = open_ is not None and open_.query == query
             if open_ is not None and its:
                 del self._open[connection]
-                if _GIVES_BACK.match(found["text"]):
-                    open_.tables += open_.changed
+                self._judge_changes(open_, found["text"])
             if open_ is not None and its and open_.tables:
                 self._settle(open_, outcome, found["user"], found["text"])
             elif first and not its and len(self._ended) < _MOST_ENDED:
@@ -254,8 +268,7 @@ class _Collector:
             ended = self._ended.pop((connection, statement.query), None)
         if ended is not None:
             outcome, user, text, loose = ended.code, ended.user, ended.text, False
-            if _GIVES_BACK.match(text):
-                statement.tables += statement.changed
+            self._judge_changes(statement, text)
         event, when, book = statement.event, statement.when, self._book
         if outcome is not None:
             book.act("", Verb.NOTED, "", when, "settled", event=event)
@@ -275,6 +288,17 @@ class _Collector:
             self._logs[uri].read(when, user, tables, subjects=subjects, event=event, loose=loose)
             if outcome is None:
                 book.noted("unsettled", when, uri, event=event, loose=loose)
+
+    def _judge_changes(self, statement: _Statement, text: str) -> None:
+        """Whether what it opened to write was read: by ``SELECT ... FOR UPDATE`` (any text that is
+        no change of something), or given back by the change."""
+        if _GIVES_BACK.match(text) or not _CHANGES.match(text):
+            statement.tables += statement.changed
+        elif len(text) >= _CUT_OFF and _COULD_GIVE_BACK.match(text):
+            for database in dict.fromkeys(database for database, _ in statement.changed):
+                uri = self._databases.one(database)
+                if uri is not None:
+                    self._book.noted("cut off", statement.when, uri, event=statement.event)
 
     def _refuse(self, database: str, user: str, when: datetime, event: str) -> None:
         uri = self._databases.one(database)
@@ -329,6 +353,11 @@ def _doubts(said: Said) -> Iterator[str]:
         )
     if unsettled := said.noted("unsettled"):
         yield f"the outcome of {unsettled:,} statements is not told: they count as reads"
+    if cut := said.noted("cut off"):
+        yield (
+            f"{cut:,} texts of changes are cut off (server_audit_query_log_limit): whether they"
+            " gave rows back (RETURNING) is not told"
+        )
     if locks := view.noted("locks")[0]:
         yield (
             f"{locks:,} LOCK TABLES count as one read each: how often what they lock was read then"

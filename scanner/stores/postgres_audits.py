@@ -25,8 +25,7 @@ _AS_OWNER = """
 SELECT n.nspname || '.' || p.proname
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-    WHERE d.objid = p.oid AND d.deptype = 'e' AND e.extname = 'pgaudit')
+  AND p.prorettype <> 'event_trigger'::regtype
 ORDER BY 1
 """
 _OWN = """

@@ -121,8 +121,8 @@ def _counters(rows: list[tuple[object, ...]], seal_name: SealName) -> list[Count
             (statements.Read(hidden=True),) if hidden else statements.reads(str(text), "postgres")
         )
         for place, read in enumerate(reads):
-            if read.prepares or read.executes:
-                continue
+            if read.executes:
+                continue  # the server counts it under the PREPARE, which it does not count itself
             names = tuple(
                 sorted(
                     seal_name(spell(*_schema_and_name(parts)))

@@ -31,6 +31,7 @@ SELECT p.oid::regprocedure::text, p.proowner::bigint,
                AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE'))
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND p.prorettype <> 'event_trigger'::regtype  -- nobody can call those
 ORDER BY 1
 """
 

@@ -197,6 +197,7 @@ def test_settings_and_restarts_are_named(form: Form) -> None:
             says("SET log_statement = none", minute=9),
             says("SET search_path = secret", minute=9),
             Said('parameter "log_statement" changed to "none"', minute=10, **server),
+            Said('parameter "pgaudit.log_relation" changed to "on"', minute=10, **server),
             Said("database system is ready to accept connections", minute=11, **server),
         )
     )

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,25 @@ def test_refusals(form: Form) -> None:
         severity="ERROR",
         state="42501",
         statement="select * from cards",
+        number="2",
     )
-    result = one(form(audit(1, pid=7), refused, refused))
-    assert (by_role(result)["bob"].reads, by_role(result)["bob"].denied) == (0, 1)
+    result = one(form(audit(1, pid=7), refused, refused, replace(refused, number="3")))
+    assert by_role(result)["bob"].reads == 0
+    # a prefix without a number does not tell a copy from one more within the millisecond
+    assert by_role(result)["bob"].denied == (3 if form is as_plain else 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        *(("select 1", 0), ("SELECT pg_catalog.set_config('a', '', false)", 0)),
+        *(("select peek()", 1), ('select "peek" ()', 1), ("<previously logged>", 1)),
+        ("select * from secret", 1),
+    ],
+)
+def test_a_select_that_can_read_nothing_is_no_read(text: str, asked: int) -> None:
+    found = by_role(one(as_csv(audit(1, relation="", text=text), audit(1, user="bob", pid=9))))
+    assert sum(each.reads is None for each in found.values()) == asked
 
 
 @every_form
@@ -117,7 +134,8 @@ def test_without_relations_nobody_counted_the_reads(form: Form) -> None:
     unnamed = [audit(i, relation="", minute=i) for i in (1, 2)]
     result = one(form(*unnamed, audit(1, user="bob", pid=9)))
     found = by_role(result)
-    assert found["alice"].reads is None and found["alice"].last == START + timedelta(minutes=2)
+    assert (found["alice"].reads, found["alice"].objects) == (None, None)
+    assert found["alice"].card_reads is None and found["alice"].last == START + timedelta(minutes=2)
     assert found["bob"].reads == 1
     assert "2 SELECTs do not name what they read" in result.evidence.detail
     assert Access(evidence=(result.evidence,), did_read=result.reads).answer == "read"

@@ -113,6 +113,8 @@ def read_plainly(server: mariadb_server.Server) -> tuple[Audit, datetime]:
         "DELETE FROM extra WHERE id = 2 RETURNING id",
         "DELETE FROM extra WHERE id = 3",
         "SELECT * FROM extra",
+        "SELECT * FROM extra FOR UPDATE",
+        "UPDATE extra SET id = 4 WHERE id = 1",
         "DROP TABLE extra",
     )
     opened = mysql.STORE.connect(mysql.STORE.resolve(server.target(DATABASE), {}), str)
@@ -221,7 +223,7 @@ def test_server_audit_that_leaves_nothing_out(logs: Logs) -> None:
     ).values()
     assert result.evidence.coverage is Coverage.COMPLETE, result.evidence.detail
     (reads,) = result.reads
-    assert reads.reads == 2  # what DELETE gives back, and the SELECT
+    assert reads.reads == 3  # what DELETE gives back, and the SELECTs
 
 
 @pytest.mark.parametrize("source", ["general", "general_table", "slow", "slow_table"])

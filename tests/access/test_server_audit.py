@@ -70,6 +70,34 @@ def one(*lines: str, **more: Any) -> EvidenceResult:
     return collect("\n".join(lines), **more)[SHOP]
 
 
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("select * from cards for update", 1),
+        ("/* app */ (select * from cards for update)", 1),
+        ("SET @a = (SELECT pan FROM cards LIMIT 1 FOR UPDATE)", 1),
+        ("delete from cards where id = 1 returning *", 1),
+        ("insert into cards values (1) on duplicate key update id = id returning *", 1),
+        ("update cards set holder = (@p := pan)", 1),
+        ("/* app */ update cards set holder = 'x'", 0),
+        ("insert into cards values (1) returning id", 0),
+        ("/*!40000 ALTER TABLE cards DISABLE KEYS */", 0),
+        ("truncate cards", 0),
+    ],
+)
+def test_what_is_opened_to_write_may_be_read(text: str, reads: int) -> None:
+    lines = statement("cards", text=text).replace(",READ,", ",WRITE,")
+    quiet = statement("general_log", database="mysql", query=99, outcome=None)
+    result = one(statement("other", user="bob"), quiet.replace(",READ,", ",WRITE,"), lines)
+    assert by_user(result).get("alice", Reads("alice", 0)).reads == reads
+
+
+def test_a_change_whose_text_is_cut_off_is_told() -> None:
+    long = f"insert into cards values ({'1, ' * 400}"
+    result = one(statement("cards", text=long).replace(",READ,", ",WRITE,"), statement("other"))
+    assert "1 texts of changes are cut off" in result.evidence.detail
+
+
 def by_user(result: EvidenceResult) -> dict[str, Reads]:
     return {reads.principal: reads for reads in result.reads}
 
