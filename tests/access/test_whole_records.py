@@ -196,8 +196,12 @@ def test_rows_that_a_change_gives_back_are_read(form: Callable[..., bytes]) -> N
     gives = "delete from cards where id = 4 returning *"
     back = audit(9, group="WRITE", command="DELETE", text=gives, pid=3)
     plain = audit(9, group="WRITE", command="DELETE", text="delete from cards", pid=4)
-    found, _ = postgres(form, back, plain)
-    assert [each.reads for each in found.reads] == [1]
+    adds = "insert into cards values (1) returning *"
+    known = adds.replace("returning", "on conflict (id) do update set id = 1 returning")
+    given = audit(9, group="WRITE", command="INSERT", text=adds, pid=5)
+    taken = audit(9, group="WRITE", command="INSERT", text=known, pid=6)
+    found, _ = postgres(form, back, plain, given, taken)
+    assert [each.reads for each in found.reads] == [2]
     assert found.reads[0].first == START + timedelta(minutes=5)
 
 
