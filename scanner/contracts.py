@@ -115,6 +115,8 @@ class Source:
     seekable: bool = True
     version: str | None = None
     """as ``Unit.version``, of files of evidence"""
+    piece: bool = False
+    """of a log that is cut by time: without a byte it is no odd file, but a quiet day"""
     sibling: Callable[[str], Source | None] = field(default=lambda suffix: None, repr=False)
     check: Callable[[], Problem | None] = field(default=lambda: None, repr=False)
     data_ranges: Callable[[int, int], Iterator[tuple[int, int]]] = field(
@@ -255,6 +257,16 @@ class KnowsItsRole(Protocol):
 
     def role(self) -> Fact:
         """The fact ``read-only-role``. Raises ``Unreadable`` when the store is not reached."""
+        ...
+
+
+@runtime_checkable
+class HoldsLogs(Protocol):
+    """An open store whose units grow without an end and can be had in pieces."""
+
+    def logs(self) -> Iterator[tuple[str, Source]]:
+        """Names and sources, each with its ``version``: one that is known with it is not opened.
+        Raises ``Unreadable``."""
         ...
 
 

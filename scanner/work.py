@@ -24,6 +24,7 @@ from scanner.contracts import (
     EvidenceKind,
     EvidenceResult,
     FactsAt,
+    HoldsLogs,
     Limits,
     OpenStore,
     Reader,
@@ -286,6 +287,11 @@ class Worker:
         kind = next(kind for kind in self._plugins.stores.values() if kind.claims(uri))
         opened = kind.connect(kind.resolve(uri, {}), self._sealer.name)
         try:
+            if isinstance(opened, HoldsLogs):
+                for name, log in opened.logs():
+                    with log.file:
+                        yield name, log
+                return
             for item in opened.units(lambda name, is_directory: False):
                 if not isinstance(item, Unit):
                     reason = item.reason or Reason.IO_ERROR

@@ -147,6 +147,7 @@ class Notes:
     files: int = 0
     """with at least one record"""
     other: int = 0
+    empty: int = 0
     """without any: digests, and what is not of CloudTrail"""
     broken: int = 0
     """cut off or corrupt; what came before the damage was read"""
@@ -207,6 +208,7 @@ def events(
             else:
                 counted.unparsed += 1
     finally:
+        counted.empty *= source.piece
         _add(counted, notes)
     if whole is not None and hashed is not None:
         whole(hashed.sha256())
@@ -214,6 +216,7 @@ def events(
 
 def _of_json(file: lines.Bytes, notes: Notes, sift: Sift) -> Iterator[Event]:
     head, damaged = lines.read(file, WHOLE + 1)
+    notes.empty += not head
     found = None
     if len(head) <= WHOLE and not damaged:
         sifted = sift(head)
@@ -239,7 +242,7 @@ def _of_parquet(source: Source, notes: Notes) -> Iterator[Event]:
 
 def _add(counted: Notes, notes: Notes) -> None:
     if not counted.records and not counted.broken:
-        notes.other += 1
+        notes.other += not counted.empty
         return
     notes.files += 1
     notes.broken += counted.broken

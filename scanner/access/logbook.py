@@ -321,7 +321,8 @@ class LogBook(Book):
         if stopped:
             tail = FileFacts("", None, head=tail.head)
         else:
-            tail.notes["files" if log.records else "other"] = 1
+            if log.track.taken or not source.piece:
+                tail.notes["files" if log.records else "other"] = 1
         digest = told[-1].prefix if stopped else log.track.whole()
         if log.track.damaged and log.records == tail.notes.get("broken", 0):
             digest = None  # what is lost of two files need not be the same

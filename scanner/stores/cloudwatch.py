@@ -4,6 +4,10 @@ The group as AWS names it, so that one that begins with a slash has two here:
 ``cloudwatch://eu-west-1//aws/rds/cluster/shop/audit``; the ARN of the group is taken as well. A
 stream is read from its first event on, each message a line. Reads and never writes. Events of the
 class Infrequent Access cannot be read through the API used here: *failed*, with the reason.
+
+As evidence a stream is read on: it comes in days, each a log of its own. A day that is over is read
+again at the times of ``_LATE`` if anything came to the stream since, for it may have come to that
+day; AWS takes no event that is older than 14 days.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from detectors.records import dataclass
 from scanner.contracts import Ignore, OpenStore, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Store, Tri, Unit
@@ -23,6 +28,7 @@ from scanner.stores import s3_errors
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import LogStreamTypeDef
 
 _SCHEME = "cloudwatch://"
 _ARN = re.compile(r"arn:aws[a-z-]*:logs:([a-z0-9-]+):[0-9]{12}:log-group:([^:*]+)(?::\*)?")
@@ -95,28 +101,42 @@ class LogGroup:
             raise s3_errors.from_boto(error) from None
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
+        for stream in self._streams():
+            name = stream["logStreamName"]
+            if not ignore(name, False):
+                yield Unit(
+                    store=self._store.uri,
+                    key=name,
+                    name=self._seal_name(name),
+                    version=_version(stream),
+                )
+
+    def _streams(self) -> Iterator[LogStreamTypeDef]:
+        """By name. Raises ``Unreadable``."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         pages = self._client.get_paginator("describe_log_streams")
         try:
             for page in pages.paginate(logGroupName=self._group, orderBy="LogStreamName"):
-                for stream in page["logStreams"]:
-                    name = stream["logStreamName"]
-                    if ignore(name, False):
-                        continue
-                    told = (stream.get("lastIngestionTime"), stream.get("lastEventTimestamp"))
-                    yield Unit(
-                        store=self._store.uri,
-                        key=name,
-                        name=self._seal_name(name),
-                        version="-".join(str(each or 0) for each in told),
-                    )
+                yield from page["logStreams"]
         except (BotoCoreError, ClientError) as error:
             raise _unreadable(error) from None
 
     def open(self, unit: Unit) -> Source:
-        stream = _Stream(self._client, self._group, unit.key)
-        return Source(io.BufferedReader(stream, 1 << 20), unit.name, seekable=False)
+        return self._source(unit.key, unit.name, {})
+
+    def logs(self) -> Iterator[tuple[str, Source]]:
+        """See ``contracts.HoldsLogs``. Raises ``Unreadable`` when the listing breaks off."""
+        for stream in self._streams():
+            name = stream["logStreamName"]
+            for piece in pieces(stream, datetime.now(UTC)):
+                source = self._source(name, self._seal_name(name), piece.asked)
+                source.version, source.piece = piece.version, True
+                yield f"{name} {piece.day:%Y-%m-%d}", source
+
+    def _source(self, stream: str, name: str, asked: Mapping[str, int]) -> Source:
+        made = _Stream(self._client, self._group, stream, asked)
+        return Source(io.BufferedReader(made, 1 << 20), name, seekable=False)
 
     def _about(self) -> Mapping[str, Any] | str:
         """What AWS says of the group, or why that is not known."""
@@ -181,15 +201,73 @@ def _kept(days: int | None) -> str:
     return f"events are deleted after {days} days" if days else "events are kept for ever"
 
 
-class _Stream(io.RawIOBase):
-    """The messages of a log stream from the oldest on, each ended by a line end."""
+# --- in days --------------------------------------------------------------------------------------
 
-    def __init__(self, client: CloudWatchLogsClient, group: str, stream: str) -> None:
-        self._client = client
+_DAY = timedelta(days=1)
+_LATE = (timedelta(hours=1), timedelta(days=1), timedelta(days=4), timedelta(days=15))
+"""after the end of a day; before the first of them it is read again whenever something came"""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A day of a stream. ``asked``: start and end for the API. ``version`` stays as long as it need
+    not be read again."""
+
+    day: date
+    version: str
+    asked: Mapping[str, int]
+
+
+def pieces(stream: LogStreamTypeDef, now: datetime) -> Iterator[Piece]:
+    """The days of a stream, UTC, as ``describe_log_streams`` tells of it. When something came to a
+    day is not told, only when something came last to the stream."""
+    came = stream.get("lastIngestionTime") or 0
+    last = max(stream.get("lastEventTimestamp") or 0, came)
+    first = stream.get("firstEventTimestamp")
+    if not last or first is None:
+        return
+    day, end = (_time(each).date() for each in (first, last))
+    while day <= end:
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        passed = [start + _DAY + late for late in _LATE if start + _DAY + late <= now]
+        version = _version(stream)
+        if passed and _time(came) > passed[-1]:
+            version = f"as of {passed[-1]:%Y-%m-%d %H:%M}"
+        millis = int(start.timestamp()) * 1000
+        asked = {"startTime": millis, "endTime": millis + int(_DAY.total_seconds()) * 1000}
+        yield Piece(day, version, asked)
+        day += _DAY
+
+
+def _version(stream: LogStreamTypeDef) -> str:
+    told = (stream.get("lastIngestionTime"), stream.get("lastEventTimestamp"))
+    return "-".join(str(each or 0) for each in told)
+
+
+def _time(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1000, UTC)
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+class _Stream(io.RawIOBase):
+    """The messages of a log stream from the oldest on, each ended by a line end. ``between``:
+    ``startTime`` and ``endTime``, in milliseconds."""
+
+    def __init__(
+        self,
+        client: CloudWatchLogsClient,
+        group: str,
+        stream: str,
+        between: Mapping[str, int],
+    ) -> None:
+        self._client, self._end = client, between.get("endTime")
         self._asked: dict[str, Any] = {
             "logGroupName": group,
             "logStreamName": stream,
             "startFromHead": True,
+            **between,
         }
         self._rest = b""
         self._ended = False
@@ -218,6 +296,8 @@ class _Stream(io.RawIOBase):
         return b"".join(
             event.get("message", "").encode("utf-8", "surrogatepass") + b"\n"
             for event in answer["events"]
+            # AWS leaves out what is of the end itself, other servers may not
+            if self._end is None or event.get("timestamp", 0) < self._end
         )
 
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3.session
 import pytest
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scanner.access.cloudtrail import EVIDENCE
-from scanner.contracts import Source
+from scanner.contracts import FactsAt, Source
 from scanner.errors import Reason, Unreadable, UsageError
+from scanner.facts import Facts
 from scanner.model import Store, Tri, Unit
-from scanner.stores.cloudwatch import STORE, LogGroup
+from scanner.stores.cloudwatch import STORE, LogGroup, pieces
 from tests import s3_server
 from tests.access.trails import END, START, event
+from tests.examples import costly
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +157,139 @@ def test_a_trail_in_a_log_group_is_evidence(tmp_path: Path) -> None:
         assert sum(reads.reads or 0 for reads in found["s3://pay"].reads) == 6
     finally:
         client.delete_log_group(logGroupName=group)
+
+
+# --- read on --------------------------------------------------------------------------------------
+
+MINUTES = st.integers(0, 40 * 1_440)
+LATENESS = st.one_of(st.integers(0, 90), st.integers(0, 3_000), st.integers(0, 14 * 1_440))
+
+
+def at(minute: int) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+def read_in(
+    events: list[tuple[int, int]], runs: list[int]
+) -> Iterator[tuple[set[int], list[tuple[int, int]]]]:
+    """What each run reads anew, as days and events, of events that are of a minute and came at
+    another."""
+    known: dict[date, str] = {}
+    for run in runs:
+        there = sorted(event for event in events if event[1] <= run)
+        days, found = set[int](), []
+        if there:
+            told: Any = {
+                "firstEventTimestamp": int(at(there[0][0]).timestamp() * 1000),
+                "lastEventTimestamp": int(at(there[-1][0]).timestamp() * 1000),
+                "lastIngestionTime": int(at(max(came for _, came in there)).timestamp() * 1000),
+            }
+            for piece in pieces(told, at(run)):
+                if known.get(piece.day) != piece.version:
+                    known[piece.day] = piece.version
+                    start, end = piece.asked["startTime"], piece.asked["endTime"]
+                    days.add((piece.day - START.date()).days)
+                    found += [e for e in there if start <= at(e[0]).timestamp() * 1000 < end]
+        yield days, found
+
+
+@costly(100)
+@given(
+    st.lists(st.tuples(MINUTES, LATENESS), max_size=30),
+    st.lists(st.integers(0, 60 * 1_440), max_size=25),
+)
+def test_no_event_is_lost_however_late_it_came(
+    sent: list[tuple[int, int]], runs: list[int]
+) -> None:
+    """The last run is when AWS takes none any more; those before are anywhere."""
+    events = [(minute, minute + late) for minute, late in sent]
+    read: set[tuple[int, int]] = set()
+    for _, found in read_in(events, [*sorted(runs), 60 * 1_440]):
+        read |= set(found)
+    assert read == set(events)
+
+
+def test_a_night_reads_a_day_and_looks_after_four() -> None:
+    """Of a stream of a hundred days to which something comes each hour."""
+    events = [(60 * hour, 60 * hour + 2) for hour in range(24 * 100)]
+    nights = [24 * 60 * day + 120 for day in range(1, 101)]
+    days = [days for days, _ in read_in(events, nights)]
+    assert days[0] == {0, 1}
+    for night, found in enumerate(days[20:99], 21):
+        assert found == {night, night - 1, night - 2, night - 5, night - 16}
+    assert [found for found, _ in read_in(events, [nights[-1]] * 3)][1:] == [set(), set()]
+
+
+def test_an_event_that_came_late_to_a_stream_that_ended() -> None:
+    """Nothing comes after it that would show that time goes on; it is looked for once more."""
+    events = [(600, 600), (601, 1_440 + 240)]
+    runs = [1_440 + 180, 1_440 + 300, 2 * 1_440 + 120, 9 * 1_440]
+    found = [read for _, read in read_in(events, runs)]
+    assert found == [events[:1], events, events, []]
+
+
+def test_a_stream_without_an_event_has_no_day() -> None:
+    assert list(pieces({}, END)) == []
+
+
+def test_a_trail_in_a_log_group_is_read_on(tmp_path: Path) -> None:
+    """Night after night: what did not change is not asked for, what is new is, and adds up."""
+    logs, group = s3_server.logs_client(), "/trail-on"
+    now = datetime.now(UTC).replace(microsecond=0)
+    window = (now - timedelta(days=6), now + timedelta(hours=1))
+    asked: list[str] = []
+    records = [
+        {**event(key=str(n)), "eventTime": f"{now - timedelta(hours=24 * n):%FT%TZ}"}
+        for n in range(6)
+    ]
+
+    def put(*numbers: int) -> None:
+        messages: Any = [
+            {
+                "timestamp": int((now - timedelta(hours=24 * n)).timestamp() * 1000),
+                "message": json.dumps(records[n]),
+            }
+            for n in numbers
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=messages)
+
+    def night() -> tuple[int, str]:
+        store = connect(f"cloudwatch://us-east-1/{group}")
+        events = store._client.meta.events
+        events.register(
+            "before-call.cloudwatch-logs.GetLogEvents",
+            lambda params, **more: asked.append(json.loads(params["body"])["startTime"]),
+        )
+        asked.clear()
+        at = FactsAt(tmp_path / "facts", key=b"k")
+        found = EVIDENCE.collect(
+            *({"uri": "x"}, lambda uri: store.logs(), [Store("s3://pay", "s3")]),
+            *(window, lambda name: name),
+            facts=at,
+        )
+        at.close()
+        with closing(Facts(tmp_path / "facts")) as facts:
+            for batch in at.batches:
+                facts.add(batch)
+        (result,) = found.values()
+        return sum(reads.reads or 0 for reads in result.reads), result.evidence.detail
+
+    logs.create_log_group(logGroupName=group)
+    try:
+        logs.create_log_stream(logGroupName=group, logStreamName="s")
+        put(5, 3, 1)  # with a day between them without an event
+        first, detail = night()
+        assert (first, len(set(asked))) == (3, 6) and "passed over" not in detail
+        assert night()[0] == 3 and asked == []
+        put(0)
+        count, detail = night()
+        midnight = now.replace(hour=0, minute=0, second=0)
+        assert count == 4 and set(asked) <= {
+            int((midnight - timedelta(days=back)).timestamp() * 1000) for back in (0, 1)
+        }
+        assert "4 records in 4 files" in detail and "passed over" not in detail
+    finally:
+        logs.delete_log_group(logGroupName=group)
 
 
 def test_how_long_events_are_kept_may_not_be_asked(stub: Stubber) -> None:
