@@ -24,6 +24,7 @@ from scanner.model import Store, Tri, Unit
 from scanner.stores.cloudwatch import STORE, LogGroup, pieces
 from tests import s3_server
 from tests.access.trails import END, START, event
+from tests.conftest import Cardtrail, Planted
 from tests.examples import costly
 
 
@@ -288,6 +289,47 @@ def test_a_trail_in_a_log_group_is_read_on(tmp_path: Path) -> None:
             int((midnight - timedelta(days=back)).timestamp() * 1000) for back in (0, 1)
         }
         assert "4 records in 4 files" in detail and "passed over" not in detail
+    finally:
+        logs.delete_log_group(logGroupName=group)
+
+
+def test_lines_of_an_application_in_a_log_group(cardtrail: Cardtrail, planted: Planted) -> None:
+    """The command, two nights; a day without a line is no odd file. About three seconds."""
+    logs, group = s3_server.logs_client(), "/app-on"
+    now = datetime.now(UTC)
+    cards = planted.allow(cardtrail.cwd / "cards.csv")
+    cards.write_text(f"card_number\n{planted.pan()}\n")
+    (cardtrail.cwd / "cardtrail.toml").write_text(
+        '[[store]]\nuri = "cards.csv"\n[[evidence]]\nkind = "pattern"\n'
+        f'uri = "cloudwatch://us-east-1/{group}"\nstore = "file://{cards}"\n'
+        "format = '{principal} {time} {method} {object}'\n"
+    )
+
+    def put(*days: int) -> None:
+        when = [(now - timedelta(days=day, minutes=1)) for day in days]
+        messages: Any = [
+            {"timestamp": int(at.timestamp() * 1000), "message": f"bob {at:%FT%TZ} GET cards.csv"}
+            for at in when
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=messages)
+
+    def night() -> tuple[int, str]:
+        done = cardtrail("scan", "-q", "-o", "run.json", env=s3_server.variables())
+        assert done.code == 1, done.err
+        (store,) = json.loads((cardtrail.cwd / "run.json").read_text())["stores"]
+        (found,) = store["access"]["evidence"]
+        assert "the log group keeps its events for ever" in found["detail"]
+        assert "that fits" not in found["detail"]
+        return sum(each["reads"] for each in store["access"]["did_read"]["list"]), found["detail"]
+
+    logs.create_log_group(logGroupName=group)
+    try:
+        logs.create_log_stream(logGroupName=group, logStreamName="s")
+        put(4, 2)
+        assert night()[0] == 2
+        put(0)
+        count, detail = night()
+        assert count == 3 and "files as they were known, 1 read" in detail
     finally:
         logs.delete_log_group(logGroupName=group)
 
