@@ -144,10 +144,14 @@ def plan(request: ScanRequest, *, as_json: bool) -> ExitCode:
         plan_store(kinds[store.kind], store, excluder.of(store), seal_name, jobs)
         for store in stores
     ]
+    logs = [
+        plan_store(kinds[place.kind], place, lambda name, folder: False, seal_name, jobs, source)
+        for source, place in compose.logs_of(settings)
+    ]
     if as_json:
-        print(json.dumps([msgspec.to_builtins(each) for each in plans], indent=2))
+        print(json.dumps([msgspec.to_builtins(each) for each in (*plans, *logs)], indent=2))
     else:
-        for each in plans:
+        for each in (*plans, *logs):
             print("\n".join(map(printable, each.lines())))
         total = sum(each.bytes for each in plans)
         seconds = sum(each.seconds for each in plans)

@@ -160,6 +160,13 @@ def of_no_store(tasks: Sequence[EvidenceTask], stores: Sequence[Store]) -> Itera
             )
 
 
+def logs_of(settings: Settings) -> Iterator[tuple[str, Store]]:
+    """Kinds of evidence, and where their logs lie. Raises ``UsageError``."""
+    for table in settings.evidence:
+        uri = str(table.options.get("uri", ""))
+        yield table.kind, _kind_of(uri).resolve(uri, {})
+
+
 def _snooping(settings: Settings, sealer: Sealer) -> snooping.Snooping | None:
     """Watch list and tickets, sealed as they are read."""
     table = settings.snooping

@@ -11,6 +11,7 @@ from scanner.errors import Unreadable
 from scanner.model import Outcome, Store
 from scanner.pipeline import more_than_reading
 from scanner.progress import human_bytes, human_seconds
+from scanner.retention import Keeps
 
 BYTES_PER_SECOND = 400e6
 """a worker on text in the card profile, on a modest core"""
@@ -49,6 +50,10 @@ class Plan:
     """what more the account could do than read, in words"""
     why: list[str] = field(default_factory=list)
     """details of the first of them, each once"""
+    source: str = ""
+    """of what kind of evidence of reads it holds the logs, which are read besides"""
+    kept: list[str] = field(default_factory=list)
+    """how long those are kept, and what of that may not be asked"""
 
     def note(self, reason: str, detail: str) -> None:
         self.problems[reason] += 1
@@ -58,11 +63,13 @@ class Plan:
     def lines(self) -> list[str]:
         size = human_bytes(self.bytes) if self.sized else f"at least {human_bytes(self.bytes)}"
         text = [
-            self.uri,
+            f"{self.uri} (evidence: {self.source})" if self.source else self.uri,
             f"  {self.units:,} units, {self._rows}{size}, the largest {human_bytes(self.largest)}",
-            f"  about {human_seconds(self.seconds)}",
         ]
-        if self.kind == "s3":
+        text += [f"  {said}" for said in self.kept]
+        if not self.source:
+            text.append(f"  about {human_seconds(self.seconds)}")
+        if self.kind == "s3" and not self.source:
             text[-1] += f", {self.requests:,} requests, about ${self.dollars:.4f}"
         text += [f"  {self.role}"] if self.role else []
         if self.problems:
@@ -81,10 +88,11 @@ class Plan:
 
 
 def plan_store(
-    kind: StoreKind, store: Store, ignore: Ignore, seal_name: SealName, jobs: int
+    kind: StoreKind, store: Store, ignore: Ignore, seal_name: SealName, jobs: int, source: str = ""
 ) -> Plan:
-    """Lists a store. What cannot be listed is in ``problems``; raises nothing for it."""
-    plan = Plan(store.uri, store.kind)
+    """Lists a store, or where the logs of a ``source`` lie. What cannot be listed is in
+    ``problems``; raises nothing for it."""
+    plan = Plan(store.uri, store.kind, source=source)
     try:
         opened = kind.connect(store, seal_name)
     except Unreadable as error:
@@ -92,6 +100,9 @@ def plan_store(
         return plan
     try:
         plan.role = more_than_reading(opened) or ""
+        if source and isinstance(opened, Keeps):
+            kept = opened.kept()
+            plan.kept = [*(limit.sentence for limit in kept.limits), *kept.remarks]
         for item in opened.units(ignore):
             if isinstance(item, Outcome):
                 plan.note(str(item.reason), item.detail)

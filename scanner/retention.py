@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from detectors.records import dataclass
+from scanner.phrases import minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,13 @@ class Limit:
     said: str
     since: datetime | None = None
     part: bool = False
+
+    @property
+    def sentence(self) -> str:
+        if self.since is None:
+            return self.said
+        some = "some of what" if self.part else "what"
+        return f"{self.said}: {some} was written before {minute(self.since)} is not there any more"
 
 
 @dataclass(frozen=True, slots=True)

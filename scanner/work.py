@@ -280,7 +280,8 @@ class Worker:
             with closing(kind.connect(kind.resolve(uri, {}), self._sealer.name)) as opened:
                 return opened.kept() if isinstance(opened, Keeps) else Kept()
         except Unreadable as error:
-            return Kept(remarks=(f"how long the logs are kept is not known ({error.detail})",))
+            why = error.detail or error.reason
+            return Kept(remarks=(f"how long the logs are kept is not known ({why})",))
 
     def _files(self, uri: str) -> Iterator[tuple[str, Source | Problem]]:
         """``contracts.OpenFiles``: walks any store of bytes for files of evidence."""

@@ -142,12 +142,14 @@ def test_what_the_bucket_of_the_trail_does_not_keep_is_named_everywhere(
         '[[evidence]]\nkind = "cloudtrail"\nuri = "s3://keptshort-trail/AWSLogs"\n'
     )
     aws = s3_server.variables()
+    planned = cardtrail("plan", env=aws)
+    assert "s3://keptshort-trail/AWSLogs (evidence: cloudtrail)" in planned.out
     scanned = cardtrail("scan", "-q", "-o", "run.json", "-o", "run.html", env=aws)
     assert scanned.code == 1, scanned.err
     said = "S3 deletes logs 1 day after they were written (rule tidy): what was written before"
     store = json.loads(cardtrail("access", "--json", env=aws).out)["stores"][0]
     assert (store["answer"], store["evidence"][0]["coverage"]) == ("cannot-tell", "none")
-    assert said in store["evidence"][0]["detail"]
+    assert said in store["evidence"][0]["detail"] and said in planned.out
     for shown in (
         cardtrail("access", env=aws).out,
         cardtrail("access", "incident", "keptshort", env=aws).out,

@@ -92,19 +92,12 @@ def gaps(
     made = Gaps([], [], list(kept.remarks))
     rest = silent
     for limit in kept.limits:
-        since = limit.since
-        if since is None:
-            made.remarks.append(limit.said)
-            continue
-        some = "some of what" if limit.part else "what"
-        said = f"{limit.said}: {some} was written before {clock(since)} is not there any more"
+        since, said = limit.since or start, limit.sentence
         lost = [hour for hour in silent if hour < since]
         if lost:
             said += f" ({len(lost):,} hours of the window without a {what})"
-        if lost or (limit.part and start < since):
-            made.limits.append(said)
-        else:
-            made.remarks.append(said)
+        took = lost or (limit.part and start < since)
+        (made.limits if took else made.remarks).append(said)
         if not limit.part:
             rest = [hour for hour in rest if hour >= since]
     made.quiet += _silence(rest, what, start if begins and rest == silent else None)
