@@ -71,6 +71,10 @@ class LogFiles:
     begin: Begin
     also: Callable[[Mapping[str, Any]], Iterator[Wrong]] = lambda settings: iter(())
     """checks options of its own"""
+    of: Callable[[Sequence[Store], Mapping[str, Any]], Sequence[Store]] = lambda every, settings: (
+        every
+    )
+    """the stores that such logs can be of"""
     keeps_facts = True
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -101,9 +105,10 @@ class LogFiles:
         facts: FactsAt | None = None,
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``."""
-        book = LogBook(self.kind, settings, [store.uri for store in stores], seal_name, facts)
+        mine = self.of(stores, settings)
+        book = LogBook(self.kind, settings, [store.uri for store in mine], seal_name, facts)
         asked = question(settings, window, seal_name, known)
-        collector = self.begin(stores, asked, settings, book)
+        collector = self.begin(mine, asked, settings, book)
         if isinstance(collector, Mapping):
             return collector
         uris = tuple(collector.uris())

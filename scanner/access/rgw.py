@@ -8,18 +8,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from scanner.access import identity, rgw_lines, rules
-from scanner.access.answer import question
 from scanner.access.lines import Bytes, LineNotes, begins, lines, read, unpacked
-from scanner.access.logbook import LogBook
+from scanner.access.logfiles import LogFiles
 from scanner.access.rgw_lines import COPY, LIKE_A_RECORD, record, tenant_of
 from scanner.access.s3_access_lines import Record
 from scanner.access.s3_access_logs import Collector, Sort
-from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
-from scanner.known import Known
+from scanner.contracts import Source
 from scanner.model import Store
 
 _HOME = "the bucket's own tenant"
@@ -32,47 +29,14 @@ _LEAD = (
 )
 
 
-class Rgw:
-    kind = "rgw"
-    keeps_facts = True
-    options: Mapping[str, type] = {
-        **rules.OPTIONS,
-        "uri": str,  # file, folder or s3:// prefix with the log files
-        "endpoint": str,  # of the gateway, where stores of several servers are scanned
-    }
-
-    check = staticmethod(rules.wrong)
-
-    def collect(
-        self,
-        settings: Mapping[str, Any],
-        open_files: OpenFiles,
-        stores: Sequence[Store],
-        window: tuple[datetime, datetime],
-        seal_name: SealName,
-        known: Mapping[str, Known] | None = None,
-        facts: FactsAt | None = None,
-    ) -> Mapping[str, EvidenceResult]:
-        """See ``contracts.EvidenceKind``; answers for ``s3://`` stores of other servers than
-        AWS."""
-        only = settings.get("endpoint")
-        mine = [
-            store
-            for store in stores
-            if store.options.get("endpoint") and only in (None, store.options["endpoint"])
-        ]
-        book = LogBook(self.kind, settings, [store.uri for store in mine], seal_name, facts)
-        asked = question(settings, window, seal_name, known)
-        collector = Collector(_SORT, mine, asked, book, _HOME)
-        if not collector.places.all:
-            return {}
-        book.follow(open_files, str(settings.get("uri", "")), collector.file)
-        if book.unfinished():
-            return {}
-        return {place.store.uri: collector.result(place) for place in collector.places.all}
-
-
-EVIDENCE = Rgw()
+def _of_gateways(stores: Sequence[Store], settings: Mapping[str, Any]) -> Sequence[Store]:
+    """S3 of other servers than AWS."""
+    only = settings.get("endpoint")
+    return [
+        store
+        for store in stores
+        if store.options.get("endpoint") and only in (None, store.options["endpoint"])
+    ]
 
 
 def _lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
@@ -116,3 +80,13 @@ def _remark(found: Record) -> str:
 
 
 _SORT = Sort("rgw-operations-log", _LEAD, LIKE_A_RECORD, record, _lines, _who, _remark, (_COPIES,))
+EVIDENCE = LogFiles(
+    "rgw",
+    {
+        **rules.OPTIONS,
+        "uri": str,  # file, folder or s3:// prefix with the log files
+        "endpoint": str,  # of the gateway, where stores of several servers are scanned
+    },
+    lambda stores, asked, settings, book: Collector(_SORT, stores, asked, book, _HOME),
+    of=_of_gateways,
+)

@@ -7,23 +7,20 @@ a complete record, and what they do not show may still have happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from detectors.records import dataclass
 from scanner.access import gaps, identity, rules
-from scanner.access.answer import Question, question, told
+from scanner.access.answer import Question, told
 from scanner.access.buckets import Place, Places
 from scanner.access.lines import LineNotes, lines
 from scanner.access.logbook import LogBook
-from scanner.access.logfiles import damage
+from scanner.access.logfiles import LogFiles, damage
 from scanner.access.readings import Extent
 from scanner.access.s3_access_lines import LIKE_A_RECORD, Record, record
 from scanner.batch import Verb
-from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
+from scanner.contracts import EvidenceResult, Source
 from scanner.factview import View
-from scanner.known import Known
 from scanner.model import Coverage, Evidence, Store
 
 _SHOWN, _ACCOUNT = "shown", "account "
@@ -32,42 +29,6 @@ _BEST_EFFORT = (
     "S3 writes these logs on a best-effort basis: lines can be missing or come hours late, so a"
     " read that is not here may still have happened"
 )
-
-
-class S3AccessLogs:
-    kind = "s3-access-logs"
-    keeps_facts = True
-    options: Mapping[str, type] = {
-        **rules.OPTIONS,
-        "uri": str,  # file, folder or s3:// prefix with the log files
-        "account": str,  # the account of the buckets: callers of others are flagged
-    }
-
-    check = staticmethod(rules.wrong)
-
-    def collect(
-        self,
-        settings: Mapping[str, Any],
-        open_files: OpenFiles,
-        stores: Sequence[Store],
-        window: tuple[datetime, datetime],
-        seal_name: SealName,
-        known: Mapping[str, Known] | None = None,
-        facts: FactsAt | None = None,
-    ) -> Mapping[str, EvidenceResult]:
-        """See ``contracts.EvidenceKind``; answers for every ``s3://`` store."""
-        book = LogBook(self.kind, settings, [store.uri for store in stores], seal_name, facts)
-        asked = question(settings, window, seal_name, known)
-        collector = Collector(_SORT, stores, asked, book, str(settings.get("account", "")))
-        if not collector.places.all:
-            return {}
-        book.follow(open_files, str(settings.get("uri", "")), collector.file)
-        if book.unfinished():
-            return {}
-        return {place.store.uri: collector.result(place) for place in collector.places.all}
-
-
-EVIDENCE = S3AccessLogs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +48,6 @@ class Sort:
     """all there can be"""
 
 
-_SORT = Sort("s3-access-logs", _BEST_EFFORT, LIKE_A_RECORD, record)
-
-
 class Collector:
     """What the lines of all files say of the stores."""
 
@@ -102,9 +60,18 @@ class Collector:
         account: str = "",
     ) -> None:
         self._sort = sort
-        self.places = Places(stores)
+        self._places = Places(stores)
         self._asked, self._book, self._account = asked, book, account
         self._extent = Extent(asked, book)
+
+    def uris(self) -> Iterable[str]:
+        return (place.store.uri for place in self._places.all)
+
+    def opened(self, ever: bool) -> None:
+        """Nothing is open at the end of such a log: each line stands for itself."""
+
+    def end(self) -> None:
+        pass
 
     def file(self, source: Source) -> None:
         book, sort = self._book, self._sort
@@ -121,7 +88,7 @@ class Collector:
 
     def _take(self, found: Record) -> None:
         self._extent.saw(found.when)
-        if found.bucket not in self.places:
+        if found.bucket not in self._places:
             return
         touched = list(self._touched(found))
         if not touched:
@@ -136,11 +103,11 @@ class Collector:
 
     def _touched(self, found: Record) -> Iterator[tuple[Place, str | None]]:
         if not found.keys:
-            yield from ((place, None) for place in self.places.of(found.bucket))
+            yield from ((place, None) for place in self._places.of(found.bucket))
             return
         taken = set()
         for key in found.keys:
-            for place in self.places.of(found.bucket):
+            for place in self._places.of(found.bucket):
                 if place.holds(key) and place.store.uri not in taken:
                     taken.add(place.store.uri)
                     yield place, key
@@ -188,8 +155,8 @@ class Collector:
 
     # --- how far it goes
 
-    def result(self, place: Place) -> EvidenceResult:
-        book, extent, uri = self._book, self._extent, place.store.uri
+    def result(self, uri: str) -> EvidenceResult:
+        book, extent = self._book, self._extent
         view = book.view(self._asked.window)
         found = told(view, self._asked, uri)
         notes, seen = book.line_notes(view, LineNotes()), view.marked(_SHOWN, uri)
@@ -251,3 +218,17 @@ def _doubts(view: View, uri: str) -> Iterator[str]:
         )
     if nameless:
         yield f"{nameless:,} reads do not name the object and may be outside the prefix"
+
+
+_SORT = Sort("s3-access-logs", _BEST_EFFORT, LIKE_A_RECORD, record)
+EVIDENCE = LogFiles(
+    "s3-access-logs",
+    {
+        **rules.OPTIONS,
+        "uri": str,  # file, folder or s3:// prefix with the log files
+        "account": str,  # the account of the buckets: callers of others are flagged
+    },
+    lambda stores, asked, settings, book: Collector(
+        _SORT, stores, asked, book, str(settings.get("account", ""))
+    ),
+)
