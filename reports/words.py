@@ -148,6 +148,11 @@ _ENTITIES = {
     "UK_NHS": "UK NHS number",
     "UK_NINO": "UK National Insurance number",
     "CRYPTO": "Crypto wallet",
+    "DE_FUEHRERSCHEIN": "DE driving licence",
+    "DE_LANR": "DE number of a physician (LANR)",
+    "IN_PAN": "IN tax number (PAN)",
+    "IN_VOTER": "IN voter card",
+    "SG_NRIC_FIN": "SG NRIC or FIN",
 }
 _BRANDS = {
     "visa": "Visa",
@@ -161,7 +166,42 @@ _BRANDS = {
     "mir": "Mir",
     "rupay": "RuPay",
 }
-_ACRONYMS = {"id", "us", "uk", "au", "in", "it", "es", "pan", "iban", "aws", "api", "url", "jwt"}
+_NUMBERS = {
+    *("aba", "abn", "api", "aws", "frn", "gstin", "id", "jwt", "mbi", "nie", "nif", "nin"),
+    *("npi", "pesel", "rrn", "sas", "sin", "tfn", "tin", "tnin", "umid", "url"),
+}
+"""written in capitals, as are the countries that names begin with"""
+_NAMES = {
+    "aadhaar": "Aadhaar",
+    "anthropic": "Anthropic",
+    "atlassian": "Atlassian",
+    "azure": "Azure",
+    "databricks": "Databricks",
+    "digitalocean": "DigitalOcean",
+    "discord": "Discord",
+    "docker": "Docker",
+    "github": "GitHub",
+    "gitlab": "GitLab",
+    "google": "Google",
+    "grafana": "Grafana",
+    "huggingface": "Hugging Face",
+    "linear": "Linear",
+    "mailchimp": "Mailchimp",
+    "medicare": "Medicare",
+    "newrelic": "New Relic",
+    "oauth": "OAuth",
+    "openai": "OpenAI",
+    "postman": "Postman",
+    "pypi": "PyPI",
+    "sendgrid": "SendGrid",
+    "shopify": "Shopify",
+    "slack": "Slack",
+    "square": "Square",
+    "stripe": "Stripe",
+    "telegram": "Telegram",
+    "twilio": "Twilio",
+    "vault": "Vault",
+}
 
 
 def entity(name: str) -> str:
@@ -169,9 +209,14 @@ def entity(name: str) -> str:
     if name in _ENTITIES:
         return _ENTITIES[name]
     secret = name.startswith("SECRET_")
-    parts = name.removeprefix("SECRET_").lower().split("_")
-    text = " ".join(part.upper() if part in _ACRONYMS else part for part in parts)
+    first, *others = name.removeprefix("SECRET_").lower().split("_")
+    country = len(first) == 2 and not secret
+    text = " ".join([first.upper() if country else _written(first), *map(_written, others)])
     return f"Secret: {text}" if secret else text[:1].upper() + text[1:]
+
+
+def _written(word: str) -> str:
+    return word.upper() if word in _NUMBERS else _NAMES.get(word, word)
 
 
 def brand(name: str) -> str:

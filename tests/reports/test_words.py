@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from detectors import all_detectors
 from reports import requirements, words
 from scanner.errors import Reason
 from scanner.model import Coverage, Location, Status, Tri, Verdict
@@ -94,6 +95,52 @@ def test_unknown_codes_are_said_as_they_are() -> None:
     assert words.entity("US_DRIVER_LICENSE") == "US driver license"
     assert words.entity("SECRET_AWS_KEY") == "Secret: AWS key"
     assert words.control("tape-backup") == "Tape backup"
+
+
+_PLAIN = {
+    *(
+        "access",
+        "address",
+        "age",
+        "auth",
+        "bank",
+        "basic",
+        "birth",
+        "block",
+        "card",
+        "claim",
+        "client",
+    ),
+    *("code", "date", "driver", "driving", "fiscal", "health", "identity", "income"),
+    *("insurance", "key", "keyword", "license", "licence", "medical", "member", "national"),
+    *("npm", "number", "of", "passport", "personal", "personnummer", "prescription", "private"),
+    *("register", "routing", "secret", "security", "social", "storage", "tax", "token"),
+    *("traffic", "webhook"),
+}
+"""words of names of entities that are written as they are"""
+
+
+def test_every_entity_is_written_as_people_write_it() -> None:
+    """A new one needs a decision: its words are plain, or ``words`` knows how to write them."""
+    every = {entity for detector in all_detectors() for entity in detector.entities}
+    assert len(every) > 100
+    for name in every:
+        said = words.entity(name)
+        assert "_" not in said and said[:1].isupper(), name
+        unwritten = {word for word in said.removeprefix("Secret: ").split() if word.islower()}
+        if said.lower().removeprefix("secret: ") == name.lower().replace("_", " "):
+            assert unwritten <= _PLAIN, name
+    for name, said in {
+        "ABA_ROUTING_NUMBER": "ABA routing number",
+        "IBAN_CODE": "IBAN",
+        "DE_TAX_ID": "DE tax ID",
+        "KR_RRN": "KR RRN",
+        "US_NPI": "US NPI",
+        "SECRET_GITHUB_TOKEN": "Secret: GitHub token",
+        "SECRET_AZURE_SAS": "Secret: Azure SAS",
+        "SECRET_AGE_KEY": "Secret: age key",
+    }.items():
+        assert name in every and words.entity(name) == said
 
 
 def test_every_state_of_the_model_has_a_word() -> None:
