@@ -281,6 +281,21 @@ class Ledger:
             rows.append(StoreRow(place, about, access, kept << bits, bits > 0))
         return rows
 
+    def seen(self, uri: str, control: str) -> list[tuple[datetime, Fact]]:
+        """What runs saw of one fact of a store, oldest first."""
+        rows = self._db.execute(
+            "SELECT started, json_extract(store.about, '$.facts')"
+            " FROM store JOIN run ON store.run = run.id"
+            " WHERE json_extract(store.about, '$.store.uri') = ? ORDER BY started, id",
+            (uri,),
+        )
+        return [
+            (datetime.fromisoformat(started), fact)
+            for started, facts in rows
+            for fact in msgspec.json.decode(facts, type=tuple[Fact, ...])
+            if fact.control == control
+        ]
+
     # --- units
 
     def done(self, run: str, place: int, unit: str) -> bool:

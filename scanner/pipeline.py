@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import cast
 
 from detectors.base import State
-from scanner import counting, factreads
-from scanner.audits import Audited
+from scanner import counting, delivery, factreads
+from scanner.audits import Audited, Audits
 from scanner.contracts import EvidenceResult, KnowsItsRole, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
@@ -116,7 +116,9 @@ def _gather_evidence(
     """Who did read it, for each store, from all sources together."""
     found: dict[str, list[EvidenceResult]] = {}
     seen = {
-        row.about.store.uri: replace(_known(job, ledger, row.place), audits=row.about.audits)
+        row.about.store.uri: replace(
+            _known(job, ledger, row.place), audits=_audits(job, ledger, row.about)
+        )
         for row in ledger.stores(job.run)
     }
     if job.evidence and job.facts is not None and job.facts.exists():
@@ -175,6 +177,14 @@ def _known(job: Job, ledger: Ledger, place: int) -> Known:
         if any(f.entity in CARD_DATA and f.state not in NOT_LIVE for f in findings):
             with_cards.add(outcome.unit)
     return known(units if whole else None, with_cards)
+
+
+def _audits(job: Job, ledger: Ledger, about: StoreAbout) -> Audits:
+    """How a store is set to log reads, as it says itself and as runs before have seen it."""
+    seen = ledger.seen(about.store.uri, delivery.CONTROL) if about.store.kind == "s3" else []
+    if not seen:
+        return about.audits
+    return {**about.audits, delivery.SOURCE: delivery.audit(seen, job.window[0])}
 
 
 def _evidence_lost(task: EvidenceTask, lost: TaskLost) -> EvidenceResult:

@@ -18,6 +18,7 @@ from scanner.access.logbook import LogBook
 from scanner.access.logfiles import LogFiles, damage
 from scanner.access.readings import Extent
 from scanner.access.s3_access_lines import LIKE_A_RECORD, Record, record
+from scanner.audits import Audit
 from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, Source
 from scanner.factview import View
@@ -162,7 +163,9 @@ class Collector:
         notes, seen = book.line_notes(view, LineNotes()), view.marked(_SHOWN, uri)
         hours = gaps.Hours.known(self._asked.window, view.hours((_SHOWN,), uri))
         missing = gaps.gaps(hours, self._asked.kept(), "line of this store")
-        causes = [*damage(notes, "lines"), *missing.limits]
+        known = self._asked.known.get(uri)
+        audit = known.audits.get(self._sort.source, Audit()) if known else Audit()
+        causes = [*damage(notes, "lines"), *missing.limits, *audit.blind]
         if not extent.inside:
             state, lead = Coverage.NONE, "no line of the window was found"
             if extent.outside:
@@ -178,7 +181,8 @@ class Collector:
             remarked = [(view.noted(each, uri)[0], each) for each in self._sort.remarked]
             said = [f"{count:,} {each}" for count, each in remarked if count]
             causes += [*_doubts(view, uri), *said, *missing.quiet]
-        remarks = [*_files(notes), *book.reading(), *self._hints(view, uri), *missing.remarks]
+        remarks = [*_files(notes), *book.reading(), *self._hints(view, uri)]
+        remarks += [*audit.kept, *missing.remarks]
         return EvidenceResult(
             Evidence(
                 source=self._sort.source,
