@@ -115,8 +115,9 @@ class Source:
     seekable: bool = True
     version: str | None = None
     """as ``Unit.version``, of files of evidence"""
-    piece: bool = False
-    """of a log that is cut by time: without a byte it is no odd file, but a quiet day"""
+    piece: str = field(default="", repr=False)
+    """what it is a piece of, of a log that is cut by time: without a byte it is no odd file, but a
+    quiet day"""
     sibling: Callable[[str], Source | None] = field(default=lambda suffix: None, repr=False)
     check: Callable[[], Problem | None] = field(default=lambda: None, repr=False)
     data_ranges: Callable[[int, int], Iterator[tuple[int, int]]] = field(

@@ -208,7 +208,7 @@ def events(
             else:
                 counted.unparsed += 1
     finally:
-        counted.empty *= source.piece
+        counted.empty *= source.piece != ""
         _add(counted, notes)
     if whole is not None and hashed is not None:
         whole(hashed.sha256())

@@ -36,6 +36,7 @@ from scanner.access.logparts import (
     KEPT,
     SOON,
     Cut,
+    End,
     Enough,
     Log,
     Opened,
@@ -89,8 +90,7 @@ class LogBook(Book):
         """what a reader wants to know again when it reads on, the last ``KEPT``"""
         self.state: Any = None
         """the same, as JSON can hold it; None at the beginning of a log"""
-        self._ends: list[tuple[int, Any]] = []
-        """of logs, when they ended and what it was then"""
+        self._ends: list[End] = []
         self.save: Callable[[], Any] = lambda: None
         """gives ``state`` as it is now"""
         self._second = 0  # of the record at hand
@@ -183,19 +183,18 @@ class LogBook(Book):
             # it took the place of a log that goes on under another name and is to be read first
             self._late.add(sealed)
             return
-        log = self._begin(track, sealed)
-        whole = replace(source, file=cast(BinaryIO, track))
+        log = self._begin(track, sealed, source.piece)
         try:
-            read(whole)
+            read(replace(source, file=cast(BinaryIO, track)))
         except Enough:
             self._finish_log(source, log, self._opened(True), stopped=True)
             self._at.more = self.stopped = True
         else:
             self._finish_log(source, log, self._opened(False), stopped=False)
 
-    def _begin(self, track: Track, sealed: str) -> Log:
+    def _begin(self, track: Track, sealed: str, of: str) -> Log:
         known = track.goes_on
-        log = self._log = Log(track, known, sealed)
+        log = self._log = Log(track, known, sealed, self._seal(of))
         self.segment, self._second, self.keys, self.state = 0, 0, array("Q"), None
         self._file = FileFacts(sealed, None, head=track.head)
         for book in (self, *self._forms.values()):
@@ -273,9 +272,10 @@ class LogBook(Book):
 
     def state_at(self, when: datetime) -> Any:
         """What ``state`` was at the end of the log that ended last before then, None where none
-        did shortly before: one that begins may go on with it."""
-        second = int(when.timestamp())
-        ends = [end for end in self._ends if 0 <= second - end[0] <= APART and end[1]]
+        did shortly before: one that begins may go on with it, a piece with one of its own."""
+        second, log = int(when.timestamp()), self._log
+        assert log is not None  # a file is being read
+        ends = [e for e in self._ends if 0 <= second - e[0] <= APART and e[1] and e[2] == log.of]
         return max(ends, key=lambda end: end[0])[1] if ends else None
 
     @contextmanager
@@ -341,7 +341,7 @@ class LogBook(Book):
             same = None
         kept = self._take_rows(log, told, digest or "", stopped=stopped)
         if digest is not None and (same is None or not same.stores >= set(self.batch.stores)):
-            end = self._second, self.save()
+            end = self._second, self.save(), log.of
             tail.growth = growth_of(log, told, at if stopped else log.track.taken, digest, end)
             _, was = self._names_known.get(log.name, ("", ""))
             tail.growth.absorbs += changed(log, was, digest)

@@ -27,6 +27,8 @@ KEPT = 8_192
 records counts once where it stands twice"""
 SOON = 86_400
 """seconds of a log within which what is open at its end may still come to an end"""
+End: TypeAlias = tuple[int, Any, str]
+"""Of a log: when it ended, what the state was then, and what it is a piece of."""
 Opened: TypeAlias = Callable[[bool], int | None]
 """The least ``LogBook.segment`` of the log at hand in which something began that is not at its end
 yet: anything at all, or (False) what may still come to it."""
@@ -58,6 +60,8 @@ class Log:
     known: Content | None
     name: str
     """sealed"""
+    of: str = ""
+    """the log that it is a piece of, sealed"""
     cuts: list[Cut] = field(default_factory=list)
     kept: Mapping[str, bytes] = field(default_factory=dict)
     own: LineNotes | None = None
@@ -70,9 +74,7 @@ class Log:
     alike: int = 0
 
 
-def growth_of(
-    log: Log, told: Sequence[Cut], length: int, digest: str, end: tuple[int, Any]
-) -> Growth:
+def growth_of(log: Log, told: Sequence[Cut], length: int, digest: str, end: End) -> Growth:
     """``told``: the places that all before is settled at; ``end``: when and with what state the
     log ends."""
     known = log.known
@@ -98,9 +100,10 @@ def growth_of(
     return growth
 
 
-def end_of(state: str) -> tuple[int, Any]:
-    _, _, _, second, end = msgspec.json.decode(state)
-    return second, end
+def end_of(state: str) -> End:
+    """Out of ``Growth.state``, which earlier builds wrote without the last."""
+    _, _, _, second, end, *of = msgspec.json.decode(state)
+    return second, end, of[0] if of else ""
 
 
 def empty(content: Content) -> bool:

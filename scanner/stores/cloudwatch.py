@@ -131,7 +131,7 @@ class LogGroup:
             name = stream["logStreamName"]
             for piece in pieces(stream, datetime.now(UTC)):
                 source = self._source(name, self._seal_name(name), piece.asked)
-                source.version, source.piece = piece.version, True
+                source.version, source.piece = piece.version, name
                 yield f"{name} {piece.day:%Y-%m-%d}", source
 
     def _source(self, stream: str, name: str, asked: Mapping[str, int]) -> Source:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.access import general_log
-from scanner.contracts import EvidenceResult
+from scanner.contracts import EvidenceResult, FactsAt, Source
+from scanner.facts import Facts
 from scanner.known import known
-from scanner.model import Coverage, Reads, Store
+from scanner.model import Coverage, Problem, Reads, Store
 from tests.access.trails import END, START, opener
 from tests.examples import costly
 
@@ -97,6 +102,45 @@ def test_the_general_log_of_mariadb() -> None:
     assert "1 statements are of connections whose beginning is not in the log" in detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
     assert PAN not in repr(result)
+
+
+def test_days_of_two_servers_in_one_log_group(tmp_path: Path) -> None:
+    """A connection goes on at midnight with who it was on its own server, in one run or in two."""
+    days = {
+        (server, day): f"260{time}{second}\t     6 {said}\n\t\t     6 Query\tSELECT 1\n"
+        for server, who, second in (("a", "bob", 7), ("b", "ann", 6))
+        for day, time, said in (
+            (1, "228 23:59:5", f"Connect\t{who}@localhost on shop using TCP/IP"),
+            (2, "301  0:00:0", "Query\tSELECT * FROM cards"),
+        )
+    }
+
+    def night(facts: Path, last: int) -> dict[str, Reads]:
+        def open_files(uri: str) -> Iterator[tuple[str, Source | Problem]]:
+            for (server, day), data in days.items():
+                if day <= last:
+                    file = io.BytesIO(data.encode())
+                    yield f"{server} {day}", Source(file, "n", version="v", piece=server)
+
+        at = FactsAt(facts, key=b"k")
+        found = KINDS["general-log"].collect(
+            *({"uri": "group", "zone": "UTC"}, open_files, [Store(SHOP, "mysql")]),
+            *((START - timedelta(days=1), END), lambda name: name),
+            facts=at,
+        )
+        at.close()
+        with closing(Facts(facts)) as store:
+            for batch in at.batches:
+                store.add(batch)
+        return by_user(found[SHOP])
+
+    at_once = night(tmp_path / "at once", 2)
+    night(tmp_path / "twice", 1)
+    for found in (at_once, night(tmp_path / "twice", 2)):
+        assert {name: reads.reads for name, reads in found.items()} == {
+            "ann": 1,
+            "bob": 1,
+        }
 
 
 def test_the_general_log_of_mysql() -> None:
