@@ -30,7 +30,7 @@ class Limit:
         if self.since is None:
             return self.said
         some = "some of what" if self.part else "what"
-        return f"{self.said}: {some} was written before {minute(self.since)} is not there any more"
+        return f"{self.said}: {some} was written before {minute(self.since)} is kept no longer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,12 @@ def seen(*hours: int) -> Hours:
     ("hours", "of", "limits", "quiet", "remarks"),
     [
         # what is gone has its cause, what is missing besides is quiet or lost
-        ((3, 4, 5), kept(3), ["2026-03-01 03:00 UTC is not there any more (3 hours"], [], []),
+        ((3, 4, 5), kept(3), ["2026-03-01 03:00 UTC is kept no longer (3 hours"], [], []),
         ((4, 5), kept(3), ["(3 hours of the window"], ["in 1 hours of the window"], []),
         ((5,), kept(9), ["(5 hours of the window"], [], []),
         # what earlier runs have read is there, and so is what the window does not ask for
-        ((0, 1, 2, 3, 4, 5), kept(3), [], [], ["2026-03-01 03:00 UTC is not there any more"]),
-        ((2, 3, 4, 5), kept(-9), [], ["in 2 hours"], ["2026-02-28 15:00 UTC is not"]),
+        ((0, 1, 2, 3, 4, 5), kept(3), [], [], ["2026-03-01 03:00 UTC is kept no longer"]),
+        ((2, 3, 4, 5), kept(-9), [], ["in 2 hours"], ["2026-02-28 15:00 UTC is kept"]),
         # a part of an hour can be gone that has records
         ((0, 1, 2, 3, 4, 5), kept(3, part=True), ["some of what was written before"], [], []),
         ((0, 1, 2, 3, 4, 5), kept(-1, part=True), [], [], ["some of what was written before"]),
@@ -75,7 +75,7 @@ def test_the_beginning_of_a_record_has_one_cause() -> None:
     assert "begins at 2026-03-01 00:00 UTC only" in guessed.quiet[0]
     assert gaps(hours, kept(0), begins=True) == Gaps(
         [
-            f"{DELETED}: what was written before 2026-03-01 00:00 UTC is not there any more"
+            f"{DELETED}: what was written before 2026-03-01 00:00 UTC is kept no longer"
             " (72 hours of the window without a record of any kind)"
         ],
         [],
