@@ -119,7 +119,7 @@ def evidence(
                     _add(total, (counts.began, nothing, 0), counts, snapshot.taken)
                 elif earlier is None:
                     total.alone = True
-    return [_told(total, window, known) for total in totals.values()]
+    return [_told(total, window, known.of(source)) for source, total in totals.items()]
 
 
 def _add(

@@ -7,7 +7,7 @@ What two sources saw may be one read: of each number the largest that one source
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,11 +19,14 @@ from scanner.facts import Facts
 from scanner.factview import EPOCH, keep_cards
 from scanner.factwindow import facts as facts_of
 from scanner.factwindow import sums
+from scanner.known import NAMES_NO_BASE, Known
 from scanner.model import Access, Coverage, DayReads, ObjectReads
 from scanner.phrases import coverage, utc
 
 _READS = ", ".join(str(int(verb)) for verb in READS)
 _TOUCHES = ", ".join(str(int(verb)) for verb in TOUCHES)
+_KINDS = ", ".join(f"'{kind}'" for kind in sorted(NAMES_NO_BASE))
+_NAME_NO_BASE = f"SELECT id FROM source WHERE kind IN ({_KINDS})"
 OBJECTS = 200
 """of a store that a run keeps with their reads"""
 
@@ -42,25 +45,29 @@ class ReaderOf:
     last: datetime
 
 
-def summary(facts: Facts, uri: str, access: Access, cards: Iterable[int]) -> Access:
+def summary(facts: Facts, uri: str, access: Access, known: Known) -> Access:
     """``access`` with its reads by day and those of the objects that hold cards."""
     if access.window_start is None or access.window_end is None:
         return access
     window = (utc(access.window_start), utc(access.window_end))
-    keep_cards(facts.db, cards)
+    keep_cards(facts.db, (known.cards or frozenset()) | known.parents, known.views)
     return replace(
         access,
-        days=tuple(_days(facts, uri, access, window)),
+        days=tuple(_days(facts, uri, access, window, views=bool(known.views))),
         objects=tuple(_objects(facts, uri, window)),
     )
 
 
 def _days(
-    facts: Facts, uri: str, access: Access, window: tuple[datetime, datetime]
+    facts: Facts, uri: str, access: Access, window: tuple[datetime, datetime], *, views: bool
 ) -> Iterator[DayReads]:
     """A day without a read is 0 under complete coverage only, else it is not known."""
     where = "store = (SELECT id FROM store WHERE uri = $1)"
-    held = f"{where} AND verb IN ({_TOUCHES}) AND object IN (SELECT id FROM card_objects)"
+    of_cards = "object IN (SELECT id FROM card_objects WHERE NOT view)"
+    if views:
+        by_view = "object IN (SELECT id FROM card_objects WHERE view)"
+        of_cards = f"({of_cards} OR ({by_view} AND source IN ({_NAME_NO_BASE})))"
+    held = f"{where} AND verb IN ({_TOUCHES}) AND {of_cards}"
     start, end = _seconds(window)
     rows = facts.db.execute(
         f"""WITH told AS (

@@ -108,14 +108,16 @@ def _pairs(name: str, of: Mapping[int, int]) -> Mapping[str, Any]:
     return {"who": np.fromiter(of, "u4"), name: np.fromiter(of.values(), "u4")}
 
 
-def keep_cards(db: DuckDBPyConnection, cards: Iterable[int]) -> None:
-    """Makes the table ``card_objects`` of those of the objects that facts are of."""
+def keep_cards(db: DuckDBPyConnection, cards: Collection[int], views: Collection[int] = ()) -> None:
+    """Makes the table ``card_objects`` of those of the objects that facts are of; ``views`` of what
+    holds cards stand apart in it."""
     import numpy as np
 
-    put(db, "cards", {"number": np.fromiter(cards, "u8")})
+    numbers = np.fromiter((*cards, *views), "u8")
+    put(db, "cards", {"number": numbers, "view": np.arange(len(numbers)) >= len(cards)})
     db.execute(
         "CREATE OR REPLACE TEMP TABLE card_objects AS"
-        " SELECT id FROM all_object JOIN cards USING (number)"
+        " SELECT id, view FROM all_object JOIN cards USING (number)"
     )
 
 

@@ -1,7 +1,8 @@
 """The least grant of a database: GRANT to those who need it directly, then REVOKE.
 
 Text for a person: nothing here speaks to a server.
-PostgreSQL revokes on the tables that hold cards. In MySQL a right on a database or the server is
+PostgreSQL revokes on the tables that hold cards, and on views and parents that open them. In MySQL
+a right on a database or the server is
 not narrowed by a REVOKE on a table: there it is taken away whole, and what was read of other tables
 is granted before. GRANTs come first, so that nobody who needs the right is without it in between.
 """
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from scanner.least_parts import MOST, Case, no_cards, note_names, sealed
 from scanner.model import Held
+from scanner.reach import Holding, leading
 from scanner.whoread import Seen, is_public
 
 _ABOVE = {
@@ -27,28 +29,59 @@ _PART = re.compile(r'"((?:[^"]|"")*)"(?:\.|$)|([^.]+)(?:\.|$)')
 
 def write(case: Case) -> tuple[str, list[str]]:
     """The statements, and what to know of them."""
+    access = case.report.access
+    if access.holdings is None:
+        return "", [
+            "No least grant can be proposed: an older version asked the server. Scan again."
+        ]
     tables = [u for u in case.with_cards if not u.startswith("(") and not sealed(u)]
     notes = []
     left_out = len(case.with_cards) - len(tables)
     if left_out:
         notes.append(f"{left_out:,} places with cards are no tables, or cannot be named.")
+    doors = [door.name for door in leading(set(case.with_cards), access.doors)]
+    tables += [name for name in doors if not sealed(name)]  # who has the view, has the cards
     if len(tables) > MOST:
         notes.append(f"Written for {MOST} of {len(tables):,} tables with cards; the rest likewise.")
         tables = tables[:MOST]
     keep = [each for each in case.keep if not no_cards(each)]
     others = [*case.rest, *(each for each in case.keep if no_cards(each))]
-    writer = _Postgres if case.report.store.kind == "postgresql" else _MySql
-    lines = list(writer(case, tables, keep, others).lines()) if tables else []
+    granted = _Granted(access.holdings, tables)
+    if case.report.store.kind == "postgresql":
+        lines = list(_Postgres(granted, keep).lines())
+    else:
+        lines = list(_MySql(case, granted, keep, others).lines()) if tables else []
     apart = [each.principal for each in case.keep if no_cards(each)]
     if apart:
         notes.append(f"Read no table that holds cards, and do not keep them: {note_names(apart)}.")
     notes += _above(others)
+    if any(each.grant and "definer" in each.grant.via.lower() for each in others):
+        notes.append(
+            "Functions that run by the right of their owner are left: look what they give."
+        )
     unnamed = [e.principal for e in (*keep, *others) if e.grant and sealed(e.grant.principal)]
     if unnamed:
         notes.append(f"Cannot be named, since their names were masked: {note_names(unnamed)}.")
     if not lines:
         notes.append("No statement is needed: nobody else holds the right by a grant.")
     return "\n".join(lines), notes
+
+
+class _Granted:
+    """Which of the tables with cards, and of what opens them, are granted to whom."""
+
+    def __init__(self, holdings: Iterable[Holding], tables: Sequence[str]) -> None:
+        wanted = set(tables)
+        self.alike: list[tuple[list[str], tuple[str, ...]]] = []
+        """tables, and the holders of each of them"""
+        for each in holdings:
+            some = [name for name in each.on if name in wanted]
+            holders = tuple(name for name in each.holders if not sealed(name))
+            if some and holders:
+                self.alike.append((some, holders))
+
+    def by(self, holder: str) -> list[str]:
+        return [name for names, holders in self.alike if holder in holders for name in names]
 
 
 def _above(others: Iterable[Seen]) -> Iterator[str]:
@@ -73,21 +106,23 @@ def _account(each: Seen) -> str:
 
 
 class _Postgres:
-    def __init__(
-        self, case: Case, tables: Sequence[str], keep: Sequence[Seen], others: Sequence[Seen]
-    ) -> None:
-        self._tables = ", ".join(map(self._table, tables))
-        self._keep, self._others = keep, others
+    def __init__(self, granted: _Granted, keep: Sequence[Seen]) -> None:
+        self._granted, self._keep = granted, keep
 
     def lines(self) -> Iterator[str]:
-        losing = {held.holder: None for _, held in _held(self._others)}
         own = {_account(each) for each in self._keep}
-        losing = {name: None for name in losing if name not in own}
-        needing = [_account(each) for each, held in _held(self._keep) if held.holder in losing]
-        if needing:
-            yield f"GRANT SELECT ON TABLE {self._tables} TO {self._roles(needing)};"
-        if losing:
-            yield f"REVOKE SELECT ON TABLE {self._tables} FROM {self._roles(losing)};"  # noqa: S608
+        taken = []
+        for tables, holders in self._granted.alike:
+            losing = [name for name in holders if name not in own]
+            if not losing:
+                continue
+            named = ", ".join(map(self._table, tables))
+            needing = {_account(e) for e, held in _held(self._keep) if held.holder in losing}
+            needing -= set(holders)
+            if needing:
+                yield f"GRANT SELECT ON TABLE {named} TO {self._roles(needing)};"
+            taken.append(f"REVOKE SELECT ON TABLE {named} FROM {self._roles(losing)};")  # noqa: S608
+        yield from taken
 
     @staticmethod
     def _roles(names: Iterable[str]) -> str:
@@ -105,10 +140,10 @@ class _Postgres:
 
 class _MySql:
     def __init__(
-        self, case: Case, tables: Sequence[str], keep: Sequence[Seen], others: Sequence[Seen]
+        self, case: Case, granted: _Granted, keep: Sequence[Seen], others: Sequence[Seen]
     ) -> None:
         self._database = unquote(urlsplit(case.report.store.uri).path.strip("/"))
-        self._tables = [self._table(unit) for unit in tables]
+        self._granted = granted
         without = [u for u in case.without if not u.startswith("(") and not sealed(u)]
         self._without = [self._table(unit) for unit in without]
         self._keep, self._others = keep, others
@@ -116,6 +151,9 @@ class _MySql:
     def lines(self) -> Iterator[str]:
         own = {_account(each) for each in self._keep}
         losing = {held: None for _, held in _held(self._others) if held.holder not in own}
+        direct = {Held(name, "table"): None for _, names in self._granted.alike for name in names}
+        # also a right that lies beside a wider one, by which an account was judged
+        losing |= {held: None for held in direct if held.holder not in own}
         for each, held in _held(self._keep):
             if held in losing:
                 yield from self._grant(self._on(held), _account(each))
@@ -133,7 +171,9 @@ class _MySql:
     def _on(self, held: Held) -> list[str]:
         if held.on == "server":
             return ["*.*"]
-        return [f"{self._quoted(held.where)}.*"] if held.on == "database" else self._tables
+        if held.on == "database":
+            return [f"{self._quoted(held.where)}.*"]
+        return [self._table(name) for name in self._granted.by(held.holder)]
 
     def _table(self, unit: str) -> str:
         name = unit[1:-1].replace("``", "`") if unit.startswith("`") else unit

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from detectors.records import dataclass
+from scanner.reach import Door, Holding
 
 SCHEMA = "cardtrail.run/1"
 
@@ -306,6 +307,9 @@ class Access:
     """each day of the window, in order; empty when no facts of reads are kept"""
     objects: tuple[ObjectReads, ...] = ()
     """what holds card data and was read, most reads first, the first two hundred"""
+    doors: tuple[Door, ...] = ()
+    holdings: tuple[Holding, ...] | None = None
+    """both told by databases; None: not known"""
 
     @property
     def answer(self) -> str:

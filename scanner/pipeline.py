@@ -27,7 +27,7 @@ from scanner.facts import Facts, rolled_before
 from scanner.flow import Flow, Job, Listener
 from scanner.joining import join
 from scanner.known import Known, known
-from scanner.ledger import Ledger, StoreAbout
+from scanner.ledger import Ledger, StoreAbout, StoreRow
 from scanner.model import Access, Coverage, Evidence, Outcome, Store, Tri, Unit
 from scanner.verdict import CARD_DATA
 from scanner.whoread import with_last_reads
@@ -117,7 +117,7 @@ def _gather_evidence(
     found: dict[str, list[EvidenceResult]] = {}
     seen = {
         row.about.store.uri: replace(
-            _known(job, ledger, row.place), audits=_audits(job, ledger, row.about)
+            _known(job, ledger, row), audits=_audits(job, ledger, row.about)
         )
         for row in ledger.stores(job.run)
     }
@@ -137,8 +137,7 @@ def _gather_evidence(
             found.setdefault(store.uri, []).extend(counted)
             access = _join(row.about.access, job, found, store)
             if facts is not None:
-                cards = seen[store.uri].cards or ()
-                access = factreads.summary(facts, store.uri, access, cards)
+                access = factreads.summary(facts, store.uri, access, seen[store.uri])
             ledger.put_access(job.run, row.place, access)
     if facts is not None and job.facts is not None:
         # last of all: a run that is killed before it answers anew, and finds what it had found
@@ -168,15 +167,15 @@ def _collected(
         task = replace(task, done=task.done | names)
 
 
-def _known(job: Job, ledger: Ledger, place: int) -> Known:
+def _known(job: Job, ledger: Ledger, row: StoreRow) -> Known:
     """What the scan found in a store, for the evidence of reads of it."""
     units, whole, with_cards = 0, True, set()
-    for outcome, findings in ledger.outcomes(job.run, place):
+    for outcome, findings in ledger.outcomes(job.run, row.place):
         units += 1
         whole = whole and outcome.unit != LISTING
         if any(f.entity in CARD_DATA and f.state not in NOT_LIVE for f in findings):
             with_cards.add(outcome.unit)
-    return known(units if whole else None, with_cards)
+    return known(units if whole else None, with_cards, row.about.access.doors)
 
 
 def _audits(job: Job, ledger: Ledger, about: StoreAbout) -> Audits:

@@ -52,7 +52,7 @@ def report(
 
 def proposed(
     store: Store,
-    grants: tuple[Grant, ...],
+    could: Access | tuple[Grant, ...],
     reads: list[Reads],
     *,
     with_cards: tuple[str, ...] = ("a",),
@@ -62,7 +62,12 @@ def proposed(
 ) -> LeastGrant:
     found: list[Finding] = [finding(store.uri, unit, n) for n, unit in enumerate(with_cards)]
     outcomes: list[Outcome] = [outcome(store.uri, unit, 10) for unit in (*with_cards, *without)]
-    held = access(list(grants), reads, covers, known)
+    held = access([], reads, covers, known)
+    if isinstance(could, Access):
+        told = {name: getattr(could, name) for name in ("could_read", "doors", "holdings")}
+        held = replace(held, **told)
+    else:
+        held = replace(held, could_read=could)
     made = least_grant(report(store, held), found, outcomes)
     assert made is not None
     return made
@@ -231,21 +236,27 @@ def test_postgres_as_proposed() -> None:
                 'GRANT SELECT ON ALL TABLES IN SCHEMA public, "Odd.Schema" TO team, reads, idle',
                 f'GRANT SELECT ON cards, plain TO "other table", {_quoted(people[5])}',
                 "GRANT SELECT (pan) ON cards TO PUBLIC",
+                "CREATE TABLE sales (pan text, n int) PARTITION BY LIST (n)",
+                "CREATE TABLE sales_cards PARTITION OF sales FOR VALUES IN (1)",
+                "GRANT SELECT ON sales TO reads, idle",
+                "CREATE VIEW shown AS SELECT pan FROM cards",
+                "GRANT SELECT ON shown TO PUBLIC",
+                "CREATE TABLE more_cards (pan text)",
+                "GRANT SELECT ON more_cards TO team",
                 'ALTER TABLE "Odd.Schema".cards OWNER TO own',
             )
             store = POSTGRES.resolve(server.target("least"), {})
             opened = POSTGRES.connect(store, lambda name: name)
-            grants = opened.access().could_read
+            could = opened.access()
             units = tuple(unit.name for unit in opened.units(lambda *_: False))  # type: ignore[union-attr] # units only
             opened.close()
             with_cards = tuple(unit for unit in units if "cards" in unit)
-            assert len(with_cards) == 2
-            part = {grant.principal: grant.part for grant in grants}
-            assert part["role:other table"] and part["role:own"] and part["PUBLIC"]
-            assert not part["role:reads"] and not part["role:idle by group"]
+            assert len(with_cards) == 4
+            part = {grant.principal: grant.part for grant in could.could_read}
+            assert all(part[name] for name in ("role:other table", "role:own", "PUBLIC"))
             made = proposed(
                 store,
-                grants,
+                could,
                 [
                     Reads("reads", 4, card_reads=2),
                     Reads("reads by group", 1),
@@ -257,10 +268,12 @@ def test_postgres_as_proposed() -> None:
             assert made.language == "sql" and "(owner): role:own" in "\n".join(made.notes)
             server.run("least", *made.text.splitlines())
             can = {name: _reads(server, name) for name in people}
-            nothing = {"cards": False, "Odd": False}
-            assert can.pop("reads") == {"cards": True, "Odd": True, "plain": True}
-            assert can.pop("reads by group") == {"cards": True, "Odd": True, "plain": True}
-            assert can.pop("own") == {"cards": False, "Odd": True, "plain": False}
+            nothing = dict.fromkeys(("cards", "Odd", "sales", "sales_cards", "shown", "more_cards"))
+            every = dict.fromkeys(("cards", "Odd", "plain", "shown"), True)
+            # who keeps the right has what it had, through PUBLIC and groups too, and no more
+            assert can.pop("reads") == {**nothing, **every, "sales": True}
+            assert can.pop("reads by group") == {**nothing, **every, "more_cards": True}
+            assert can.pop("own") == {**nothing, "Odd": True, "plain": None}
             assert {
                 name: {k: each[k] for k in nothing} for name, each in can.items()
             } == dict.fromkeys(can, nothing)
@@ -277,14 +290,17 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _reads(server: postgres_server.Server, name: str) -> dict[str, bool]:
-    found = {}
-    for table, where in (("cards", "cards"), ("Odd", '"Odd.Schema".cards'), ("plain", "plain")):
-        try:
-            server.rows("least", f"SELECT * FROM {where}", user=name)
-            found[table] = True
-        except psycopg.errors.InsufficientPrivilege:
-            found[table] = False
+def _reads(server: postgres_server.Server, name: str) -> dict[str, bool | None]:
+    """True for what it can read."""
+    found: dict[str, bool | None] = {}
+    with server.connect("least", name) as connection:
+        for table in ("cards", "Odd", "plain", "sales", "sales_cards", "shown", "more_cards"):
+            where = '"Odd.Schema".cards' if table == "Odd" else table
+            try:
+                connection.execute(f"SELECT * FROM {where}".encode())
+                found[table] = True
+            except psycopg.errors.InsufficientPrivilege:
+                found[table] = None
     return found
 
 
@@ -312,6 +328,10 @@ def _shop() -> Iterator[None]:
         "GRANT SELECT ON `least\\_%`.* TO wide@localhost",
         "GRANT SELECT ON *.* TO all_of_it@localhost",
         f"GRANT SELECT ON least_shop.cards TO {_user(people[6])}",
+        "CREATE TABLE least_shop.more (pan text)",
+        "CREATE VIEW least_shop.shown AS SELECT * FROM least_shop.cards",
+        "GRANT SELECT ON least_shop.shown TO idle@localhost",
+        f"GRANT SELECT ON least_shop.more TO {_user(people[6])}",
     )
     yield
     server.run(
@@ -333,34 +353,35 @@ def test_mysql_as_proposed() -> None:
     server = mariadb_server.server()
     store = MYSQL.resolve(server.target("least_shop"), {})
     opened = MYSQL.connect(store, lambda name: name)
-    grants = opened.access().could_read
-    part = {grant.principal: grant.part for grant in grants}
+    could = opened.access()
+    part = {grant.principal: grant.part for grant in could.could_read}
     assert part["reads@localhost"] and not part["wide@localhost"]
     assert not part["all_of_it@localhost"] and not part["idle_role@localhost"]
     opened.close()
     made = proposed(
         store,
-        grants,
+        could,
         [
             Reads("reads", 4, card_reads=2),
             Reads("reads_role", 1),
             Reads("wide", 9, card_reads=0),
             Reads(mariadb_server.ADMIN, 1),
         ],
-        with_cards=("cards",),
+        with_cards=("cards", "more"),
         without=("plain",),
     )
     server.run(None, *(line.removesuffix(";") for line in made.text.splitlines()))
     people = ("reads", "reads_role", "idle", "idle_role", "wide", "all_of_it", "o'dd")
-    can = {name: (_selects(name, "cards"), _selects(name, "plain")) for name in people}
+    tables = ("cards", "plain", "more", "shown")
+    can = {name: [each for each in tables if _selects(name, each)] for name in people}
     assert can == {
-        "reads": (True, False),
-        "reads_role": (True, True),
-        "idle": (False, False),
-        "idle_role": (False, False),
-        "wide": (False, True),  # what it may have read of other tables is left
-        "all_of_it": (False, False),
-        "o'dd": (False, False),
+        "reads": ["cards"],
+        "reads_role": [*tables],
+        "idle": [],
+        "idle_role": [],
+        "wide": ["plain"],  # what it may have read of other tables is left
+        "all_of_it": [],
+        "o'dd": [],
     }
 
 

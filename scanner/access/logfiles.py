@@ -107,7 +107,8 @@ class LogFiles:
         """See ``contracts.EvidenceKind``."""
         mine = self.of(stores, settings)
         book = LogBook(self.kind, settings, [store.uri for store in mine], seal_name, facts)
-        asked = question(settings, window, seal_name, known)
+        meant = {uri: each.of(self.kind) for uri, each in (known or {}).items()}
+        asked = question(settings, window, seal_name, meant)
         collector = self.begin(mine, asked, settings, book)
         if isinstance(collector, Mapping):
             return collector

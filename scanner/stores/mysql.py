@@ -7,6 +7,7 @@ parentheses, see ``mysql_places``. Tables whose rows lie on another server are n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from scanner.audits import Audits
 from scanner.contracts import Ignore, Keyed, Records, SealName
 from scanner.counters import Snapshot
 from scanner.errors import Reason, Unreadable
-from scanner.model import Access, Fact, Grant, Outcome, Problem, Status, Store, Unit
+from scanner.model import Access, Fact, Outcome, Problem, Status, Store, Unit
 from scanner.stores import mysql_audits, mysql_counters, mysql_facts, mysql_grants, mysql_target
 from scanner.stores import mysql_catalogue as catalogue
 from scanner.stores import mysql_places as places
@@ -49,7 +50,7 @@ class OpenMysql:
 
     def __init__(self, store: Store, session: Session, seal_name: SealName) -> None:
         self._store, self._session, self._seal_name = store, session, seal_name
-        self._could_read: tuple[Grant, ...] | str | None = None
+        self._access: Access | str | None = None
         self._facts: tuple[Fact, ...] = ()
 
     # --- what there is
@@ -141,25 +142,26 @@ class OpenMysql:
 
     def facts(self) -> tuple[Fact, ...]:
         if not self._facts:
-            could_read = self._grants()
+            access = self._who()
+            could_read = access if isinstance(access, str) else access.could_read
             self._facts = mysql_facts.facts(self._session, could_read, self._seal_name)
         return self._facts
 
     def access(self) -> Access:
-        could_read = self._grants()
-        if isinstance(could_read, str):
+        access = self._who()
+        if isinstance(access, str):
             return Access()
         (public,) = (f.state for f in self.facts() if f.control == "public-access")
-        return Access(public=public, could_read_known=True, could_read=could_read)
+        return replace(access, public=public)
 
-    def _grants(self) -> tuple[Grant, ...] | str:
-        """Or why they are not known."""
-        if self._could_read is None:
+    def _who(self) -> Access | str:
+        """Who could read it, or why that is not known."""
+        if self._access is None:
             try:
-                self._could_read = mysql_grants.grants(self._session, self._seal_name)
+                self._access = mysql_grants.access(self._session, self._seal_name)
             except Unreadable as fault:
-                self._could_read = fault.detail or str(fault.reason)
-        return self._could_read
+                self._access = fault.detail or str(fault.reason)
+        return self._access
 
     def close(self) -> None:
         self._session.close()

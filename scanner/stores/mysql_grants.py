@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scanner.contracts import SealName
-from scanner.model import Grant, Held
+from scanner.model import Access, Grant, Held
 from scanner.stores import mysql_rights
 from scanner.stores.mysql_catalogue import key_of
 from scanner.stores.mysql_rights import PUBLIC, Account, Id, Rights
@@ -19,9 +19,18 @@ from scanner.stores.mysql_session import Session
 _SHOWN = 3
 
 
-def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
-    """Raises ``Unreadable``."""
+def access(session: Session, seal: SealName) -> Access:
+    """All of it but what is public. Raises ``Unreadable``."""
     rights = mysql_rights.ask(session)
+    return Access(
+        could_read_known=True,
+        could_read=_fold(session, rights, seal),
+        doors=rights.doors(seal),
+        holdings=rights.holdings(seal),
+    )
+
+
+def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
     routines = _routines(session, rights)
     found = []
     open_to_all, held, part = _ways(rights, PUBLIC)

@@ -14,7 +14,10 @@ from dataclasses import field, replace
 from typing import Any, TypeAlias
 
 from detectors.records import dataclass
+from scanner.contracts import SealName
 from scanner.model import Held
+from scanner.reach import Door, Holding, doors, held_alike
+from scanner.stores.mysql_catalogue import key_of
 from scanner.stores.mysql_session import Session
 
 Id: TypeAlias = tuple[str, str]
@@ -165,6 +168,23 @@ class Rights:
             if mine and pattern.matches(database) and pattern.any_right:
                 return pattern
         return None
+
+    def doors(self, seal: SealName) -> tuple[Door, ...]:
+        """The views of the database, by what of it they open."""
+        edges = {
+            key_of(name): [key_of(table) for base, table in view.reads if base == database]
+            for (database, name), view in self.views.items()
+            if database == self.database
+        }
+        return doors(edges, edges, seal)
+
+    def holdings(self, seal: SealName) -> tuple[Holding, ...]:
+        """The grants of SELECT on whole tables and views."""
+        by: dict[str, list[str]] = {}
+        for (holder, (database, name)), whole in self.tables.items():
+            if whole and database == self.database:
+                by.setdefault(key_of(name), []).append(self._held(holder, "table").holder)
+        return held_alike(by, seal)
 
     def holds(self, place: Place, seen: frozenset[Place] = frozenset()) -> bool:
         """Whether it holds rows, or is a view of something that does."""

@@ -12,7 +12,7 @@ from dataclasses import field
 
 from detectors.records import dataclass
 from scanner.contracts import SealName
-from scanner.model import Grant, Held
+from scanner.model import Access, Grant, Held
 from scanner.stores import postgres_rights
 from scanner.stores.postgres_rights import ALLOW, CONDITIONAL, Rights
 from scanner.stores.postgres_session import Session
@@ -66,12 +66,18 @@ class _Ways:
         return Grant(seal(principal), kind, state, told, held=held, part=self.part)
 
 
-def grants(session: Session, seal: SealName) -> tuple[Grant, ...]:
-    """Raises ``Unreadable``."""
-    return fold(session, postgres_rights.ask(session), seal)
+def access(session: Session, seal: SealName) -> Access:
+    """All of it but what is public. Raises ``Unreadable``."""
+    rights = postgres_rights.ask(session)
+    return Access(
+        could_read_known=True,
+        could_read=_fold(session, rights, seal),
+        doors=rights.doors(seal),
+        holdings=rights.holdings(seal),
+    )
 
 
-def fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
+def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
     ways: dict[int, _Ways] = {}
     for role in rights.roles.values():
         if role.superuser and role.enters:

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from detectors.records import dataclass
+from scanner.contracts import SealName
 from scanner.model import Held
+from scanner.reach import Door, Holding, doors, held_alike
 from scanner.stores.postgres_catalogue import spell
 from scanner.stores.postgres_session import Session
 
@@ -90,6 +92,8 @@ class Rights:
     """relation: for each permissive policy that lets rows be read, the roles it is for"""
     bases: dict[int, dict[int, frozenset[int]]] = field(default_factory=dict)
     """view: what it reads, and the numbers of the columns it reads of that"""
+    children: dict[int, list[int]] = field(default_factory=dict)
+    """parent: its partitions, and the tables that inherit from it"""
     public: set[int] = field(default_factory=set)
     """samples that PUBLIC may read"""
     _judged: dict[tuple[int, int], Reading | None] = field(default_factory=dict)
@@ -132,6 +136,26 @@ class Rights:
             for base, needed in self.bases.get(relation, {}).items()
         ]
         return None if None in below else CONDITIONAL if CONDITIONAL in below else ALLOW
+
+    def doors(self, seal: SealName) -> tuple[Door, ...]:
+        """The views and parents, by what they open."""
+        known = self.relations
+        edges = {
+            known[oid].key: [known[other].key for other in others if other in known]
+            for leads in (self.bases, self.children)
+            for oid, others in leads.items()
+            if oid in known and known[oid].kind != "m"
+        }
+        views = {each.key for each in known.values() if each.kind == "v"}
+        return doors(edges, views, seal)
+
+    def holdings(self, seal: SealName) -> tuple[Holding, ...]:
+        """The grants of SELECT on relations, but for those of owners to themselves."""
+        by = {}
+        for each in self.relations.values():
+            granted = self.grants.get(each.sample, set()) - {each.owner}
+            by[each.key] = ["PUBLIC" if oid == 0 else self.roles[oid].name for oid in granted]
+        return held_alike(by, seal)
 
     def holds(self, relation: int, seen: frozenset[int] = frozenset()) -> bool:
         """Whether it holds rows, or is a view of something that does."""
@@ -236,6 +260,8 @@ def ask(session: Session) -> Rights:
         rights.administered.setdefault(role, []).append(other)
     for relation, roles in session.rows(_POLICIES):
         rights.policies.setdefault(relation, []).append(frozenset(roles))
+    for parent, child in session.rows(_CHILDREN):
+        rights.children.setdefault(parent, []).append(child)
     for view, base, numbers in session.rows(_BASES):
         rights.bases.setdefault(view, {})[base] = frozenset(numbers or ())
     return rights
@@ -303,6 +329,10 @@ ORDER BY g.rolname COLLATE "C"
 _POLICIES = """
 SELECT polrelid::bigint, polroles::bigint[] FROM pg_policy
 WHERE polpermissive AND polcmd IN ('r', '*')
+"""
+_CHILDREN = """
+SELECT i.inhparent::bigint, i.inhrelid::bigint
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE c.relkind IN ('r', 'p', 'f')
 """
 _BASES = """
 SELECT w.ev_class::bigint, d.refobjid::bigint,
