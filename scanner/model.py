@@ -308,8 +308,7 @@ class Access:
     objects: tuple[ObjectReads, ...] = ()
     """what holds card data and was read, most reads first, the first two hundred"""
     doors: tuple[Door, ...] = ()
-    holdings: tuple[Holding, ...] | None = None
-    """both told by databases; None: not known"""
+    holdings: tuple[Holding, ...] | None = None  # told by databases; None: not known
 
     @property
     def answer(self) -> str:
@@ -488,9 +487,6 @@ class RunSummary:
     findings: int
     distinct_pans: int
     unprotected: int
-
-
-# --- raw data -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

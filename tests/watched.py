@@ -19,6 +19,7 @@ from scanner.model import (
     Tri,
     Verdict,
 )
+from scanner.reach import Holding
 from tests.runparts import START, finding, make_run, outcome
 
 SHOP = "postgresql://db.acme.example/shop"
@@ -84,6 +85,7 @@ def _shop() -> StoreReport:
             Reads("former", 2, 9, None, 1, 0, last - timedelta(days=60), last - timedelta(days=59)),
             Reads("guest", 0, None, None, None, 8, last, last),
         ),
+        holdings=(Holding(("cards",), ("analysts", "shop")), Holding(("orders",), ("analysts",))),
     )
     return _report(SHOP, "postgresql", 48_112, access)
 
