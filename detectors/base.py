@@ -49,7 +49,8 @@ class Match:
     ``start``/``end`` are byte offsets in the buffer given to ``find``. ``score`` is the
     probability, from what stands around the value alone, that the match is real. ``field`` is
     a 64-bit hash of the place it stands under (JSON key, ``key=``, column, position in a log
-    line), 0 where there is none: ``Scan.fields()`` has counts under the same number, and
+    line), 0 where there is none, negative for a card number with a bad check digit:
+    ``Scan.fields()`` has counts under the same number, and
     ``Detector.settle`` turns both into the final probability. ``layout`` names how the value
     is written (``plain``, ``grouped``, ``utf-16-le``, ``base64`` ...), which is also how
     ``Detector.value`` knows what to undo.

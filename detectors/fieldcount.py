@@ -6,14 +6,13 @@ and the same sums wherever a stream was cut.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.base import FieldCounts
-from detectors.fieldstats import FINE, GROUPS, length
+from detectors.fieldstats import FINE, GROUPS, beyond_chance, length
 from detectors.runs import Bytes, Flags, Frame, Places, Words
 
 _U = np.uint64
@@ -159,6 +158,9 @@ def places(
         further = np.where(further == 34, inner, further)
         take = (further == 44) | (further == 58) | (further == 61)
         before[spaced[take]] = further[take]
+    first = (before == 91).nonzero()[0]
+    first = first[_before_a_number(data, (start + size)[first] + frame.origin)]
+    before[first] = 44  # the first of a list is one like the others
     keyed = _KEYED.take(before)
     if keyed.all():
         word = _key_only(word)
@@ -171,6 +173,7 @@ def places(
             position = start[columns] + frame.origin
             number = _column(data, position, delimiter[0])
             word[columns] = number.view(np.uint64) + _U(delimiter[0] << 32)
+        word[first] = _U(_UNKNOWN | 44 << 32)
         word[(before == 10) | (before == 0) | (before == 13)] = _U(10)
     group = ((size - 12) << 4) + (14 if salt else KINDS.take(before))
     word = (word ^ (size.view(np.uint64) << _U(58)) ^ _U(salt)) * _U(0x9E3779B97F4A7C15)
@@ -225,7 +228,8 @@ _UNKNOWN = 1 << 20
 
 def _column(data: Bytes, position: Places, delimiter: int) -> Places:
     """How many delimiters stand between the start of the line and each position; where the line
-    starts further back than ``REACH``, since the last bracket; else ``_UNKNOWN``."""
+    starts further back than ``REACH``, since the last bracket; else ``_UNKNOWN``. That also where
+    numbers follow each other in a JSON list: they are all of one kind, and no columns."""
     first = max(0, int(position[0]) - REACH)
     part = data[first : int(position[-1])]
     at = position - first
@@ -241,7 +245,64 @@ def _column(data: Bytes, position: Places, delimiter: int) -> Places:
         some = out[rest]
         _since((part == 40).nonzero()[0], at[rest], rank, some)
         out[rest] = some
+    out[_in_list(part, lines, at) & _after_a_number(data, position, delimiter)] = _UNKNOWN
     return out
+
+
+def _in_list(part: Bytes, lines: Places, at: Places) -> Flags:
+    """Which places have a square bracket in front that opens, and neither one that closes nor a
+    line end behind it."""
+    opens = (part == 91).nonzero()[0]
+    if not len(opens):
+        return np.zeros(len(at), np.bool_)
+    begin = _last(opens, at)
+    end = np.maximum(_last((part == 93).nonzero()[0], at), _last(lines, at))
+    return (begin > end) & (at - begin <= REACH)
+
+
+def _last(of: Places, at: Places) -> Places:
+    """The last of some places in front of each of others; -1 for none."""
+    index = np.searchsorted(of, at) - 1
+    return np.where(index >= 0, of.take(np.maximum(index, 0)) if len(of) else -1, -1)
+
+
+def _after_a_number(data: Bytes, at: Places, delimiter: int) -> Flags:
+    """Which places come behind twelve digits, a delimiter, and at most a space and quotes."""
+    at = at - 1
+    for _ in range(2):
+        at = at - _BETWEEN.take(_byte(data, at))
+    found: Flags = _byte(data, at) == delimiter
+    at = at - 1
+    return found & _twelve_digits(data, at - _QUOTES.take(_byte(data, at)), -1)
+
+
+def _before_a_number(data: Bytes, at: Places) -> Flags:
+    """Which ends of numbers are followed by a comma and twelve digits, with at most a space and
+    quotes between."""
+    at = at + _QUOTES.take(_byte(data, at))
+    found: Flags = _byte(data, at) == 44
+    at = at + 1
+    for _ in range(2):
+        at = at + _BETWEEN.take(_byte(data, at))
+    return found & _twelve_digits(data, at, 1)
+
+
+def _twelve_digits(data: Bytes, at: Places, step: int) -> Flags:
+    found = np.ones(len(at), np.bool_)
+    for _ in range(12):
+        found &= _byte(data, at) - np.uint8(48) <= 9
+        at = at + step
+    return found
+
+
+def _byte(data: Bytes, at: Places) -> Bytes:
+    """The byte at each place, 0 where there is none."""
+    inside = (at >= 0) & (at < len(data))
+    return np.where(inside, data.take(at, mode="clip"), np.uint8(0))
+
+
+_QUOTES = np.isin(np.arange(256), list(b"\"'")).view(np.int8)
+_BETWEEN = np.isin(np.arange(256), list(b"\"' ")).view(np.int8)
 
 
 def _since(opens: Places, at: Places, rank: _Rank, out: Places) -> None:
@@ -279,9 +340,9 @@ def all_lost_a_digit(seen: int, zeros: int) -> bool:
 
 
 def is_ids(seen: int, valid: int) -> bool:
-    """Whether a field holds ids beyond doubt: enough seen, Luhn share like chance."""
-    share = 0.1 * seen
-    return seen >= _ENOUGH and valid <= share + 3.5 * math.sqrt(0.9 * share) + 1
+    """Whether a field holds ids beyond doubt: enough seen, Luhn share like chance. Where fewer
+    numbers satisfy it, they may be tokens made to fail it, with cards among them."""
+    return seen >= _ENOUGH and not beyond_chance(seen, valid)
 
 
 _ENOUGH = 96

@@ -26,7 +26,8 @@ class Pan:
     limits = (
         "Packed decimal (BCD), encryption and compression are not seen through; nor is base64"
         " broken by a line end inside the number. Numbers that lost their last digit in a"
-        " spreadsheet are told under the name of a card only."
+        " spreadsheet are told under the name of a card only. In a JSON list, the key in front"
+        " counts for the first numbers only; all numbers of the list are still judged together."
     )
     examples: tuple[Example, ...] = EXAMPLES
     near_misses: tuple[bytes, ...] = NEAR_MISSES
@@ -44,7 +45,7 @@ class Pan:
     def settle(self, match: Match, counts: FieldCounts | None) -> tuple[float, tuple[str, ...]]:
         if match.entity != "CREDIT_CARD" or match.state is State.TEST:
             return match.score, match.why
-        return fieldstats.settle(match.score, match.why, counts)
+        return fieldstats.settle(match.score, match.why, counts, match.field)
 
 
 DETECTOR = Pan()

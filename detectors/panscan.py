@@ -134,6 +134,7 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
             )
         )
     if score >= _KEEP:
+        field = 0 if stripe is not None or torn else found.field
         out.append(
             Match(
                 "pan",
@@ -145,7 +146,7 @@ def _matches(found: Candidate, hints: Hints) -> list[Match]:
                 iin.brands(found.digits),
                 why,
                 found.layout,
-                found.field if stripe is None and not torn else 0,
+                field if found.luhn else -field,
             )
         )
     if score >= CONFIRMED and stripe is None:

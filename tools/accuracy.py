@@ -180,10 +180,13 @@ def special() -> None:
         generate.order_table(100_000),
         generate.card_table(1_000),
         generate.rounded(1_000),
+        generate.tokens(1_000, 0, by_chance=True, listed=False),
+        generate.tokens(1_000, 0, by_chance=True, listed=True),
+        generate.tokens(1_000, 30, by_chance=False, listed=False),
         Document("dense log", _dense()),
     ):
         confirmed, possible = levels(document.data)
-        print(f"{document.name:20} {confirmed} confirmed, {possible} possible")
+        print(f"{document.name:26} {confirmed} confirmed, {possible} possible")
 
 
 def _dense() -> bytes:

@@ -381,3 +381,25 @@ def rounded(rows: int, seed: int = 1) -> Document:
     rng = random.Random(seed)
     lines = [f"id={i} card_number={card('mastercard', rng)[:15]}0" for i in range(rows)]
     return Document("rounded cards", ("\n".join(lines) + "\n").encode())
+
+
+def tokens(rows: int, cards: int, *, by_chance: bool, listed: bool, seed: int = 1) -> Document:
+    """Numbers that keep the issuer of a card under the key ``card_number``, and some cards among
+    them. ``by_chance``: a tenth satisfies Luhn; else none does. ``listed``: in one JSON list, not
+    one on a line."""
+    rng = random.Random(seed)
+    made = []
+    for i in range(rows):
+        number = card(rng.choice(("visa", "mastercard")), rng, 16)
+        if i >= cards:
+            number = number[:-1] + str((int(number[-1]) + rng.randrange(not by_chance, 10)) % 10)
+        made.append(number)
+    rng.shuffle(made)
+    if listed:
+        text = '{"card_number":[' + ",".join(made) + "]}\n"
+    else:
+        text = "".join(
+            f'{{"card_number": "{number}", "id": {i}}}\n' for i, number in enumerate(made)
+        )
+    where = "list" if listed else "lines"
+    return Document(f"{where} of tokens{' and cards' if cards else ''}", text.encode())

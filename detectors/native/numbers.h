@@ -5,6 +5,7 @@ typedef struct {
     int64_t upto, total;
     int64_t line, at_line;       /* the last line end, and the total there */
     int64_t bracket, at_bracket; /* the last opening bracket */
+    int64_t list;                /* where the list that is open begins */
 } Walk;
 
 typedef struct {
@@ -103,14 +104,50 @@ static inline Word after(Word word, Word ends)
 
 enum { REACH = 1024, UNKNOWN = 1 << 20 };
 
-/* Delimiters between the start of the line and a place, or since the last bracket:
-   fieldcount._column. Numbers come in order, so each byte is walked over once a delimiter. */
+static inline int is_quote(uint8_t byte)
+{
+    return byte == '"' || byte == '\'';
+}
+
+static int twelve_digits(const Buffer *b, int64_t at, int step)
+{
+    for (int digit = 0; digit < 12; digit++)
+        if (byte_at(b, at + step * digit) - '0' > 9u)
+            return 0;
+    return 1;
+}
+
+/* Whether the value before the one at ``at`` is a long number, too: fieldcount._after_a_number. */
+static int after_a_number(const Buffer *b, int64_t at, uint8_t delimiter)
+{
+    at--;
+    for (int i = 0; i < 2; i++)
+        at -= is_quote(byte_at(b, at)) || byte_at(b, at) == ' ';
+    if (byte_at(b, at--) != delimiter)
+        return 0;
+    return twelve_digits(b, at - is_quote(byte_at(b, at)), -1);
+}
+
+/* Whether a number that ends at ``at`` is followed by another: fieldcount._before_a_number. */
+static int before_a_number(const Buffer *b, int64_t at)
+{
+    at += is_quote(byte_at(b, at));
+    if (byte_at(b, at++) != ',')
+        return 0;
+    for (int i = 0; i < 2; i++)
+        at += is_quote(byte_at(b, at)) || byte_at(b, at) == ' ';
+    return twelve_digits(b, at, 1);
+}
+
+/* Delimiters between the start of the line and a place, or since the last bracket; UNKNOWN for
+   what follows its like in a list: fieldcount._column. Numbers come in order, so each byte is
+   walked over once a delimiter. */
 static int64_t column(Buffer *b, int64_t at, uint8_t delimiter)
 {
     Walk *walk = &b->walks[delimiter == ',' ? 0 : delimiter == '\t' ? 1 : delimiter == ';' ? 2 : 3];
     if (at < walk->upto || at - walk->upto > 4 * REACH || (walk->upto == 0 && walk->total == 0)) {
         memset(walk, 0, sizeof *walk);
-        walk->line = walk->bracket = -2 * REACH;
+        walk->line = walk->bracket = walk->list = -2 * REACH;
         walk->upto = at > REACH ? at - REACH : 0;
     }
     for (int64_t i = walk->upto; i < at; i++) {
@@ -118,13 +155,18 @@ static int64_t column(Buffer *b, int64_t at, uint8_t delimiter)
         if (byte == '\n') {
             walk->line = i;
             walk->at_line = walk->total;
+            walk->list = -2 * REACH;
         } else if (byte == '(') {
             walk->bracket = i;
             walk->at_bracket = walk->total;
+        } else if (byte == '[' || byte == ']') {
+            walk->list = byte == '[' ? i : -2 * REACH;
         }
         walk->total += byte == delimiter;
     }
     walk->upto = at;
+    if (at - walk->list <= REACH && after_a_number(b, at, delimiter))
+        return UNKNOWN;
     if (at - walk->line <= REACH)
         return walk->total - walk->at_line;
     if (walk->line < 0 && at < REACH)
@@ -169,9 +211,12 @@ static Place place(Buffer *b, int64_t start, int size, Word word, Text kinds)
     } else {
         Word line = word ^ BYTES('\n');
         word = after(word, ~(((line & low7) + low7) | line | low7));
+        int first = before == '[' && before_a_number(b, start + size);
+        if (first)
+            before = ','; /* the first of a list is one like the others */
         by_column = before == ',' || before == '\t' || before == ';' || before == '|';
         if (by_column)
-            word = (Word)column(b, start, before) + ((Word)before << 32);
+            word = (Word)(first ? UNKNOWN : column(b, start, before)) + ((Word)before << 32);
         else if (before == '\n' || before == '\r' || before == 0)
             word = '\n';
     }

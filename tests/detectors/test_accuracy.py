@@ -51,6 +51,17 @@ def test_tables() -> None:
     assert accuracy.levels(accuracy._dense()[:2_000_000]) == (0, 0)
 
 
+def test_tokens_under_the_name_of_a_card() -> None:
+    """By chance a tenth satisfies Luhn, and the name is no excuse; tokens made to fail it do not
+    hide the cards among them."""
+    for rows in (60, 300, 5_000):
+        for listed in (False, True):
+            ids = generate.tokens(rows, 0, by_chance=True, listed=listed)
+            assert accuracy.levels(ids.data) == (0, 0)
+    some = generate.tokens(1_000, 30, by_chance=False, listed=False)
+    assert accuracy.levels(some.data) == (30, 0)
+
+
 def test_generated_cards_are_what_they_say() -> None:
     document = generate.document(3, 1)
     for label in document.labels:

@@ -34,6 +34,33 @@ def test_a_mixture_is_judged_by_its_share() -> None:
     assert -3 < shift(FieldCounts(1100, 100 + 100)) < 0
 
 
+_COLUMN, _TEXT = 1 + ((4 << 4 | 2) << 13), 1 + ((4 << 4 | 6) << 13)
+"""a field of 16-digit numbers behind a comma, and one behind a space"""
+
+
+@pytest.mark.parametrize("seen", [10, 40, 200, 10_000])
+def test_a_name_is_no_excuse_for_a_column_of_ids(seen: int) -> None:
+    ids = FieldCounts(seen, seen // 10)
+    assert settle(0.9998, (), ids, _COLUMN)[0] < 0.3
+    assert settle(0.9998, (), FieldCounts(seen, seen - seen // 20), _COLUMN)[0] > 0.95
+
+
+def test_words_near_a_number_are_its_own() -> None:
+    few = FieldCounts(4, 1)
+    assert settle(0.995, (), few, _TEXT)[0] > 0.8 > settle(0.995, (), few, _COLUMN)[0]
+
+
+@pytest.mark.parametrize(("seen", "good"), [(1_000, 30), (10_000, 2), (600, 4)])
+def test_fewer_good_check_digits_than_by_chance_are_cards_among_tokens(
+    seen: int, good: int
+) -> None:
+    score, why = settle(0.9998, (), FieldCounts(seen, good), _COLUMN)
+    assert score > 0.95 and "fewer than by chance" in why[0]
+    # not where nothing says that cards are there; nor of a number with a bad check digit
+    assert settle(0.9, (), FieldCounts(seen, good), _COLUMN)[0] < 0.01
+    assert settle(0.98, (), FieldCounts(seen, good), -_COLUMN)[0] < 0.01
+
+
 def test_a_rare_field_takes_after_its_group() -> None:
     group = 5 << 13
     fields = {1 + (group | fine): FieldCounts(3, 0) for fine in range(100)}
