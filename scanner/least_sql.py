@@ -99,10 +99,12 @@ def _held(seen: Iterable[Seen]) -> Iterator[tuple[Seen, Held]]:
 
 
 def _account(each: Seen) -> str:
-    """As the server calls it. Whom only PUBLIC lets in is called what the log calls it."""
-    own = each.grant is not None and not is_public(each.grant)
-    name = each.grant.principal if own and each.grant else each.principal
-    return name.removeprefix("role:")
+    """As the server calls it. Whom only PUBLIC lets in is called what the log calls it, and so is a
+    role that somebody acted as."""
+    grant = each.grant
+    if grant is None or is_public(grant) or any(each.principal == h.holder for h in grant.held):
+        return each.principal.removeprefix("role:")
+    return grant.principal.removeprefix("role:")
 
 
 class _Postgres:

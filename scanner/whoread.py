@@ -22,7 +22,7 @@ from detectors.records import dataclass
 from scanner.model import NOT_RECORDED, Access, Coverage, Grant, Reads
 from scanner.phrases import coverage, utc
 
-SESSION = " session "
+SESSION, PUBLIC = " session ", "PUBLIC"
 SOURCE = ", source identity "
 """behind the name of a session, which holds no blank"""
 
@@ -114,6 +114,8 @@ class _Joined:
         self._exact: dict[str, Grant] = {}
         self._loose: dict[str, list[Grant]] = {}
         """by what names it less exactly: a user without its host"""
+        self._members: dict[str, list[Grant]] = {}
+        """by a role that the right lies with"""
         self._public: Grant | None = None
         for grant in access.could_read:
             if is_public(grant):
@@ -121,6 +123,9 @@ class _Joined:
                 continue
             for name in _names(grant):
                 self._exact.setdefault(name, grant)
+            for held in grant.held:  # a role that it is in, and can act as (SET ROLE)
+                if held.holder not in (PUBLIC, *_names(grant)):
+                    self._members.setdefault(held.holder, []).append(grant)
             user, at, _ = grant.principal.rpartition("@")
             if at and not grant.principal.startswith("arn:"):
                 self._loose.setdefault(user, []).append(grant)
@@ -145,10 +150,11 @@ class _Joined:
 
     def _like(self, principal: str) -> list[Grant]:
         """Grants to a user of that name from hosts that fit, where logs and grants tell the host
-        differently or not at all."""
+        differently or not at all; or to members of a role of that name."""
         user, at, host = principal.rpartition("@")
         found = self._loose.get(user if at else principal, [])
-        return [each for each in found if not at or _fits(each.principal, host)]
+        fits = [each for each in found if not at or _fits(each.principal, host)]
+        return fits or self._members.get(principal, [])
 
     def people(self) -> Iterator[Seen]:
         found = []

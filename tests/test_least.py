@@ -24,6 +24,7 @@ from scanner.model import (
     Finding,
     Flag,
     Grant,
+    Held,
     Outcome,
     Reads,
     Run,
@@ -31,6 +32,7 @@ from scanner.model import (
     StoreReport,
     Verdict,
 )
+from scanner.reach import Holding
 from scanner.stores import iam_account
 from scanner.stores.mysql import STORE as MYSQL
 from scanner.stores.postgres import STORE as POSTGRES
@@ -302,6 +304,14 @@ def _reads(server: postgres_server.Server, name: str) -> dict[str, bool | None]:
             except psycopg.errors.InsufficientPrivilege:
                 found[table] = None
     return found
+
+
+def test_a_role_that_was_acted_as_keeps_the_right() -> None:
+    team = Grant("role:ann", "role", "allow", "g", held=(Held("team", "table"),))
+    could = Access(could_read=(team,), holdings=(Holding(("a",), ("team", "idle")),))
+    store = Store("postgresql://h/shop", "postgresql")
+    made = proposed(store, could, [Reads("team", 1)])
+    assert made.text == 'REVOKE SELECT ON TABLE "public"."a" FROM "idle";'
 
 
 # --- MySQL ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from scanner.access import general_log, log_statement, pattern, pgaudit
-from scanner.model import NOT_RECORDED, Access, Coverage, Evidence, Grant, Reads, Run
+from scanner.model import NOT_RECORDED, Access, Coverage, Evidence, Grant, Held, Reads, Run
 from scanner.whoread import Relation, coverage, is_public, people, with_last_reads
 from tests.runs import runs
 
@@ -101,6 +101,16 @@ def test_a_log_without_hosts_tells_not_which_account_it_was() -> None:
     grants = [Grant(f"app@{host}", "account", "allow", "g") for host in ("10.%", "%")]
     found = people(access([*grants, Grant("bob@%", "account", "allow", "g")], [Reads("app", 1)]))
     assert [each.relation for each in found] == [Relation.DID, Relation.UNTOLD, Relation.NEVER]
+
+
+def test_a_role_that_somebody_acted_as_is_read_by_its_members() -> None:
+    """pg_stat_statements knows the role after SET ROLE: one of its members it was."""
+    team = (Held("team", "table"),)
+    grants = [Grant(f"role:{name}", "role", "allow", "g", held=team) for name in ("ann", "bob")]
+    found = people(access(grants, [Reads("team", 1)]))
+    assert [each.relation for each in found] == [Relation.DID, Relation.UNTOLD]
+    alone = people(access([Grant("role:eve", "role", "allow", "g")], [Reads("team", 1)]))
+    assert Relation.HOW in {each.relation for each in alone}
 
 
 def test_never_needs_complete_evidence_and_could_not_a_whole_list() -> None:

@@ -49,6 +49,8 @@ _FAILS_WHILE_IT_RUNS = re.compile(
     re.IGNORECASE,
 )
 """what can raise such an error for a row, after others were given out"""
+_ASKS = re.compile(r"(?!.*set_config)[\s(]*(?:select|show|with)\b", re.DOTALL)
+"""every scan asks how the server is set"""
 _MOST_OPEN = 20_000
 _MOST_EARLY = 10_000
 _UNDONE = "undone"
@@ -175,7 +177,7 @@ class _Collector(PostgresLogs):
         if (before := self._open.pop(where, None)) is not None:
             self._settle(where, before)
         lower = text.lower()
-        if "log_statement" in lower:
+        if "log_statement" in lower and _ASKS.match(lower) is None:
             acts.noted("settings", when, log.uri, role, event)
         if "search_path" in lower:
             acts.noted("search_path", when, log.uri, event=event)

@@ -110,20 +110,27 @@ def of_the_server(entry: Entry, book: LogBook, *settings: str) -> bool:
     return True
 
 
+_SHOWN = 6
+"""starts and changes that are written out, the latest ones"""
+
+
 def server_said(view: View) -> Iterator[str]:
     starts = view.said(START)
     if starts:
         yield (
-            f"the server was started {len(starts):,} times in the window, the first time at"
-            f" {gaps.clock(starts[0][0])}: between its end and that nothing was read or logged"
+            f"the server was started {len(starts):,} times in the window, at"
+            f" {_last([gaps.clock(when) for when, _ in starts])}: between its end and each of them"
+            " nothing was read or logged"
         )
     changes = view.said(CHANGE)
     if changes:
-        when, message = changes[0]
-        yield (
-            f"{len(changes):,} changes of settings of the audit, the first at"
-            f" {gaps.clock(when)}: {message}"
-        )
+        each = [f"{message} at {gaps.clock(when)}" for when, message in changes]
+        yield f"{len(changes):,} changes of settings of the audit: {_last(each)}"
+
+
+def _last(said: list[str]) -> str:
+    more = len(said) - _SHOWN
+    return (f"{more:,} earlier ones, " if more > 0 else "") + ", ".join(said[-_SHOWN:])
 
 
 class Clock:

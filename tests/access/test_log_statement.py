@@ -194,6 +194,7 @@ def test_settings_and_restarts_are_named(form: Form) -> None:
     result = one(
         form(
             says("select * from cards"),
+            says("SELECT setting FROM pg_settings WHERE name = 'log_statement'", minute=8),
             says("SET log_statement = none", minute=9),
             says("SET search_path = secret", minute=9),
             Said('parameter "log_statement" changed to "none"', minute=10, **server),

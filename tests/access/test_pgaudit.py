@@ -368,14 +368,15 @@ def test_what_the_server_says_of_itself(form: Form) -> None:
     lines = [
         Said("database system is ready to accept connections", minute=10, **server),
         Said(changed, minute=20, **server),
+        Said('parameter "pgaudit.log" changed to "all"', minute=25, **server),
         Said('parameter "work_mem" changed to "4MB"', minute=21, **server),
         Said(changed, minute=22),
     ]
     result = one(form(audit(1), *lines))
     assert "the server was started 1 times in the window" in result.evidence.detail
-    assert "1 changes of settings of the audit, the first at 2026-03-01 00:20 UTC" in (
-        result.evidence.detail
-    )
+    back = 'parameter "pgaudit.log" changed to "all" at 2026-03-01 00:25 UTC'
+    told = f"2 changes of settings of the audit: {changed} at 2026-03-01 00:20 UTC, {back}"
+    assert told in result.evidence.detail
     assert (by_role(result)["alice"].reads, by_role(result)["alice"].denied) == (1, 0)
 
 
