@@ -10,17 +10,7 @@ import pytest
 import detectors
 from detectors.base import AFTER, BEFORE, CONFIRMED, Detector, Example, NoHints
 
-
-def _usable(detector: Detector) -> bool:
-    """Whether what a detector needs is installed: some are extras."""
-    try:
-        detector.scan().find(b"a@b", 0, 3, NoHints())
-    except ModuleNotFoundError:
-        return False
-    return True
-
-
-ALL = [detector for detector in detectors.all_detectors() if _usable(detector)]
+ALL = detectors.all_detectors()
 _EXAMPLES = [(detector, example) for detector in ALL for example in detector.examples]
 _NEAR = [(detector, text) for detector in ALL for text in detector.near_misses]
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("hyperscan", reason="the profile full is not installed")
-
 from hypothesis import given
 from hypothesis import strategies as st
 

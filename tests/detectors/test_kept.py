@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("hyperscan", reason="the profile full is not installed")
-
 import hyperscan
+import pytest
 
 from detectors import kept
 

@@ -12,11 +12,6 @@ from typing import cast
 
 import pytest
 
-pytest.importorskip("presidio_analyzer", reason="the profile full is not installed")
-pytest.importorskip("hyperscan", reason="the profile full is not installed")
-
-from presidio_analyzer import PatternRecognizer, predefined_recognizers
-
 import detectors
 from detectors import pii, pii_checks, pii_numbers, pii_presidio
 from detectors.base import AFTER, BEFORE, CONFIRMED, Match, NoHints, State
@@ -141,9 +136,11 @@ def test_found(text: str, entity: str, value: str) -> None:
 
 
 def test_what_presidio_finds_is_found_or_said_to_be_left_out() -> None:
-    theirs = set()
-    for name in dir(predefined_recognizers):
-        made = getattr(predefined_recognizers, name)
+    recognizers, theirs = pii_presidio.package(), set()
+    from presidio_analyzer import PatternRecognizer
+
+    for name in dir(recognizers):
+        made = getattr(recognizers, name)
         if isinstance(made, type) and issubclass(made, PatternRecognizer):
             theirs.update(made().supported_entities)
     ours = {entity for plug in detectors.all_detectors() for entity in plug.entities}

@@ -9,9 +9,6 @@ from typing import cast
 
 import pytest
 
-pytest.importorskip("presidio_analyzer", reason="the profile full is not installed")
-pytest.importorskip("hyperscan", reason="the profile full is not installed")
-
 from detectors import pii, pii_look
 from detectors.base import AFTER, BEFORE, CONFIRMED, NoHints, State
 from detectors.pii_settings import PiiSettings, configure

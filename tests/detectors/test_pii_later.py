@@ -1,10 +1,6 @@
 import sys
 from typing import Any
 
-import pytest
-
-pytest.importorskip("presidio_analyzer", reason="the profile full is not installed")
-
 from detectors import pii_presidio
 from detectors.pii_later import _Empty, _Later
 

@@ -10,9 +10,6 @@ import time
 
 import pytest
 
-pytest.importorskip("detect_secrets", reason="the profile full is not installed")
-pytest.importorskip("hyperscan", reason="the profile full is not installed")
-
 import detectors
 from detectors import secret_checks, secrets
 from detectors.base import AFTER, BEFORE, CONFIRMED, NoHints, State
