@@ -112,15 +112,16 @@ class Processes:
         seconds: float,
         told: Callable[[str], None] = lambda text: None,
     ) -> None:
-        from pebble import ProcessPool
         from pebble.common.types import CONSTS
+
+        from scanner.workerpool import WorkerPool
 
         CONSTS.sleep_unit = _LOOK_SECONDS  # 0.1: a tenth of a second at the end of each scan
         self.slots = jobs
         self._seconds = seconds
         context = _context()
         heard, self._line = context.Pipe(duplex=False)
-        self._pool: Any = ProcessPool(
+        self._pool: Any = WorkerPool(
             max_workers=jobs,
             initializer=_start_worker,
             initargs=(make, arguments, self._line),

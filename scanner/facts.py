@@ -103,8 +103,8 @@ class Facts:
     def _set_up(self, overlay: bool, read_only: bool) -> None:
         db = self.db
         found = db.execute(
-            "SELECT count(*) FROM information_schema.tables"
-            " WHERE table_name = 'about' AND table_catalog = current_database()"
+            "SELECT count(*) FROM duckdb_tables()"
+            " WHERE table_name = 'about' AND database_name = current_database()"
         ).fetchall()
         if not read_only and found == [(0,)]:
             with self.transaction():

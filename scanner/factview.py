@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from detectors.records import dataclass
@@ -212,17 +213,24 @@ class View(Record):
 
     def of_verb(self, store: str, verb: Verb) -> int:
         """Rows of one verb in the window."""
-        return self._sum("count", f"{self._of(store)} AND verb = {int(verb)}")
+        return self._counts.get((self._stores.get(store, 0), verb), (0, 0))[0]
 
     def nameless(self, store: str) -> int:
         """Reads of the window that do not name what they read."""
-        return self._sum("nameless", f"{self._of(store)} AND verb IN ({_READS})")
+        number = self._stores.get(store, 0)
+        return sum(self._counts.get((number, verb), (0, 0))[1] for verb in READS)
 
-    def _sum(self, what: str, where: str) -> int:
-        found = self._db.execute(
-            f"SELECT coalesce(sum({what}), 0)::BIGINT FROM {sums(where, self._from, self._to)}"
-        ).fetchall()
-        return int(found[0][0])
+    @cached_property
+    def _counts(self) -> dict[tuple[int, Verb], tuple[int, int]]:
+        """Of every store and verb: how often, and how often without a name."""
+        where = f"source = {self._source}"
+        return {
+            (store, Verb(verb)): (count, nameless)
+            for store, verb, count, nameless in self._db.execute(
+                f"""SELECT store, verb, sum(count)::BIGINT, sum(nameless)::BIGINT
+                FROM {sums(where, self._from, self._to)} GROUP BY store, verb"""
+            ).fetchall()
+        }
 
     def busiest(self, store: str, people: Iterable[int], day: int) -> int | None:
         """Of ``people`` the one who read most on a day (``date.toordinal``)."""

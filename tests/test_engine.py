@@ -9,11 +9,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pebble.pool import process as pebbles
 
 from scanner import hygiene, pausing
 from scanner.engine import InProcess, Processes, TaskLost
@@ -51,6 +53,24 @@ def outcome(future: Future[Any]) -> Any:
         return future.result(timeout=60)
     except TaskLost as lost:
         return lost.reason
+
+
+def test_a_worker_that_dies_before_it_is_known_what_it_took_costs_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a busy machine: what workers tell is read late. 1 s."""
+
+    def late(manager: Any) -> None:
+        with suppress(pebbles.BrokenProcessPool):  # it is closed
+            while manager.context.alive:
+                time.sleep(0.4)
+                manager.process_next_message(0.01)
+
+    monkeypatch.setattr(pebbles, "message_manager_loop", late)
+    pool = Processes(1, make, (KEY,), seconds=30)
+    assert outcome(pool.submit("abort")) == Reason.WORKER_DIED
+    assert outcome(pool.submit(4)) == 8
+    pool.close(now=True)
 
 
 def test_bad_tasks_cost_themselves_only() -> None:

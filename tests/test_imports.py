@@ -87,7 +87,7 @@ HEAVY = {
         ),
     },
     "isal": {"scanner.readers", "scanner.access"},
-    "pebble": {"scanner.engine"},
+    "pebble": {"scanner.engine", "scanner.workerpool"},
     "keyring": {"scanner.key"},
     "sqlglot": {"scanner.statements"},
     "presidio_analyzer": set(),
