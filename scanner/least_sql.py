@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from scanner.least_parts import MOST, Case, no_cards, note_names, sealed
 from scanner.model import Held
 from scanner.reach import Holding, leading
-from scanner.whoread import Seen, is_public
+from scanner.whoread import Seen
 
 _ABOVE = {
     "owner": "owner",
@@ -99,10 +99,9 @@ def _held(seen: Iterable[Seen]) -> Iterator[tuple[Seen, Held]]:
 
 
 def _account(each: Seen) -> str:
-    """As the server calls it. Whom only PUBLIC lets in is called what the log calls it, and so is a
-    role that somebody acted as."""
+    """As the server calls it; a role that somebody acted as is called what the log calls it."""
     grant = each.grant
-    if grant is None or is_public(grant) or any(each.principal == h.holder for h in grant.held):
+    if grant is None or any(each.principal == held.holder for held in grant.held):
         return each.principal.removeprefix("role:")
     return grant.principal.removeprefix("role:")
 

@@ -119,7 +119,8 @@ class _Joined:
         self._public: Grant | None = None
         for grant in access.could_read:
             if is_public(grant):
-                self._public = self._public or grant
+                if grant.principal != PUBLIC:  # of a database it lets in accounts, which have each
+                    self._public = self._public or grant  # a grant of their own
                 continue
             for name in _names(grant):
                 self._exact.setdefault(name, grant)

@@ -110,7 +110,10 @@ def test_grants_to_an_account_and_to_anybody_cover_its_principals() -> None:
     access = Access(evidence=evidence(Coverage.PARTIAL), could_read=grants, did_read=reads)
     said = text(with_access(access))
     assert "could and did: 2" in said and "open to anybody: 1" in said
-    role = (Grant("PUBLIC", "public", "allow", "schema"),)
+    role = (
+        Grant("PUBLIC", "public", "allow", "schema"),
+        Grant("role:bob", "role", "allow", "SELECT granted to PUBLIC"),
+    )
     table = replace(access, could_read=role, did_read=(Reads("bob", 1),))
     said = text(with_access(table))
     assert "could and did: 1" in said and "open to anybody: 1" in said

@@ -71,7 +71,6 @@ def relation(grant: Grant, reads: Reads) -> dict[str, Relation]:
         ("role:app", "superuser", "role:app"),
         ("app@%", "account", "app"),
         ("app@10.%", "account", "app@10.0.0.7"),
-        ("PUBLIC", "public", "anyone"),
     ],
 )
 def test_one_and_the_same(grant: str, kind: str, reader: str) -> None:
@@ -101,6 +100,13 @@ def test_a_log_without_hosts_tells_not_which_account_it_was() -> None:
     grants = [Grant(f"app@{host}", "account", "allow", "g") for host in ("10.%", "%")]
     found = people(access([*grants, Grant("bob@%", "account", "allow", "g")], [Reads("app", 1)]))
     assert [each.relation for each in found] == [Relation.DID, Relation.UNTOLD, Relation.NEVER]
+
+
+def test_an_account_that_is_gone_is_not_let_in_by_public() -> None:
+    """Whoever has an account is in the list, with what PUBLIC gives it."""
+    grants = [Grant("PUBLIC", "public", "allow", "g"), Grant("role:app", "role", "allow", "g")]
+    found = {e.principal: e.relation for e in people(access(grants, [Reads("gone", 2)]))}
+    assert found["gone"] is Relation.HOW and found["PUBLIC"] is Relation.OPEN
 
 
 def test_a_role_that_somebody_acted_as_is_read_by_its_members() -> None:
