@@ -24,6 +24,7 @@ _ABOVE = {
     "read-all": "pg_read_all_data",
     "columns": "granted on single columns",
 }
+_DEFINER = "definer"
 _PART = re.compile(r'"((?:[^"]|"")*)"(?:\.|$)|([^.]+)(?:\.|$)')
 
 
@@ -89,12 +90,19 @@ def _above(others: Iterable[Seen]) -> Iterator[str]:
         who = [e.principal for e in others if e.grant and any(h.on == on for h in e.grant.held)]
         if who:
             yield f"No REVOKE on a table takes it from ({said}): {note_names(who)}."
+    by_it = [e.principal for e in others if _defines(e)]
+    if by_it:
+        yield f"Left the right, for views and routines read by it: {note_names(by_it)}."
+
+
+def _defines(each: Seen) -> bool:
+    return each.grant is not None and any(held.on == _DEFINER for held in each.grant.held)
 
 
 def _held(seen: Iterable[Seen]) -> Iterator[tuple[Seen, Held]]:
     for each in seen:
         for held in each.grant.held if each.grant else ():
-            if held.on not in _ABOVE and not sealed(held.holder):
+            if held.on not in (_DEFINER, *_ABOVE) and not sealed(held.holder):
                 yield each, held
 
 
@@ -150,12 +158,12 @@ class _MySql:
         self._keep, self._others = keep, others
 
     def lines(self) -> Iterator[str]:
-        own = {_account(each) for each in self._keep}
+        own = {_account(each) for each in (*self._keep, *filter(_defines, self._others))}
         losing = {held: None for _, held in _held(self._others) if held.holder not in own}
         direct = {Held(name, "table"): None for _, names in self._granted.alike for name in names}
         # also a right that lies beside a wider one, by which an account was judged
         losing |= {held: None for held in direct if held.holder not in own}
-        for each, held in _held(self._keep):
+        for each, held in _held((*self._keep, *filter(_defines, self._others))):
             if held in losing:
                 yield from self._grant(self._on(held), _account(each))
         for each, held in _held(self._others):

@@ -213,8 +213,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Where the right of a grant lies: who holds it (the principal, a group it is in, PUBLIC), and
-    on what: ``table``, ``database`` (``where`` is its name or pattern), ``server``; or ``columns``,
-    ``owner``, ``superuser``, ``read-all``, which no REVOKE on a table takes away."""
+    on what: ``table``, ``database`` (``where``: its pattern), ``server``; ``columns``, ``owner``,
+    ``superuser``, ``read-all``: beyond a REVOKE on a table; ``definer``: views read by it."""
 
     holder: str
     on: str

@@ -8,6 +8,7 @@ right or take the data without it (*conditional*).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from scanner.contracts import SealName
 from scanner.model import Access, Grant, Held
@@ -31,7 +32,8 @@ def access(session: Session, seal: SealName) -> Access:
 
 
 def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
-    routines = _routines(session, rights)
+    routines, definers = _routines(session, rights)
+    definers |= {v.definer for (base, _), v in rights.views.items() if base == rights.database}
     found = []
     open_to_all, held, part = _ways(rights, PUBLIC)
     if open_to_all:
@@ -41,6 +43,9 @@ def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]
     for account in sorted(rights.accounts.values(), key=lambda account: account.id):
         if not account.role and not account.locked and account.id != PUBLIC:
             grant = _of(rights, account, routines.get(account.id, []), seal)
+            if grant is not None and account.id in definers:
+                by_it = Held(seal(account.name), "definer")
+                grant = replace(grant, held=(*grant.held, by_it))
             if grant is not None:
                 found.append(grant)
     return tuple(found)
@@ -82,9 +87,11 @@ def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held
     return dict(sorted(ways.items())), tuple(held), part
 
 
-def _routines(session: Session, rights: Rights) -> dict[Id, list[str]]:
-    """By account, the routines it may run that run with the rights of somebody who can read."""
+def _routines(session: Session, rights: Rights) -> tuple[dict[Id, list[str]], set[Id]]:
+    """By account, the routines it may run that run with the rights of somebody who can read; and
+    with whose."""
     names: list[str] = []
+    definers: set[Id] = set()
     for name, definer in session.rows(
         "SELECT routine_name, definer FROM information_schema.routines"
         " WHERE routine_schema = %s AND security_type = 'DEFINER' ORDER BY 1",
@@ -93,6 +100,7 @@ def _routines(session: Session, rights: Rights) -> dict[Id, list[str]]:
         user, _, host = str(definer).rpartition("@")
         if any(rights.reading((user, host), place) for place in rights.places):
             names.append(str(name))
+            definers.add((user, host))
     granted: dict[Id, set[str]] = {}
     for user, host, name in session.rows(
         "SELECT user, host, routine_name FROM mysql.procs_priv"
@@ -107,7 +115,7 @@ def _routines(session: Session, rights: Rights) -> dict[Id, list[str]]:
         mine = names if rights.executes(id_) else [name for name in names if name in own]
         if mine:
             found[id_] = mine
-    return found
+    return found, definers
 
 
 def _some(names: list[str]) -> str:
