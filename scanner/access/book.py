@@ -72,6 +72,7 @@ class Book:
         self._people: dict[tuple[str, str, str], int] = {}
         self._principals: dict[str, str] = {}
         """sealed"""
+        self._second = 0  # that was marked last
         self._names = dict[str, int]()
         self._file = FileFacts("", None)
         self._rows = Rows()
@@ -259,6 +260,7 @@ class Book:
         self.mark_hour(name, second // 3600, second, count, store)
 
     def mark_hour(self, name: str, hour: int, second: int, count: int = 1, store: str = "") -> None:
+        self._second = second
         marks = self._file.marks
         key = (name, store, hour)
         mark = marks.get(key)

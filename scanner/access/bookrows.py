@@ -11,7 +11,7 @@ from typing import Any
 
 from detectors.records import dataclass
 from scanner.batch import Verb, Who
-from scanner.known import name_hash
+from scanner.known import name_hash, name_hashes
 
 _EVENT = 36
 """characters of the ids that are hashed many at a time: UUIDs"""
@@ -100,8 +100,11 @@ def events_hashed(events: Sequence[str]) -> Any:
 
     hashed = np.zeros(len(events), "u8")
     usual = np.fromiter((len(e) == _EVENT and e.isascii() for e in events), bool, len(events))
-    for place in np.flatnonzero(~usual).tolist():
-        hashed[place] = name_hash(events[place]) or 1 if events[place] else 0
+    others = [place for place in np.flatnonzero(~usual).tolist() if events[place]]
+    if others:
+        numbers = np.array(name_hashes([events[place] for place in others]), "u8")
+        numbers[numbers == 0] = 1
+        hashed[others] = numbers
     chosen = events if usual.all() else list(compress(events, usual.tolist()))
     if chosen:
         words = np.array(chosen, "S40").view("u8").reshape(-1, 5)

@@ -93,7 +93,6 @@ class LogBook(Book):
         self._ends: list[End] = []
         self.save: Callable[[], Any] = lambda: None
         """gives ``state`` as it is now"""
-        self._second = 0  # of the record at hand
         self.segment = 0
         """the stretch of the log at hand"""
         self.read_now: set[str] = set()
@@ -446,10 +445,6 @@ class LogBook(Book):
         hours = [int(when.timestamp()) // 3600 for _, when in events]
         found: list[bool] = self._facts.known(self.batch.source, store, hours, numbers).tolist()
         return found
-
-    def mark_hour(self, name: str, hour: int, second: int, count: int = 1, store: str = "") -> None:
-        self._second = second
-        super().mark_hour(name, hour, second, count, store)
 
     # --- the end
 

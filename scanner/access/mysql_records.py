@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,6 +43,8 @@ _SLOW_NUMBERS = re.compile(
 )
 _STAMP = re.compile(r"SET (?:last_insert_id=\d+,|insert_id=\d+,)*timestamp=(\d{6,11})(?:\.\d+)?;")
 _MOST_CONNECTIONS = 200_000
+_MINUTES = 10_000
+"""of which it is remembered how far they are ahead of UTC"""
 DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 BEFORE_IT_RAN = DENIED | {1046, 1049, 1051, 1052, 1054, 1055, 1064, 1066, 1109, 1146, 1176, 1305}
 """numbers of errors: refused, or names and grammar that do not fit. A routine can raise each."""
@@ -92,19 +94,39 @@ class Clock:
 
     def __init__(self, zone: ZoneInfo | None) -> None:
         self._zone = zone or ZoneInfo("UTC")
+        self._away: dict[datetime, timedelta] = {}
+        """of a minute in the zone, how far it is ahead of UTC"""
 
     def moment(self, text: str) -> datetime | None:
         try:
             if text[:6].isdigit() and text[6:7].isspace():
                 day, _, hour = text.partition(" ")
-                local = datetime.strptime(f"{day} {hour.strip()}", "%y%m%d %H:%M:%S")
+                local = _of_two_digits(day, hour.strip())
             else:
                 local = datetime.fromisoformat(text.strip())
-        except ValueError:
+            if local.tzinfo is not None:
+                return local.astimezone(UTC)
+            minute = local.replace(second=0, microsecond=0)
+            away = self._away.get(minute)
+            if away is None:
+                if len(self._away) >= _MINUTES:
+                    self._away.clear()
+                when = minute.replace(tzinfo=self._zone).astimezone(UTC)
+                away = self._away[minute] = minute.replace(tzinfo=UTC) - when
+            return local.replace(tzinfo=UTC) - away
+        except (ValueError, OverflowError):
             return None
-        if local.tzinfo is None:
-            local = local.replace(tzinfo=self._zone)
-        return local.astimezone(UTC)
+
+
+def _of_two_digits(day: str, clock: str) -> datetime:
+    """``260301`` and ``9:05:00``. Raises ``ValueError``."""
+    if not clock.replace(":", "").isdigit():
+        raise ValueError
+    year = int(day[:2])
+    hour, minute, second = map(int, clock.split(":"))
+    return datetime(
+        year + (2000 if year < 69 else 1900), int(day[2:4]), int(day[4:6]), hour, minute, second
+    )
 
 
 @dataclass(slots=True)

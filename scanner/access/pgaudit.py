@@ -82,17 +82,20 @@ class Audit:
 def audit(message: str) -> Audit | None:
     """Reads ``AUDIT: OBJECT,1,1,READ,SELECT,TABLE,public.cards,"...",<not logged>[,rows]``."""
     text = message.removeprefix("AUDIT: ")
-    head = split_csv(text, 7)
-    if text == message or head is None or len(head) < 7:
+    if text == message:
+        return None
+    whole = split_csv(text, 10)
+    head = split_csv(text, 7) if whole is None else whole[:7]
+    if head is None or len(head) < 7:
         return None
     kind, statement, part, group, command, _, named = head
     numbers = (statement + part).isascii() and statement.isdigit() and part.isdigit()
     if kind not in ("SESSION", "OBJECT") or not numbers or len(statement + part) > 30:
         return None
-    whole = split_csv(text, 10)
     last = whole[9] if whole is not None and len(whole) == 10 else ""
     rows = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
     said = whole[7] if whole is not None and len(whole) > 7 else text
+    lower = said.lower()
     return Audit(
         kind,
         int(statement),
@@ -101,7 +104,7 @@ def audit(message: str) -> Audit | None:
         command,
         _relation(named),
         rows,
-        "pgaudit." in said.lower() and _changes(command, said.lower()),
+        "pgaudit." in lower and _changes(command, lower),
         group == "WRITE"
         and _RETURNING.search(said) is not None
         and (command != "INSERT" or _CONFLICT.search(said) is not None),
@@ -121,13 +124,21 @@ _IDENTIFIER = re.compile(r'(?:"((?:[^"]|"")*)"|([^."]+))(?:\.|$)')
 
 def _relation(named: str) -> str | None:
     """``"My Schema"."T"`` as the store spells it: ``My Schema.T``; without ``public``."""
-    parts = [quoted.replace('""', '"') or plain for quoted, plain in _IDENTIFIER.findall(named)]
+    if '"' in named:
+        found = _IDENTIFIER.findall(named)
+        parts = [quoted.replace('""', '"') or plain for quoted, plain in found]
+    else:
+        parts = [plain for plain in named.split(".") if plain]
     return unitnames.postgres(parts) if parts else None
 
 
 _UNNAMED = {False: "select without a name", True: "copy without a name"}
 _NAMED = {False: "select with a name after all", True: "copy with a name after all"}
 """by whether it is a COPY or a cursor"""
+_IS_NAMED = name_hash("statement with a name")
+_IS_UNNAMED = {False: name_hash(_UNNAMED[False]), True: name_hash(_UNNAMED[True])}
+_PART = name_hash("part of a statement") | 1
+"""what a statement is known to be is a number made of its own and one of these"""
 _AGES = 5_000
 """of backends whose place in their statements is kept"""
 
@@ -209,7 +220,8 @@ class _Collector(PostgresLogs):
             return
         session = self._session(entry, found)
         statement = f"{session} {found.statement}"
-        mine = f"{log.uri} {log.form}"
+        # the numbers of what is known of a statement are made of its own
+        mine = name_hash(f"{log.uri} {log.form} {statement}")
         # a process id is used again, a session is not
         at = statement
         if entry.pid_only:
@@ -218,15 +230,14 @@ class _Collector(PostgresLogs):
             if found.reads_none:
                 return
             whole = found.command in _WHOLE
-            new = self._new(f"{mine} unnamed {whole} {statement}")
-            if new and not self._knows(f"{mine} named {statement}"):
+            if self._new(mine ^ _IS_UNNAMED[whole]) and mine ^ _IS_NAMED not in self._ids:
                 acts.noted(_UNNAMED[whole], when, uri, role, at)
             return
-        if self._new(f"{mine} named {statement}"):
-            for whole in (False, True):
-                if self._knows(f"{mine} unnamed {whole} {statement}"):
+        if self._new(mine ^ _IS_NAMED):
+            for whole, unnamed in _IS_UNNAMED.items():
+                if mine ^ unnamed in self._ids:
                     acts.noted(_NAMED[whole], when, uri, role, at)
-        self._read(log, entry, role, message, found, relation, statement, at)
+        self._read(log, entry, role, message, found, relation, mine, at)
 
     def _read(
         self,
@@ -236,28 +247,24 @@ class _Collector(PostgresLogs):
         message: str,
         found: Audit,
         relation: str,
-        statement: str,
+        statement: int,
         at: str,
     ) -> None:
         when, event = entry.when, f"{at} part {found.part}"
-        part = f"{log.uri} {log.form} {statement} {found.part}"
-        named = self._new(f"{part} names {log.acts.named(relation)}")
-        if self._new(f"{part} read"):
+        part = (statement + _PART * found.part) & _64_BITS
+        named = self._new(part ^ log.acts.named(relation))
+        if self._new(part):
             rows = None if entry.ambiguous else found.rows
             subjects = self._subjects(message)
             log.read(when, role, (relation,), rows=rows, subjects=subjects, event=event)
         elif named:
             log.touch(when, role, relation, event=event)
 
-    def _new(self, what: str) -> bool:
-        hashed = name_hash(what)
-        if not self._ids.first_time(hashed):
+    def _new(self, what: int) -> bool:
+        if not self._ids.first_time(what):
             return False
-        self._book.keys.append(hashed)
+        self._book.keys.append(what)
         return True
-
-    def _knows(self, what: str) -> bool:
-        return name_hash(what) in self._ids
 
     def _subjects(self, message: str) -> tuple[int, ...]:
         """Of the statement and its parameters (``pgaudit.log_parameter``), where they are told."""

@@ -48,10 +48,11 @@ class Form(Enum):
     PLAIN = "plain text"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One message. ``session`` tells backends apart, as far as the log can. ``messages`` are all
-    its readings. ``raised``: by a statement of the user, not by the server."""
+    """One message, not to be changed (to freeze it would cost more than to find its fields).
+    ``session`` tells backends apart, as far as the log can. ``messages`` are all its readings.
+    ``raised``: by a statement of the user, not by the server."""
 
     form: Form
     when: datetime
@@ -139,18 +140,33 @@ class Clock:
 
     def __init__(self, zone: ZoneInfo | None) -> None:
         self._zone = zone
+        self._away: dict[str, timedelta] = {}
+        """of a minute and a zone as written, how far it is ahead of UTC"""
         self.zones: set[str] = set()
         """abbreviations of time zones that could not be understood"""
 
     def moment(self, text: str) -> datetime | None:
         """``2026-03-01 10:00:00.123 CET`` in UTC."""
-        if _EPOCH.fullmatch(text):
+        if " " not in text and _EPOCH.fullmatch(text):
             return datetime.fromtimestamp(float(text), UTC)
         stamp, _, name = text.rpartition(" ")
         try:
             local = datetime.fromisoformat(stamp)
         except ValueError:
             return None
+        minute = f"{stamp[:_TO_THE_MINUTE]} {name}"
+        away = self._away.get(minute)
+        if away is None:
+            when = self._placed(local, name)
+            if when is None:
+                return None
+            if len(self._away) >= _MINUTES:
+                self._away.clear()
+            away = self._away[minute] = local.replace(tzinfo=UTC) - when
+        return local.replace(tzinfo=UTC) - away
+
+    def _placed(self, local: datetime, name: str) -> datetime | None:
+        """``name``: of its time zone."""
         offset = _OFFSET.fullmatch(name)
         if offset:
             away = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
@@ -187,6 +203,7 @@ def log_damage(notes: LogNotes, view: View) -> Iterator[str]:
         yield f"the prefix of {notes.nobody:,} entries does not name the role (%u)"
 
 
+_TO_THE_MINUTE, _MINUTES = len("2026-03-01 10:00"), 10_000
 _EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
 _ZONES = {

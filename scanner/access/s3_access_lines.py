@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -40,10 +41,11 @@ _ONCE_ENCODED = ("BATCH.", "S3.")
 _LISTS = frozenset({"REST.GET.BUCKET", "REST.GET.BUCKETVERSIONS", "SOAP.ListBucket"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
-    """One request. ``keys`` are what the object's name may be, the likeliest first, empty if it is
-    not told. ``sent`` in bytes, None when not told. ``requester`` None: no credentials."""
+    """One request, not to be changed (to freeze it would cost a tenth of reading a line). ``keys``
+    are what the object's name may be, the likeliest first, empty if it is not told. ``sent`` in
+    bytes, None when not told. ``requester`` None: no credentials."""
 
     when: datetime
     owner: str
@@ -60,7 +62,7 @@ class Record:
     @property
     def reads(self) -> bool:
         """Whether the operation gives content away; copies read their source."""
-        return bool(_READ.match(self.operation)) or "SELECT" in self.operation
+        return _gives(self.operation)
 
     @property
     def copies(self) -> bool:
@@ -81,6 +83,11 @@ class Record:
         return self.status in (401, 403)
 
 
+@lru_cache(1_000)
+def _gives(operation: str) -> bool:
+    return bool(_READ.match(operation)) or "SELECT" in operation
+
+
 def record(line: bytes) -> Record | None:
     """The record of a line, None when it is not one."""
     if line.lstrip()[:1] == b"{":
@@ -89,22 +96,22 @@ def record(line: bytes) -> Record | None:
     left = _LEFT.match(text)
     if left is None:
         return None
-    when = _moment(left)
+    owner, bucket, *time, _, requester, id_, operation, key = left.groups()
+    when = _moment(*time)
     readings = list(_readings(text[left.end() - 1 :]))
     if when is None or not readings:
         return None
     said = {(each["status"], each["error"], each["sent"]) for each in readings}
     status, error, sent = min(said, key=_harmless)
-    operation = left["operation"]
     copy = ".COPY." in operation
     return Record(
         when=when,
-        owner=left["owner"],
-        bucket=left["bucket"],
-        requester=_requester(left["requester"]),
-        id=left["id"],
+        owner=owner,
+        bucket=bucket,
+        requester=_requester(requester),
+        id=id_,
         operation=operation,
-        keys=_keys(left["key"], operation),
+        keys=_keys(key, operation),
         status=None if status == "-" else int(status),
         error=None if error == "-" else error,
         # "-" stands for zero; a copy sends its object elsewhere
@@ -133,18 +140,22 @@ def _harmless(said: tuple[str, str, str]) -> tuple[bool, str]:
     return said[0] not in ("200", "206"), said[0]
 
 
-def _moment(left: re.Match[str]) -> datetime | None:
-    zone = left["zone"]
+def _moment(day: str, month: str, year: str, clock: str, zone: str) -> datetime | None:
+    minute = _minute(day, month, year, clock[:5], zone)
+    # zones are whole minutes away; a leap second is none of ours
+    return None if minute is None else minute.replace(second=min(int(clock[6:]), 59))
+
+
+@lru_cache(1_000)
+def _minute(day: str, month: str, year: str, clock: str, zone: str) -> datetime | None:
     away = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
-    hour, minute, second = map(int, left["clock"].split(":"))
     try:
         when = datetime(
-            int(left["year"]),
-            _MONTHS.find(left["month"]) // 3 + 1,  # 0 if there is none: a ValueError
-            int(left["day"]),
-            hour,
-            minute,
-            min(second, 59),  # a leap second
+            int(year),
+            _MONTHS.find(month) // 3 + 1,  # 0 if there is none: a ValueError
+            int(day),
+            int(clock[:2]),
+            int(clock[3:]),
             tzinfo=timezone(-away if zone[0] == "-" else away),
         )
         return when.astimezone(UTC)
@@ -161,8 +172,10 @@ def _keys(raw: str, operation: str) -> tuple[str, ...]:
     percent sign reads as two; so both are tried."""
     if raw == "-":
         return ()
+    if "%" not in raw:
+        return (raw,)
     once = unquote(raw)
-    twice = unquote(once)
+    twice = unquote(once) if "%" in once else once
     best = (once, twice) if operation.startswith(_ONCE_ENCODED) else (twice, once)
     return best if once != twice else (once,)
 
@@ -232,6 +245,7 @@ def _json_keys(key: str, operation: str, request: Any) -> tuple[str, ...]:
 _PATH = re.compile(r"[A-Z]+ (/[^ ?]*)")
 
 
+@lru_cache(1_000)
 def _field(name: str) -> str:
     plain = name.replace("_", "").replace("-", "").lower()
     return _FIELDS.get(plain, plain)
@@ -259,10 +273,11 @@ def _when(value: Any) -> datetime | None:
         return None
     clf = _LEFT_TIME.fullmatch(value)
     if clf:
-        return _moment(clf)
+        return _moment(*clf.groups())
     try:
         # exports write nanoseconds, of which six digits are understood
-        when = datetime.fromisoformat(_FINER.sub(r"\1", value.removesuffix(" UTC")))
+        plain = value.removesuffix(" UTC")
+        when = datetime.fromisoformat(_FINER.sub(r"\1", plain) if "." in plain else plain)
     except ValueError:
         return None
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

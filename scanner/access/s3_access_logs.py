@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from detectors.records import dataclass
 from scanner.access import gaps, identity, rules
@@ -64,6 +65,8 @@ class Collector:
         self._places = Places(stores)
         self._asked, self._book, self._account = asked, book, account
         self._extent = Extent(asked, book)
+        self._sealed = lru_cache(10_000)(asked.seal_name)  # of accounts
+        self._described: set[tuple[int, bool, str | None]] = set()
 
     def uris(self) -> Iterable[str]:
         return (place.store.uri for place in self._places.all)
@@ -147,12 +150,15 @@ class Collector:
         if who.account is not None:
             canonical = len(who.account) == 64
             if not canonical:
-                self._book.mark(f"{_ACCOUNT}{self._asked.seal_name(who.account)}", found.when, uri)
+                self._book.mark(f"{_ACCOUNT}{self._sealed(who.account)}", found.when, uri)
             if canonical and found.owner:
                 foreign = f"with the canonical id {who.account[:16]}"
             elif self._account and who.account != self._account:
                 foreign = who.account
-        self._book.describe(number, anonymous=who.anonymous, foreign=foreign)
+        told = number, who.anonymous, foreign
+        if told not in self._described:
+            self._described.add(told)
+            self._book.describe(number, anonymous=who.anonymous, foreign=foreign)
 
     # --- how far it goes
 

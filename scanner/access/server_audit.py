@@ -119,6 +119,8 @@ class _Collector:
         self._faults: list[str] = []
         zone = zone_of(settings, self._faults)
         self._zone = zone or ZoneInfo("UTC")
+        self._minute = "", datetime.fromtimestamp(0, UTC)
+        """at hand, as written, and what it is"""
         self._unplaced = [] if zone else [_NO_ZONE]
         self._placed = [f"times are taken to be of {zone.key}"] if zone else []
         self._databases = Databases(stores, settings, "mysql://")
@@ -306,11 +308,17 @@ class _Collector:
             self._logs[uri].refuse(when, user, event=event)
 
     def _moment(self, text: str) -> datetime | None:
+        """``20260301 10:00:00`` in UTC."""
+        at_hand, known = self._minute
+        minute, second = text[: len("20260301 10:00")], text[-2:]
         try:
-            local = datetime.strptime(text, "%Y%m%d %H:%M:%S")
-        except ValueError:
+            if minute != at_hand:
+                local = datetime.strptime(minute, "%Y%m%d %H:%M")
+                known = local.replace(tzinfo=self._zone).astimezone(UTC)
+                self._minute = minute, known
+            return known.replace(second=int(second))
+        except (ValueError, OverflowError):
             return None
-        return local.replace(tzinfo=self._zone).astimezone(UTC)
 
     # --- how far it goes
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.access.pgaudit import audit as read_audit
-from scanner.access.postgres_lines import split_csv
+from scanner.access.postgres_lines import split_csv, split_slowly
 from scanner.contracts import EvidenceResult
 from scanner.model import Access, Coverage, Problem, Reads
 from tests.access.postgres_logs import (
@@ -308,6 +308,16 @@ def test_any_text_is_an_audit_or_none(text: str) -> None:
     split_csv(text)
     found = read_audit(audit(1, text=text, rows=3).message)
     assert found is not None and found.rows == 3
+
+
+@given(st.text('ab,"\n\r\0 ', max_size=14) | st.text(max_size=9), st.integers(1, 5))
+@settings(deadline=None)
+def test_fields_are_split_alike_by_the_library_and_without_it(text: str, most: int) -> None:
+    assert split_csv(text, most) == split_slowly(text, most)
+
+
+def test_a_field_longer_than_the_library_takes() -> None:
+    assert split_csv(f'a,"{"x" * 200_000}",b') == ["a", "x" * 200_000, "b"]
 
 
 @given(
