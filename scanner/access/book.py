@@ -25,6 +25,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from scanner.access.bookrows import Rows, alikeness, events_hashed, told_apart
+from scanner.access.lines import SAMPLE, SAMPLES
 from scanner.access.manynames import seal_all
 from scanner.batch import COLUMNS, Batch, FileFacts, Mark, Verb, Who
 from scanner.contracts import FactsAt, OpenFiles, SealName, Source
@@ -41,7 +42,7 @@ _MANY = 100_000
 _MOST = 3_000_000
 """rows of one file: about 150 MB"""
 _HEAD = 1_024
-_SAMPLES, _SHAPE = 3, 160
+_SHAPE = SAMPLE // 4
 _REMEMBERED = 500_000
 
 
@@ -296,7 +297,7 @@ class Book:
     def sample(self, record: bytes | str) -> None:
         """Keeps the shape of a record that was not understood: letters and digits are made alike,
         for nobody knows what they are."""
-        if len(self._file.samples) < _SAMPLES:
+        if len(self._file.samples) < SAMPLES:
             self._file.samples.append(shape(record))
 
     # --- the end
@@ -382,7 +383,7 @@ def _key(kind: str, settings: Mapping[str, Any]) -> str:
 
 def shape(record: bytes | str) -> str:
     text = record.decode("utf-8", "replace") if isinstance(record, bytes) else record
-    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", text[: 4 * _SHAPE]))[:_SHAPE]
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", text[:SAMPLE]))[:_SHAPE]
 
 
 class _Watched(io.RawIOBase):

@@ -9,6 +9,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import field
 from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 from detectors.records import dataclass
@@ -19,6 +20,8 @@ LONGEST = 1 << 20
 UNPACKED = 64 << 30
 """bytes read of one file; what unpacks to more is a bomb"""
 STEP = 256 << 10
+SAMPLES, SAMPLE = 3, 640
+"""of what was not understood in a file: how many, and bytes of each"""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -38,6 +41,14 @@ class LineNotes:
     unreadable: int = 0
     broke_off: str = ""
     """why the listing of the files did not come to its end"""
+    samples: list[bytes] = field(default_factory=list)
+    """of what was not understood, as it is: for ``Book.sample``, which makes shapes of them"""
+
+    def lost(self, record: bytes) -> None:
+        """One that was not understood."""
+        self.unparsed += 1
+        if len(self.samples) < SAMPLES:
+            self.samples.append(record[:SAMPLE])
 
 
 class Bytes(Protocol):

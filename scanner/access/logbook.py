@@ -307,6 +307,9 @@ class LogBook(Book):
         if log.records or self.strange_counts:
             self.note("unparsed", log.strange)
             log.strange = 0
+            for shown in own.samples:
+                self.sample(shown)
+            own.samples.clear()
 
     def _finish_log(
         self, source: Source, log: Log, open_since: int | None, *, stopped: bool

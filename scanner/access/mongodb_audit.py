@@ -76,7 +76,7 @@ class _Collector:
             for line in self._book.whole(lines(source, own)):
                 record, when = _record(line)
                 if record is None or when is None:
-                    own.unparsed += 1
+                    own.lost(line)
                     continue
                 own.records += 1
                 self._extent.saw(when, counts=record.atype == "authCheck")

@@ -25,11 +25,25 @@ _GENERAL = re.compile(
     r"\s*(?P<id>\d{1,20}) (?P<command>[A-Z][A-Za-z ]{2,20}?)(?:\t(?P<text>.*))?",
     re.DOTALL,
 )
+_COMMANDS = (
+    "Sleep|Quit|Init DB|Query|Field List|Create DB|Drop DB|Refresh|Shutdown|Statistics|Processlist"
+    "|Connect|Kill|Debug|Ping|Time|Delayed insert|Change user|Binlog Dump|Table Dump|Connect Out"
+    "|Register Slave|Register Replica|Prepare|Execute|Long Data|Close stmt|Reset stmt|Set option"
+    "|Fetch|Daemon|Binlog Dump GTID|Reset Connection|Error|clone"
+)
+_KNOWN = frozenset(_COMMANDS.split("|"))
+_TORN = re.compile(
+    r"\d{4}-\d\d-\d\dT|\d{4}-(?:\d\d?)?(?:-\d{0,2})?$|\d{6}\s{1,2}\d|\d{6}\s{0,2}$"
+    rf"|\t\t *(?:\d+[A-Za-z ]*)?$|[^\t]{{0,40}}\t?\s*\d+ (?:{_COMMANDS})\t"
+)
+"""What is no entry of the general log but has the beginning of one, or the middle: the rest of it
+is lost. A line of a statement that looks so is taken for one: it is counted, and no read with it."""
 _BEGINNING = re.compile(r".*, Version: .*\. (?:started with:|Embedded library).*")
 _HEADER = re.compile(r"Tcp port: .*|Time\s+Id Command\s+Argument")
 _CSV = re.compile(r'"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?",')
 _CSV_FIELD = re.compile(r'(?:"((?:[^"\\]|\\.|"")*)"|([^,"]*))(?:,|$)', re.DOTALL)
 _CONNECT = re.compile(r"(?P<user>.*)@(?P<host>[^@]*?) (?:on|as) (?P<rest>.*)", re.DOTALL)
+_BEGINS, _REFUSED = frozenset({"Connect", "Change user"}), "Access denied"
 _USING = re.compile(r"\s*using [A-Za-z/() ]+$")
 _USER = re.compile(r"[^\[]*\[(?P<user>.*)\] @ ", re.DOTALL)
 _USE = re.compile(r"use\s+(?:`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s;`]+))\s*;?\s*", re.I)
@@ -187,8 +201,8 @@ class Connections:
         number, text = sent.connection, sent.text
         if sent.user is not None and len(self.users) < _MOST_CONNECTIONS:
             self.users[number] = sent.user
-        if command in ("Connect", "Change user"):
-            if not text.startswith("Access denied"):
+        if command in _BEGINS:
+            if not text.startswith(_REFUSED):
                 self.connect(number, text)
         elif command == "Quit":
             self.leave(number)
@@ -214,6 +228,7 @@ def general(
     """The statements of one general log. ``cut`` is called where all before the line at hand was
     given out and a record begins, ``ending`` when what comes stood at the end and may go on."""
     held: tuple[Sent, str] | None = None
+    torn = False  # lines of an entry without its beginning
     for line in lines:
         text = line.decode("utf-8", "replace")
         if _CSV.match(text):
@@ -222,7 +237,8 @@ def general(
             row = _row(text)
             sent = _general_row(row, clock) if row is not None else None
             if sent is None:
-                notes.unparsed += row is None or len(row) not in (12, 13)
+                if row is None or len(row) not in (12, 13):
+                    notes.lost(line)
                 continue
             notes.records += 1
             found = connections.take(*sent)
@@ -232,8 +248,17 @@ def general(
         entry = _GENERAL.fullmatch(text)
         begins = entry is None and _BEGINNING.fullmatch(text) is not None
         if entry is None and not begins and not (held is None and _HEADER.fullmatch(text)):
-            if held is None:
-                notes.unparsed += 1
+            if _TORN.match(text):
+                if held is not None:
+                    found = connections.take(*held)
+                    held = None
+                    if found is not None:
+                        yield found
+                torn = True
+                notes.lost(line)
+            elif held is None:
+                if not torn:
+                    notes.lost(line)
             elif len(held[0].text) < LONGEST:
                 held = (replace(held[0], text=f"{held[0].text}\n{text}"), held[1])
             continue
@@ -243,20 +268,22 @@ def general(
             if found is not None:
                 yield found
         cut()
+        torn = False
         if begins:
             notes.begun += 1
             connections.begin()
         elif entry is not None:
             if entry["time"]:
                 connections.at(clock.moment(entry["time"]))
-            if connections.when is None:
-                notes.unparsed += 1
+            command, said = entry["command"], entry["text"] or ""
+            if connections.when is None or command not in _KNOWN:
+                notes.lost(line)
+                torn = True
                 continue
+            if command in _BEGINS and not said.startswith(_REFUSED) and not _CONNECT.match(said):
+                notes.lost(line)  # whoever it is has no name
             notes.records += 1
-            held = (
-                Sent(connections.when, entry["id"], None, None, entry["text"] or ""),
-                entry["command"],
-            )
+            held = Sent(connections.when, entry["id"], None, None, said), command
     if held is not None:
         ending()
         found = connections.take(*held)
@@ -313,6 +340,8 @@ class _Slow:
     size: int = 0
     named: bool = False
     """there was a line that says whose it is"""
+    torn: bool = False
+    """there was one of which only the beginning is left"""
 
 
 @dataclass(slots=True)
@@ -358,23 +387,33 @@ def slow(
             row = _row(text)
             sent = _slow_row(row, clock) if row is not None else None
             if sent is None:
-                notes.unparsed += row is None or len(row) != 6
+                if row is None or len(row) != 6:
+                    notes.lost(line)
                 continue
             notes.records += 1
             yield sent
             continue
         time, whose = _SLOW_TIME.fullmatch(text), _SLOW_USER.fullmatch(text)
-        if time or whose or _BEGINNING.fullmatch(text):
+        # while an entry has no statement yet, its other heads can follow
+        torn = (held.text or not held.named) and _torn_head(text)
+        if time or whose or torn or _BEGINNING.fullmatch(text):
             if held.text:
                 yield from _done(held, notes)
             elif held.named and whose:
-                notes.unparsed += 1
+                notes.lost(line)  # the entry before it has no statement
             cut()
-            if time:
+            if torn:
+                notes.lost(line)
+                held = _Slow(torn=True)
+            elif time:
                 at_hand.written = clock.moment(time[1])
+                if at_hand.written is None:
+                    notes.lost(line)
                 held = _Slow()
             elif whose:
                 user = _USER.match(whose["who"])
+                if user is None:
+                    notes.lost(line)
                 held = _Slow(
                     when=at_hand.written,
                     connection=whose["id"] or "",
@@ -387,13 +426,17 @@ def slow(
                 at_hand.database, held = None, _Slow()
             continue
         if not held.named:
-            notes.unparsed += not (_HEADER.fullmatch(text) or text.startswith("# "))
+            if not (held.torn or _HEADER.fullmatch(text) or text.startswith("# ")):
+                notes.lost(line)
         elif not held.text and text.startswith("# "):
-            _about(held, text)
+            if not _about(held, text):
+                notes.lost(line)
         elif not held.text and (used := _USE.fullmatch(text)):
             at_hand.database = held.database = (used["quoted"] or used["plain"]).replace("``", "`")
         elif not held.text and (stamp := _STAMP.fullmatch(text)):
             held.when = datetime.fromtimestamp(int(stamp[1]), UTC)
+        elif not held.text and len(text) > 4 and _SET.startswith(text[: len(_SET)]):
+            notes.lost(line)
         elif held.size < LONGEST:
             held.text.append(text)
             held.size += len(text)
@@ -402,7 +445,19 @@ def slow(
         yield from _done(held, notes)
 
 
-def _about(held: _Slow, text: str) -> None:
+_HEADS = ("# Time: ", "# User@Host: ", "# Thread_id: ", "# Query_time: ")
+_LONGEST_HEAD, _SHORTEST_HEAD = max(map(len, _HEADS)), len("# U")
+_SET = "SET timestamp="
+
+
+def _torn_head(text: str) -> bool:
+    """Whether a line is the beginning of one that heads an entry, and nothing else."""
+    short = _SHORTEST_HEAD <= len(text) < _LONGEST_HEAD and text.startswith("# ")
+    return short and any(len(text) < len(head) and head.startswith(text) for head in _HEADS)
+
+
+def _about(held: _Slow, text: str) -> bool:
+    """False if a line that has to be understood is not."""
     thread = _SLOW_THREAD.match(text)
     if thread:
         held.connection, held.database = thread["id"], thread["database"] or None
@@ -410,6 +465,7 @@ def _about(held: _Slow, text: str) -> None:
     if numbers:
         held.rows = int(numbers["rows"][:18])
         held.error = int(numbers["error"][:9]) if numbers["error"] else None
+    return bool(thread or numbers) or not (text.startswith(_HEADS[2:]) or _torn_head(text))
 
 
 def _done(held: _Slow, notes: Notes) -> Iterator[Sent]:

@@ -83,7 +83,7 @@ class Collector:
             for line in book.whole(sort.lines(source, own)):
                 found = sort.record(line)
                 if found is None:
-                    own.unparsed += 1
+                    own.lost(line)
                     if sort.alike.search(line) is not None:
                         book.alike()
                 else:

@@ -193,7 +193,7 @@ class _Collector:
                 inside, size = [], len(text)
                 began = self._moment(text[: len("20260301 00:00:00")])
             else:
-                notes.unparsed += 1
+                notes.lost(line)
         if inside is not None:
             notes.unparsed += 1
             self._take_all(inside, notes)

@@ -273,3 +273,69 @@ def test_any_line_leaves_the_rest_readable(text: str) -> None:
         ("slow-log", text + "\n" + SLOW),
     ):
         assert by_user(one(kind, whole))["bob"].reads == 2
+
+
+GENERAL_HEAD = """\
+260301  0:10:00\t     6 Connect\tbob@localhost on shop using TCP/IP
+260301  0:10:01\t     6 Query\tselect * from cards
+"""
+GENERAL_REST = """\
+260301  0:10:03\t     6 Query\tselect * from cards
+"""
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        *("260301", "260301  0:10:", "260301  0:10:02\t", "260301  0:10:02\t     6 Que"),
+        *("2026-", "2026-03-0", "2026-03-01T00:1", "2026-03-01T00:10:00.000001Z\t    6 Qu"),
+        *("\t\t     6 Que", "\t\t", ":10:02\t     6 Query\tselect * from cards"),
+        *("6 Query\tselect * from cards", "260301  0:10:02\t     9 Connect\tann@loc"),
+        "260301  0:10:02\t     6 Que\nselect *\nfrom cards",
+    ],
+)
+def test_a_torn_entry_of_the_general_log_is_counted_and_nothing_around_it_lost(torn: str) -> None:
+    result = one("general-log", f"{GENERAL_HEAD}{torn}\n{GENERAL_REST}")
+    assert by_user(result)["bob"].reads == 2
+    assert result.evidence.unparsed == 1
+
+
+SLOW_ENTRY = """\
+# Time: 260301  0:10:0{0}
+# User@Host: bob[bob] @ localhost []
+# Thread_id: 6  Schema: shop  QC_hit: No
+# Query_time: 0.000100  Lock_time: 0.000010  Rows_sent: 2  Rows_examined: 50
+SET timestamp=177232380{0};
+select * from cards;
+"""
+
+
+@pytest.mark.parametrize("line", range(5))
+@pytest.mark.parametrize("size", [4, 7, 9, 12])
+def test_a_torn_line_of_the_slow_log_is_counted(line: int, size: int) -> None:
+    entries = [SLOW_ENTRY.format(number).splitlines() for number in range(3)]
+    entries[1][line] = entries[1][line][: size if line < 4 else size + 2]
+    result = one("slow-log", "\n".join(sum(entries, [])) + "\n")
+    found = sum(each.reads or 0 for each in result.reads)
+    assert by_user(result)["bob"].reads in (2, 3)
+    lost = 3 - found
+    assert result.evidence.unparsed >= max(1, lost)
+
+
+def test_lines_of_a_statement_are_not_taken_for_torn_ones() -> None:
+    text = "select *\nfrom cards\n  where id in (\n20,\n 2026,\n260301,\n'2026-03-01'\n) -- Query"
+    result = one("general-log", f"{GENERAL_HEAD}260301  0:10:02\t     6 Query\t{text}\n")
+    assert by_user(result)["bob"].reads == 2 and result.evidence.unparsed == 0
+
+
+def test_what_was_not_understood_is_kept_in_shape_only(tmp_path: Any) -> None:
+    at = FactsAt(tmp_path / "facts", key=b"key")
+    KINDS["general-log"].collect(
+        {"uri": "folder"},
+        opener({"log": f"{GENERAL_HEAD}260301  0:10:02\t  6 Que {PAN}\n".encode()}),
+        *([Store(SHOP, "mysql")], (START, END), str, {}),
+        facts=at,
+    )
+    at.close()
+    [file] = [file for batch in at.batches for file in batch.files]
+    assert file.samples == ["9  9:9:9\t  9 a 9"]
