@@ -37,7 +37,7 @@ _TORN = re.compile(
     rf"|\t\t *(?:\d+[A-Za-z ]*)?$|[^\t]{{0,40}}\t?\s*\d+ (?:{_COMMANDS})\t"
 )
 """What is no entry of the general log but has the beginning of one, or the middle: the rest of it
-is lost. A line of a statement that looks so is taken for one: it is counted, and no read with it."""
+is lost. A line of a statement that looks so is taken for one: counted, and no read."""
 _BEGINNING = re.compile(r".*, Version: .*\. (?:started with:|Embedded library).*")
 _HEADER = re.compile(r"Tcp port: .*|Time\s+Id Command\s+Argument")
 _CSV = re.compile(r'"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?",')
