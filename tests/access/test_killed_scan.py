@@ -72,8 +72,10 @@ class Logs:
         self.rest = data[end:]
 
     def rotate(self) -> None:
-        """The log is ``app.log.1``, what that was is packed; a line is never in two of them."""
+        """The log is ``app.log.1``, what that was is packed; a line is never in two of them. Lines
+        that are alike are not either: those of two files cannot be told from copies."""
         self.grow(0, whole=True)
+        self.clock += timedelta(seconds=1)
         before = self.folder / "app.log.1"
         if before.exists():
             number = len(list(self.folder.iterdir())) + 1
