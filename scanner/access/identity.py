@@ -17,6 +17,8 @@ from scanner.whoread import SOURCE
 ANONYMOUS = "anonymous (no credentials)"
 _LONGEST = 300
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_NOBODY = frozenset({"ANONYMOUS_PRINCIPAL", "Anonymous", "anonymous"})
+"""what CloudTrail calls whoever has no credentials: records of S3 since 2024 the last of them"""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -47,11 +49,11 @@ def caller(identity: Identity | None) -> Caller | None:
     if identity is None:
         return None
     kind, account = _text(identity.kind), _text(identity.account)
-    if account != "ANONYMOUS_PRINCIPAL" and not _ACCOUNT.fullmatch(account):
-        account = ""
     principal_id, arn = _text(identity.principal), _text(identity.arn)
-    if account == "ANONYMOUS_PRINCIPAL" or principal_id in {"ANONYMOUS_PRINCIPAL", "Anonymous"}:
+    if account in _NOBODY or principal_id in _NOBODY:
         return Caller(ANONYMOUS, anonymous=True)
+    if not _ACCOUNT.fullmatch(account):
+        account = ""
     if kind == "AWSAccount" and not identity.account and not principal_id:
         return Caller(ANONYMOUS, anonymous=True)
     if kind == "AWSService" or (not kind and _text(identity.invoked)):

@@ -1,11 +1,13 @@
 """What CloudTrail's digests and log files said of themselves, in the fact store and out of it.
 
-Hashes are kept in letters, since some of their digits look like card numbers; names go through
-sealing as they are, and come out changed only where they hold one, which CloudTrail's never do.
+What is kept is sealed, and digits of CloudTrail's own would be changed by that where they look like
+a card number: hashes, and in names the account and the day before it (``1/2026/11/18/123456789012``).
+These are kept in letters. The rest of a name is anybody's choice, and goes through sealing as it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +23,28 @@ from scanner.factview import View
 _DIGEST, _LOG = "digest", "log file"
 _LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 _BACK = str.maketrans("ghijklmnopqrstuv", "0123456789abcdef")
+_OWN = re.compile(
+    "((?:20[0-9]{2}/[01][0-9]/[0-3][0-9]/)?(?<![0-9])[0-9]{12})"
+    "(?=/CloudTrail-Digest/|_CloudTrail(?:-Digest)?_)"
+)
+"""in a name what CloudTrail wrote there: the account, behind the day it stands under"""
+
+
+def _hidden(name: str) -> str:
+    """``name`` in lines, of which every second one is CloudTrail's own, in letters."""
+    pieces = _OWN.split(name.replace("\n", " "))
+    return "\n".join(
+        piece.translate(_LETTERS) if at % 2 else piece for at, piece in enumerate(pieces)
+    )
+
+
+def _shown(kept: str) -> str:
+    pieces = kept.split("\n")
+    return "".join(piece.translate(_BACK) if at % 2 else piece for at, piece in enumerate(pieces))
 
 
 class _Kept(msgspec.Struct, array_like=True):
-    """A digest; every hexadecimal number in letters."""
+    """A digest; every hexadecimal number in letters, names as ``_hidden`` has them."""
 
     place: str
     chain: str
@@ -43,14 +63,14 @@ _KEPT = msgspec.json.Decoder(_Kept)
 
 def keep(book: Book, digest: Digest) -> None:
     kept = _Kept(
-        digest.place,
-        digest.chain,
+        _hidden(digest.place),
+        _hidden(digest.chain),
         digest.start,
         digest.end,
         digest.sha256.translate(_LETTERS),
         digest.fingerprint.translate(_LETTERS),
-        [(f.name, f.sha256.translate(_LETTERS), f.oldest, f.newest) for f in digest.files],
-        digest.before,
+        [(_hidden(f.name), f.sha256.translate(_LETTERS), f.oldest, f.newest) for f in digest.files],
+        None if digest.before is None else _hidden(digest.before),
         None if digest.before_sha256 is None else digest.before_sha256.translate(_LETTERS),
         None if digest.before_signature is None else digest.before_signature.translate(_LETTERS),
     )
@@ -66,7 +86,7 @@ def keep_log(book: Book, name: str, sha256: str) -> None:
         when = datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC)
     except ValueError:
         return
-    book.say(_LOG, when, f"{name} {sha256.translate(_LETTERS)}")
+    book.say(_LOG, when, f"{_hidden(name)} {sha256.translate(_LETTERS)}")
 
 
 def checked(view: View, settings: Mapping[str, Any], open_files: OpenFiles) -> Checked:
@@ -77,8 +97,8 @@ def checked(view: View, settings: Mapping[str, Any], open_files: OpenFiles) -> C
         return Checked()
     logs: dict[str, str] = {}
     for _, text in view.said(_LOG):
-        name, _, written = text.partition(" ")
-        sha256 = written.translate(_BACK)
+        kept, _, written = text.partition(" ")
+        name, sha256 = _shown(kept), written.translate(_BACK)
         # two of one name that differ: one of them is not as it was delivered
         logs[name] = sha256 if logs.get(name, sha256) == sha256 else ""
     keys, faults = None, list[str]()
@@ -98,14 +118,14 @@ def _digest(text: str) -> Digest | None:
     except msgspec.MsgspecError:  # sealing changed it: no digest of CloudTrail's
         return None
     return Digest(
-        kept.place,
-        kept.chain,
+        _shown(kept.place),
+        _shown(kept.chain),
         kept.start,
         kept.end,
         kept.sha256.translate(_BACK),
         kept.fingerprint.translate(_BACK),
-        tuple(Named(name, sha.translate(_BACK), a, b) for name, sha, a, b in kept.files),
-        kept.before,
+        tuple(Named(_shown(name), sha.translate(_BACK), a, b) for name, sha, a, b in kept.files),
+        None if kept.before is None else _shown(kept.before),
         None if kept.before_sha256 is None else kept.before_sha256.translate(_BACK),
         None if kept.before_signature is None else kept.before_signature.translate(_BACK),
     )
