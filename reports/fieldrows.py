@@ -5,6 +5,7 @@ from __future__ import annotations
 from detectors.records import dataclass
 from reports import words
 from scanner.model import FieldContent, FieldVerdict, Severity, StoreReport
+from scanner.text import some
 
 ROWS = 20
 """verdicts that stand in the page; the rest is counted, and stands in the JSON and CSV reports"""
@@ -12,7 +13,7 @@ PER = {
     "row": "rows of tables",
     "object": "JSON objects",
     "line": "lines",
-    "window": "stretches of 512 bytes, where no record is known",
+    "window": "pieces of 512 bytes, where no record is known",
 }
 
 
@@ -69,7 +70,7 @@ def tables(report: StoreReport) -> FieldTables:
         ),
         records=records,
         units=beside.units if beside else 0,
-        per=", ".join(f"{count:,} {PER.get(kind, kind)}" for kind, count in per.items()),
+        per=", ".join(some(count, PER.get(kind, kind)) for kind, count in per.items()),
     )
 
 

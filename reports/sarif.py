@@ -20,7 +20,7 @@ from reports import figures, requirements, words
 from reports.figures import rfc3339
 from reports.json import encode
 from scanner.model import Finding, Location, Outcome, Run, Severity, Status
-from scanner.text import printable
+from scanner.text import plural, printable
 
 RESULTS = 25_000
 RESULT_BYTES = 7_500_000
@@ -354,7 +354,8 @@ def _findings_cut(left_out: list[Finding], whole: int) -> list[Record]:
         return []
     counts = Counter((f.store, str(f.severity)) for f in left_out)
     said = (
-        f"{len(left_out):,} of {whole:,} findings are left out, the worst are kept: this format"
+        f"{len(left_out):,} of {plural(whole, 'finding is', 'findings are')} left out, the"
+        " worst are kept: this format"
         f" is bounded to {RESULTS:,} results and 10 MB. The JSON and CSV reports hold all."
     )
     return [_cut(said, "findings", len(left_out), counts)]
@@ -365,8 +366,9 @@ def _unread_cut(left_out: list[Outcome], whole: int) -> list[Record]:
         return []
     counts = Counter((o.store, o.reason or "unknown") for o in left_out)
     said = (
-        f"{len(left_out):,} of {whole:,} units that were not read in full are not listed one by"
-        " one. The JSON and CSV reports hold all."
+        f"{len(left_out):,} of {plural(whole, 'unit', 'units')} that were not read in full"
+        " are not listed one by one."
+        " The JSON and CSV reports hold all."
     )
     return [_cut(said, "outcomes", len(left_out), counts)]
 

@@ -99,7 +99,8 @@ def _sentence(before: RunSummary, now: RunSummary) -> str:
         said = "As many distinct card numbers as in the run before"
     else:
         more = "more" if change > 0 else "fewer"
-        said = f"{abs(change):,} {more} distinct card numbers than in the run before"
+        count = words.plural(abs(change), f"{more} distinct card number")
+        said = f"{count} than in the run before"
     unlike = now.units != before.units or now.not_read != before.not_read
     return f"{said} ({words.day(before.started)})" + (
         "; not the same units were read, so compare with care." if unlike else "."

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from reports.figures import utc
 from scanner.model import Coverage, Location, Status, Store, Tri, Verdict
+from scanner.text import plural as plural
 
 # --- numbers, sizes, times ----------------------------------------------------------------------
 
@@ -17,11 +18,6 @@ from scanner.model import Coverage, Location, Status, Store, Tri, Verdict
 def number(value: int | None) -> str:
     """With thousands separators; ``unknown`` for None."""
     return "unknown" if value is None else f"{value:,}"
-
-
-def plural(value: int, one: str, many: str | None = None) -> str:
-    """``1 store``, ``1,204 stores``."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
 def size(value: int | None) -> str:

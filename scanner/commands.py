@@ -99,7 +99,11 @@ def _carry_out(
         raise NothingInScope(
             f"nothing in scope: {', '.join(map(printable, run.targets))} "
             + ("has nothing in it" if len(run.targets) == 1 else "have nothing in them")
-            + (f" but {run.coverage.excluded:,} excluded names" if run.coverage.excluded else "")
+            + (
+                f" but {plural(run.coverage.excluded, 'excluded name')}"
+                if run.coverage.excluded
+                else ""
+            )
         )
     _write_all(run, outputs)
     if said:
@@ -157,7 +161,8 @@ def plan(request: ScanRequest, *, as_json: bool) -> ExitCode:
         seconds = sum(each.seconds for each in plans)
         units = sum(each.units for each in plans)
         print(
-            f"in all: {units:,} units, {human_bytes(total)}, about {human_seconds(seconds)} with "
+            f"in all: {plural(units, 'unit')}, {human_bytes(total)}, about"
+            f" {human_seconds(seconds)} with "
             f"{plural(jobs, 'job')}, about ${sum(each.dollars for each in plans):.2f} in requests"
         )
     if not any(each.units for each in plans):
@@ -236,7 +241,9 @@ def access(
 ) -> None:
     from scanner import inquiry
 
-    asked = inquiry.Question(store, principal, inquiry.parse_since(since, now()) if since else None)
+    asked = inquiry.Question(
+        store, principal, inquiry.parse_since(since, now()) if since is not None else None
+    )
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:
         run = assemble(ledger, ledger.run(run_name))
@@ -260,7 +267,7 @@ def access_object(
     from scanner import factreads, inquiry, objectreads, phrases
     from scanner.facts import Facts, path_beside
 
-    begin = inquiry.parse_since(since, now()) if since else None
+    begin = inquiry.parse_since(since, now()) if since is not None else None
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:
         run = assemble(ledger, ledger.run(run_name))
@@ -296,7 +303,7 @@ def incident(
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:
         run = assemble(ledger, ledger.run(run_name))
-        (chosen,) = phrases.chosen(run, store)
+        (chosen,) = phrases.chosen(run, store, "STORE")
         history = inquiry.sightings(ledger, chosen.store.uri)
     if as_json:
         print(json.dumps(page.record(run, store, history), indent=2))

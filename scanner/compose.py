@@ -19,6 +19,7 @@ import msgspec
 from detectors.base import Detector
 from detectors.records import dataclass
 from scanner import config, hygiene, personal, registry, scratch, snooping
+from scanner.access import rules
 from scanner.config import Settings, StoreTable
 from scanner.contracts import Ignore, Limits, StoreKind
 from scanner.engine import Executor, InProcess, Processes
@@ -119,6 +120,8 @@ def evidence_tasks(
     """Raises ``ConfigError`` for what cannot be right."""
     kinds = registry.evidence()
     against = _snooping(settings, sealer)
+    for wrong in rules.wrong_mutes(settings.mute):
+        raise ConfigError(file, wrong.option, wrong.expected, wrong.found)
     tasks = []
     for i, table in enumerate(settings.evidence):
         if table.kind not in kinds:
@@ -129,9 +132,11 @@ def evidence_tasks(
         config.check_options(table.options, dict(kind.options), file, where)
         for wrong in getattr(kind, "check", lambda settings: ())(table.options):
             raise ConfigError(file, f"{where}.{wrong.option}", wrong.expected, wrong.found)
-        options = table.options
+        options = dict(table.options)
+        if settings.mute:
+            options["mute"] = [*settings.mute, *options.get("mute", ())]
         if "store" in options:
-            options = {**options, "store": _meant(options["store"], settings, stores)}
+            options["store"] = _meant(options["store"], settings, stores)
         task = EvidenceTask(table.kind, options, tuple(stores), window(settings, now))
         tasks.append(replace(task, snooping=against))
     return tasks

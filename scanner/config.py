@@ -116,6 +116,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """single records and who looks at them"""
     store: list[StoreTable] = []
     evidence: list[EvidenceTable] = []
+    mute: list[dict[str, Any]] = []
+    """``[[mute]]``: flags that somebody has explained, of all evidence. See ``access.rules``."""
 
     def digest(self) -> str:
         """Identifies the settings in a report, without the places of key and ledger."""
@@ -152,12 +154,17 @@ def parse(document: dict[str, Any], file: str) -> Settings:
     check_keys(document.get("key", {}), Key, file, "key.")
     check_keys(document.get("limits", {}), LimitsTable, file, "limits.")
     check_keys(document.get("snooping", {}), SnoopingTable, file, "snooping.")
-    for name, table in (("store", StoreTable), ("evidence", EvidenceTable), ("pattern", None)):
+    for name, table in (
+        ("store", StoreTable),
+        ("evidence", EvidenceTable),
+        ("pattern", None),
+        ("mute", None),
+    ):
         entries = document.get(name, [])
         if not isinstance(entries, list):
             raise ConfigError(file, name, f"a list of tables, written [[{name}]]")
         if table is None:
-            for i, entry in enumerate(entries):
+            for i, entry in enumerate(entries if name == "pattern" else ()):
                 check_keys(entry, PatternTable, file, f"{name}[{i}].")
             continue
         document = {**document, name: [_gather_options(entry, table) for entry in entries]}
@@ -211,7 +218,8 @@ def check_options(options: dict[str, Any], known: dict[str, type], file: str, wh
             meant = f'; did you mean "{near[0]}"?' if near else ""
             expected = f"one of {', '.join(sorted(known))}" if known else "no further keys"
             raise ConfigError(file, f"{where}.{key}", expected, f"an unknown key{meant}")
-        if not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
+        fits = isinstance(value, known[key] if known[key] is not float else float | int)
+        if not fits or (known[key] in (int, float) and isinstance(value, bool)):
             found = type(value).__name__
             raise ConfigError(file, f"{where}.{key}", known[key].__name__, found)
 

@@ -21,6 +21,7 @@ from detectors.records import dataclass
 from scanner.contracts import EvidenceResult
 from scanner.known import Known, name_hash
 from scanner.model import NOT_RECORDED, Coverage, Evidence, Reads
+from scanner.text import plural, some, times
 
 OPENING, CLOSING = "opening", "closing"
 
@@ -194,7 +195,8 @@ def _alone(counts: Counts) -> Evidence:
     rows = sum(each.rows or 0 for each in counts.counters)
     since = f"since {_clock(counts.began)}" if counts.began else "since they began, not known when"
     detail = (
-        f"{reads:,} {counts.what} and {rows:,} rows {since}; how many of them in the window is not"
+        f"{some(reads, counts.what)} and {plural(rows, 'row')} {since}; how many of them in the"
+        " window is not"
         f" known, for this is the first snapshot: the next scan tells what came after it;"
         f" {counts.blind}"
     )
@@ -214,10 +216,10 @@ def _readers(total: _Total, known: Known) -> Mapping[str | None, _Reader]:
         named = [(names, reads, rows) for names, hidden, reads, rows in each if names]
         reads, rows = None, None
         cards: int | None = None if known.cards is None else 0
-        for names, times, size in named:
-            reads, rows = _sum(reads, times), _sum(rows, size)
+        for names, count, size in named:
+            reads, rows = _sum(reads, count), _sum(rows, size)
             if known.cards and any(name_hash(name) in known.cards for name in names):
-                cards = _sum(cards, times) if times is not None else cards
+                cards = _sum(cards, count) if count is not None else cards
         objects = len({name for names, _, _ in named for name in names})
         hidden = any(hid for _, hid, _, _ in each)
         answer[who] = (reads, rows, objects, cards if reads is not None else None, hidden)
@@ -250,11 +252,11 @@ def _lead(total: _Total, readers: Mapping[str | None, _Reader], known: Known) ->
     rows = [each[1] for each in readers.values() if each[1] is not None]
     numbers = []
     if reads:
-        numbers.append(f"{sum(reads):,} {what}")
+        numbers.append(some(sum(reads), what))
     if rows:
-        numbers.append(f"{sum(rows):,} rows")
+        numbers.append(plural(sum(rows), "row"))
     least = "at least " if total.anew or total.starts or total.fell or total.gone else ""
-    by = ", by whom is not recorded" if None in readers else f", by {len(readers):,} roles"
+    by = ", by whom is not recorded" if None in readers else f", by {plural(len(readers), 'role')}"
     yield f"{least}{' and '.join(numbers) or 'reads of unknown relations'} {span}{by}"
     cards = [each[3] for each in readers.values() if each[3] is not None]
     if known.cards and cards:
@@ -271,26 +273,30 @@ def _doubts(total: _Total, window: tuple[datetime, datetime]) -> Iterator[str]:
         )
     if total.anew:
         yield (
-            f"the counts began anew {len(total.anew):,} times (a reset or a start of the server),"
+            f"the counts began anew {times(len(total.anew))} (a reset or a start of the server),"
             f" the last time at {_clock(max(total.anew))}: what was read between the snapshot"
             " before and that is unknown"
         )
     if total.starts:
         yield (
-            f"the server was started {len(total.starts):,} times, the last time at"
+            f"the server was started {times(len(total.starts))}, the last time at"
             f" {_clock(max(total.starts))}: after a crash, what it had counted since its last"
             " orderly end is lost"
         )
     if total.fell:
-        yield f"{total.fell:,} counters went down: what was read before their reset is unknown"
+        yield (
+            f"{plural(total.fell, 'counter')} went down: what was read before their reset is"
+            " unknown"
+        )
     if total.gone:
         yield (
-            f"{total.gone:,} counters are gone (dropped or pushed out): what they had last is"
+            f"{plural(total.gone, 'counter is', 'counters are')} gone (dropped or pushed"
+            " out): what it had last is"
             " unknown"
         )
     if any(hidden for _, _, hidden in total.by):
-        times = sum(sums[0] or 0 for (_, _, hidden), sums in total.by.items() if hidden)
-        yield f"{times:,} of the statements may read more than they name, or do not name it"
+        hiding = sum(sums[0] or 0 for (_, _, hidden), sums in total.by.items() if hidden)
+        yield f"{hiding:,} of the statements may read more than they name, or do not name it"
     if total.own:
         yield "some may be reads of the scan before, which the server learnt of late"
     if total.last.remark:

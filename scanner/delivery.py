@@ -13,6 +13,7 @@ from itertools import pairwise
 from scanner.audits import Audit
 from scanner.model import Fact, Tri
 from scanner.phrases import minute
+from scanner.text import plural
 
 SOURCE, CONTROL = "s3-access-logs", "access-logging"
 _MOST = 5
@@ -24,7 +25,9 @@ def audit(seen: Sequence[tuple[datetime, Fact]], start: datetime) -> Audit:
     known = [each for each in seen if each[1].state is not Tri.UNKNOWN]
     before = [each for each in known if each[0] < start]
     changes = list(_changes([*before[-1:], *(each for each in known if each[0] >= start)]))
-    more = [f"and {len(changes) - _MOST:,} more changes of it"] if len(changes) > _MOST else []
+    more = (
+        [f"and {plural(len(changes) - _MOST, 'more change')} of it"] if len(changes) > _MOST else []
+    )
     when, fact = seen[-1]
     off = [f"{fact.detail} (asked {minute(when)})"] if fact.state is Tri.NO else []
     return Audit((*changes[:_MOST], *more, *off), () if off else (fact.detail,))

@@ -19,6 +19,7 @@ from scanner.duckfile import MEMORY, Column, unreadable
 from scanner.errors import Reason, Unreadable
 from scanner.model import Location, Problem
 from scanner.sqlnames import quoted
+from scanner.text import plural
 from scanner.windows import BEFORE, WINDOW
 
 if TYPE_CHECKING:
@@ -120,7 +121,10 @@ class Rows:
             first = until
             step = _AT_ONCE if first % _AT_ONCE == 0 else step
         if lost:
-            detail = f"{lost:,} rows lie beside values too large for {MEMORY} of memory"
+            detail = (
+                f"{plural(lost, 'row lies', 'rows lie')} beside values too large for {MEMORY} of"
+                " memory"
+            )
             yield Problem(Reason.BUDGET_MEMORY, detail, self._member)
 
     def _batches(self, first: int, end: int | None) -> Iterator[_Batch]:

@@ -7,6 +7,7 @@ times principals that never used it; what is open to anybody stands before all e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import field
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any
 from detectors.records import dataclass
 from scanner.model import Grant, StoreReport
 from scanner.phrases import day, time_text
+from scanner.text import plural
 from scanner.whoread import Relation, people
 
 
@@ -50,8 +52,11 @@ class Excess:
         if self.unused:
             since = f"since {day(self.since)}" if self.since else "in the window"
             whole = len(self.unused) + self.used + self.untold
-            said.append(f"{len(self.unused):,} of {whole:,} principals never used it {since}")
-        return f"{', '.join(said)}; {cards} card numbers lie open to each"
+            said.append(
+                f"{len(self.unused):,} of {plural(whole, 'principal')} never used it {since}"
+            )
+        lie = "card number lies" if self.cards == 1 else "card numbers lie"
+        return f"{', '.join(said)}; {cards} {lie} open to each"
 
 
 def excesses(reports: Iterable[StoreReport]) -> list[Excess]:
@@ -123,7 +128,13 @@ def record(excess: Excess) -> dict[str, Any]:
 
 
 def statement(grant: Grant) -> str:
-    """What a grant rests on, without the objects and conditions it goes on about."""
+    """What a grant rests on, without the objects and conditions it goes on about. An inline policy
+    is its principal's own: one of the same name elsewhere is another one."""
     if grant.held:
         return grant.via.partition("; ")[0].partition(": ")[0]
-    return grant.via.partition("; ")[0]
+    via = grant.via.partition("; ")[0]
+    return f"{via} of {grant.principal}" if _OWN.match(via) else via
+
+
+_OWN = re.compile(r"inline policy \S+, ")
+"""of a user or a role; that of a group says so behind its name"""

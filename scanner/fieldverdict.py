@@ -25,6 +25,7 @@ from scanner.model import (
     Severity,
     Store,
 )
+from scanner.text import plural
 from scanner.unitprofile import FieldPart, UnitField, UnitProfile, kinds_beside
 
 MOST = 1000
@@ -195,7 +196,7 @@ def _verdict(
     )
     said = [_sentence(each, lines=not field.field.column) for each in contents[:4]]
     if len(contents) > 4:
-        said.append(f"{len(contents) - 4} other kinds")
+        said.append(plural(len(contents) - 4, "other kind"))
     more, numbers, least = _correlation(field, look, table)
     cited.update(dict.fromkeys(numbers))
     severity = min(severity, least, key=lambda each: each.rank)
@@ -249,21 +250,17 @@ def _sentence(content: FieldContent, *, lines: bool) -> str:
     one = "line" if lines else "row"
     if content.rows is None:
         least = "" if content.complete else "at least "
-        return f"{what}, {number} in {least}{_plural(content.count, 'place')}"
+        return f"{what}, {number} in {least}{plural(content.count, 'place')}"
     if not content.complete:
         return f"{what}, {number}, in {_percent(content)} of {one}s"
     if content.count == content.rows:
-        return f"{what}, {number} in {_plural(content.rows, one)}"
+        return f"{what}, {number} in {plural(content.rows, one)}"
     if content.count > content.rows:
-        return f"{what}, {number}, {content.count:,} in {_plural(content.rows, one)}"
+        return f"{what}, {number}, {content.count:,} in {plural(content.rows, one)}"
     return (
-        f"{what}, {number} in {content.count:,} of {_plural(content.rows, one)}"
+        f"{what}, {number} in {content.count:,} of {plural(content.rows, one)}"
         f" ({_percent(content)})"
     )
-
-
-def _plural(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 def _percent(content: FieldContent) -> str:

@@ -12,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from detectors.base import CONFIRMED
+from detectors.base import CONFIRMED, State
 from detectors.records import dataclass
 from scanner.model import Coverage, Finding, Run, Status, StoreReport, Tri
 from scanner.phrases import chosen, coverage, minute, numbers, time_text
-from scanner.text import printable
+from scanner.text import plural, printable
 
 _PLACES = 10
 _SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
+_NUMBERS = frozenset({"CREDIT_CARD", "PAN_HASH"})
+_OPEN = frozenset({State.CLEAR, State.ENCODED, State.HASHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Sighting:
 
 def record(run: Run, store: str, history: Sequence[Sighting] = ()) -> dict[str, Any]:
     """The page as plain data: its questions, each with what is known as sentences."""
-    (report,) = chosen(run, store)
+    (report,) = chosen(run, store, "STORE")
     return {
         "schema": "cardtrail.incident/1",
         "run": run.id,
@@ -49,7 +51,7 @@ def record(run: Run, store: str, history: Sequence[Sighting] = ()) -> dict[str, 
 
 def lines(run: Run, store: str, history: Sequence[Sighting] = ()) -> list[str]:
     """The page as text. ``history``: the finished runs that looked at this store, in any order."""
-    (report,) = chosen(run, store)
+    (report,) = chosen(run, store, "STORE")
     page = [
         f"CARD NUMBERS WHERE THEY WERE FOUND: {report.store.uri}",
         "What is known for the response procedure of PCI DSS 12.10.7.",
@@ -79,28 +81,32 @@ def _contents(run: Run, report: StoreReport, findings: Sequence[Finding]) -> Ite
     yield (
         "Card numbers: not known, nothing of it was read."
         if pans is None
-        else f"{about}{pans:,} distinct card numbers in readable form."
+        else f"{about}{plural(pans, 'distinct card number')} in readable form."
     )
     by_unit: Counter[str] = Counter()
     for found in findings:
-        if found.confidence >= CONFIRMED:
+        # what lies together with them, and other data, is said elsewhere: nothing counts twice
+        if found.confidence >= CONFIRMED and found.entity in _NUMBERS and found.state in _OPEN:
             by_unit[found.unit] += found.distinct
     if by_unit:
-        yield f"In {len(by_unit):,} units, most in:"
+        yield f"In {plural(len(by_unit), 'unit')}, most in:"
         for unit, distinct in sorted(by_unit.items(), key=lambda item: (-item[1], item[0]))[
             :_PLACES
         ]:
-            yield f"  {unit}: {distinct:,} distinct values"
+            yield f"  {unit}: {plural(distinct, 'distinct value')}"
     possible = sum(found.confidence < CONFIRMED for found in findings)
     if possible:
-        yield f"{possible:,} more findings are possible, not confirmed."
+        yield f"{plural(possible, 'more finding is', 'more findings are')} possible, not confirmed."
     yield report.sentence
 
 
 def _sad(findings: Sequence[Finding]) -> Iterator[str]:
     counts = Counter(f.entity for f in findings if f.entity in _SAD and f.confidence >= CONFIRMED)
     for entity, count in sorted(counts.items()):
-        yield f"Yes: {entity}, {count:,} findings. It may not be kept after authorisation (3.3.1)."
+        yield (
+            f"Yes: {entity}, {plural(count, 'finding')}. It may not be kept after authorisation"
+            " (3.3.1)."
+        )
     if not counts:
         yield "None was found in what was read."
 
@@ -142,7 +148,7 @@ def _could(report: StoreReport) -> Iterator[str]:
     for grant in access.could_read[:_PLACES]:
         yield f"{grant.principal}: {grant.state}, by {grant.via}"
     if len(access.could_read) > _PLACES:
-        yield f"and {len(access.could_read) - _PLACES:,} more principals"
+        yield f"and {plural(len(access.could_read) - _PLACES, 'more principal')}"
     if not access.could_read_known:
         why = f": {access.could_read_detail}" if access.could_read_detail else ""
         yield f"This list is not known to be whole{why}."
@@ -165,10 +171,10 @@ def _did(report: StoreReport) -> Iterator[str]:
     if len(flagged) > _PLACES:
         yield f"and {len(flagged) - _PLACES:,} more"
     if access.objects:
-        yield f"Of what holds card data {len(access.objects):,} objects or tables, most read first:"
+        some = plural(len(access.objects), "object or table", "objects or tables")
+        yield f"Of what holds card data {some}, most read first:"
     for each in access.objects[:_PLACES]:
-        people = "principal" if each.principals == 1 else "principals"
-        told = f"reads {each.reads:,} by {each.principals:,} {people}"
+        told = f"reads {each.reads:,} by {plural(each.principals, 'principal')}"
         told += "" if each.bytes is None else f", bytes {each.bytes:,}"
         told += "" if each.rows is None else f", rows {each.rows:,}"
         yield f"  {each.unit}: {least}{told}, {minute(each.first)} to {minute(each.last)}"
@@ -190,7 +196,8 @@ def _unknown(run: Run, report: StoreReport) -> Iterator[str]:
     )
     if reasons:
         why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
-        yield f"What lies in {sum(reasons.values()):,} units that were not read in full ({why})."
+        some = plural(sum(reasons.values()), "unit that was", "units that were")
+        yield f"What lies in {some} not read in full ({why})."
     for fact in report.protection:
         if fact.state is Tri.UNKNOWN:
             yield f"{fact.control}: {fact.detail}"

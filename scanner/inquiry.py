@@ -28,7 +28,7 @@ from scanner.model import (
     Run,
     StoreReport,
 )
-from scanner.text import printable
+from scanner.text import plural, printable
 from scanner.whoread import SESSION, Relation, Seen, people
 
 
@@ -50,12 +50,12 @@ def parse_since(text: str, now: datetime) -> datetime:
         return now - (timedelta(days=amount) if back[2] == "d" else timedelta(hours=amount))
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: a time before the year 1 in UTC
         raise UsageError(
             f"--since {printable(text)}: expected a date (2026-03-01), a time"
             " (2026-03-01T10:00Z) or how far back (30d, 12h)"
         ) from None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 # --- access ---------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def _access(run: Run, asked: Question) -> Iterator[str]:
         yield from _needless(run, stores)
     if quiet:
         yield (
-            f"{quiet:,} other stores do not show it; whether they could is told by their evidence"
+            f"Not seen in {plural(quiet, 'store')}: whether that tells anything, the evidence says"
             " (--store)"
         )
     if asked.since:
@@ -173,7 +173,7 @@ def _needless(run: Run, stores: Sequence[StoreReport]) -> Iterator[str]:
     made = {uri: each for uri, each in _least_grants(run, stores).items() if each is not None}
     if len(stores) > 1:
         if made:
-            yield f"Least grants can be shown of {len(made):,} stores: --store URI"
+            yield f"Least grants can be shown of {plural(len(made), 'store')}: --store URI"
         return
     for each in made.values():
         yield "Least grant, a proposal:"

@@ -105,5 +105,6 @@ def _notes(case: Case, reach: Coverage) -> Iterable[str]:
     how = [each.principal for each in case.rest if each.relation is Relation.HOW]
     if how:
         yield f"Read without a grant that is known, and is not kept: {note_names(how)}."
+    yield "Cardtrail reads it, too: leave the right to what it scans as, or it is refused then."
     if not access.could_read_known:
         yield "The list of who could read is not whole: there may be rights that this leaves open."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from scanner.least_parts import Case, no_cards, note_names, sealed
@@ -21,6 +23,8 @@ _POLICY_BYTES = 20_480
 _NAMED = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(?:root|(?:user|role|federated-user)/.+)")
 _ITSELF = frozenset({"user", "role", "root", "role-session", "service-linked-role"})
 """kinds of grants that let in one principal, which they name in full: a role with its path"""
+_STRANGER = re.compile(r"account (\d{12}) \((A(?:ROA|IDA)[A-Z0-9]+)(:.*)?\)")
+"""somebody of another account, of whom CloudTrail tells the unique id only (``aws:userid``)"""
 _TAKEN = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)(?:/.*)?")
 
 
@@ -28,6 +32,7 @@ def write(case: Case) -> tuple[str, list[str]]:
     """The policy, and what to know of it."""
     arns: dict[str, None] = {}
     services: dict[str, None] = {}
+    foreign: dict[str, list[str]] = {}
     unnamed = []
     for each in case.keep:
         name = _arn(each)
@@ -36,9 +41,14 @@ def write(case: Case) -> tuple[str, list[str]]:
             arns[name] = None
         elif service.endswith(".amazonaws.com"):
             services[service] = None
+        elif stranger := _STRANGER.fullmatch(each.principal):
+            known = foreign.setdefault(stranger[1], [])
+            # of a role with all its sessions
+            name = stranger[2] + (":*" if stranger[3] else "")
+            known.extend([] if name in known else [name])
         else:
             unnamed.append(each.principal)
-    text = json.dumps(_policy(case, sorted(arns), sorted(services)), indent=2)
+    text = json.dumps(_policy(case, sorted(arns), sorted(services), foreign), indent=2)
     return text, list(_notes(case, unnamed, len(text)))
 
 
@@ -49,7 +59,9 @@ def _arn(each: Seen) -> str:
     return f"arn:{taken[1]}:iam::{taken[2]}:role/{taken[3]}" if taken else name
 
 
-def _policy(case: Case, arns: list[str], services: list[str]) -> dict[str, Any]:
+def _policy(
+    case: Case, arns: list[str], services: list[str], foreign: Mapping[str, list[str]]
+) -> dict[str, Any]:
     partition = arns[0].split(":")[1] if arns else "aws"
     bucket, _, prefix = case.report.store.uri.removeprefix("s3://").partition("/")
     objects = f"arn:{partition}:s3:::{bucket}/"
@@ -57,6 +69,8 @@ def _policy(case: Case, arns: list[str], services: list[str]) -> dict[str, Any]:
     others: dict[str, Any] = {"Bool": {"aws:PrincipalIsAWSService": "false"}}
     if arns:
         others["StringNotEquals"] = {"aws:PrincipalArn": arns}
+    if foreign:
+        others["StringNotLike"] = {"aws:userid": sorted(chain(*foreign.values()))}
     statements: list[dict[str, Any]] = [
         {
             "Sid": "NobodyElseReads",
@@ -81,6 +95,17 @@ def _policy(case: Case, arns: list[str], services: list[str]) -> dict[str, Any]:
                 "Resource": resources,
             }
         )
+    for account, names in sorted(foreign.items()):
+        statements.append(
+            {
+                "Sid": f"ThoseOf{account}May",
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                "Action": "s3:GetObject",
+                "Resource": resources,
+                "Condition": {"StringLike": {"aws:userid": sorted(names)}},
+            }
+        )
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -91,7 +116,9 @@ def _notes(case: Case, unnamed: list[str], size: int) -> list[str]:
         " are not cut off by it."
     ]
     if unnamed:
-        notes.append(f"Read, and cannot be named in a policy: {note_names(unnamed)}.")
+        notes.append(
+            f"Read, and would be cut off, as it cannot be named in a policy: {note_names(unnamed)}."
+        )
     apart = [each.principal for each in case.keep if no_cards(each)]
     if apart:
         notes.append(

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from scanner.least_parts import MOST, Case, no_cards, note_names, sealed
 from scanner.model import Held
 from scanner.reach import Holding, leading
+from scanner.text import plural
 from scanner.whoread import Seen
 
 _ABOVE = {
@@ -39,11 +40,16 @@ def write(case: Case) -> tuple[str, list[str]]:
     notes = []
     left_out = len(case.with_cards) - len(tables)
     if left_out:
-        notes.append(f"{left_out:,} places with cards are no tables, or cannot be named.")
+        notes.append(
+            f"{plural(left_out, 'place with cards is no table', 'places with cards are no tables')},"
+            " or cannot be named."
+        )
     doors = [door.name for door in leading(set(case.with_cards), access.doors)]
     tables += [name for name in doors if not sealed(name)]  # who has the view, has the cards
     if len(tables) > MOST:
-        notes.append(f"Written for {MOST} of {len(tables):,} tables with cards; the rest likewise.")
+        notes.append(
+            f"Written for {MOST} of {plural(len(tables), 'table')} with cards; the rest likewise."
+        )
         tables = tables[:MOST]
     keep = [each for each in case.keep if not no_cards(each)]
     others = [*case.rest, *(each for each in case.keep if no_cards(each))]

@@ -9,7 +9,7 @@ from scanner.model import Access, Coverage, Reads, Run, StoreReport
 from scanner.text import printable
 
 
-def chosen(run: Run, name: str | None) -> list[StoreReport]:
+def chosen(run: Run, name: str | None, option: str = "--store") -> list[StoreReport]:
     """The stores of a question. Raises ``UsageError`` when ``name`` is of none or of several."""
     if name is None:
         return list(run.stores)
@@ -20,7 +20,7 @@ def chosen(run: Run, name: str | None) -> list[StoreReport]:
     what = "no store" if not found else f"{len(found)} stores"
     shown = [each.store.uri for each in found or run.stores][:5]
     raise UsageError(
-        f"--store {printable(name)}: {what} of run {run.id} by that name; expected one of "
+        f"{option} {printable(name)}: {what} of run {run.id} by that name; expected one of "
         + printable(", ".join(shown))
     )
 

@@ -12,6 +12,7 @@ from scanner.model import Outcome, Store
 from scanner.pipeline import more_than_reading
 from scanner.progress import human_bytes, human_seconds
 from scanner.retention import Keeps
+from scanner.text import plural
 
 BYTES_PER_SECOND = 400e6
 """a worker on text in the card profile, on a modest core"""
@@ -64,13 +65,14 @@ class Plan:
         size = human_bytes(self.bytes) if self.sized else f"at least {human_bytes(self.bytes)}"
         text = [
             f"{self.uri} (evidence: {self.source})" if self.source else self.uri,
-            f"  {self.units:,} units, {self._rows}{size}, the largest {human_bytes(self.largest)}",
+            f"  {plural(self.units, 'unit')}, {self._rows}{size}, the largest"
+            f" {human_bytes(self.largest)}",
         ]
         text += [f"  {said}" for said in self.kept]
         if not self.source:
             text.append(f"  about {human_seconds(self.seconds)}")
         if self.kind == "s3" and not self.source:
-            text[-1] += f", {self.requests:,} requests, about ${self.dollars:.4f}"
+            text[-1] += f", {plural(self.requests, 'request')}, about ${self.dollars:.4f}"
         text += [f"  {self.role}"] if self.role else []
         if self.problems:
             what = ", ".join(
@@ -84,7 +86,7 @@ class Plan:
     def _rows(self) -> str:
         if self.rows is None:
             return ""
-        return f"{'about' if self.counted else 'at least about'} {self.rows:,} rows, "
+        return f"{'about' if self.counted else 'at least about'} {plural(self.rows, 'row')}, "
 
 
 def plan_store(

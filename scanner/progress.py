@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from scanner.model import Outcome, Status, Unit
-from scanner.text import printable
+from scanner.text import plural, printable
 
 _REDRAW_SECONDS = 0.2
 _LOG_SECONDS = 60.0
@@ -94,7 +94,7 @@ class Progress:
     def line(self, seconds: float) -> str:
         rate = self._bytes / seconds if seconds else 0.0
         parts = [
-            f"{self._units:,} units",
+            plural(self._units, "unit"),
             f"{human_bytes(self._bytes)} read",
             f"{human_bytes(rate)}/s",
         ]

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from detectors.records import dataclass
 from scanner.phrases import minute
+from scanner.text import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ AskKept: TypeAlias = Callable[[], Kept]
 
 
 def days(number: int) -> str:
-    return "1 day" if number == 1 else f"{number:,} days"
+    return plural(number, "day")
 
 
 @runtime_checkable

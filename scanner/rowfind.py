@@ -13,6 +13,7 @@ from scanner.contracts import FindsRows, OpenStore
 from scanner.errors import NothingInScope, Unreadable, UsageError
 from scanner.rowkey import told
 from scanner.seal import Sealer
+from scanner.text import plural
 
 _MOST = 20
 """rows told: a part of a key alone may be that of very many"""
@@ -37,10 +38,10 @@ def lines(opened: OpenStore, uri: str, unit: str, sealed: str, sealer: Sealer) -
     except Unreadable as fault:
         raise UsageError(f"{uri}, {unit}: {fault}") from None
     if found > _MOST:
-        yield f"-- and {found - _MOST:,} more rows"
+        yield f"-- and {plural(found - _MOST, 'more row')}"
     if not found:
         raise NothingInScope(
-            f"{uri}, {unit}: none of {read:,} rows has that key under fingerprint key"
+            f"{uri}, {unit}: none of {plural(read, 'row')} has that key under fingerprint key"
             f" {sealer.key_id}; was the scan run with another (key_id in its report), or is the row"
             " gone?"
         )

@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 from detectors.records import dataclass
 from scanner.errors import ConfigError
+from scanner.text import plural
 from scanner.whoread import SESSION, SOURCE
 
 Number: TypeAlias = Callable[[str], int]
@@ -187,7 +188,7 @@ def read_tickets(
                 continue
             where = f"line {rows.line_num}"
             if len(row) != len(names):
-                raise ConfigError(str(path), where, f"{len(names)} cells", f"{len(row)}")
+                raise ConfigError(str(path), where, plural(len(names), "cell"), f"{len(row)}")
             cells = [row[place].strip() for place in places]
             ticket = _ticket(cells, str(path), where, number, seal_principal)
             tickets.setdefault(ticket.principal, []).append(ticket)

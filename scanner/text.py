@@ -56,6 +56,26 @@ def _escape(match: re.Match[str]) -> str:
     )
 
 
-def plural(count: int, one: str) -> str:
-    """A number with its word: ``1 table``, ``2,000 tables``."""
-    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A number with its word: ``1 table``, ``2,000 tables``; ``many`` where more than an s differs:
+    ``1 file is``, ``2 files are``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def some(count: int, things: str) -> str:
+    """As ``plural``, of words that are in the plural: ``1 JSON object``, ``2 tables and views``."""
+    return f"{count:,} {_one(things) if count == 1 else things}"
+
+
+def _one(things: str) -> str:
+    words = _PLURAL.sub(lambda found: "y" if found[0] == "ies" else "", things, count=1)
+    first, both, second = words.partition(" and ")
+    return f"{first} or {_one(second)}" if both and " " not in first else words
+
+
+_PLURAL = re.compile(r"ies\b|(?<=[a-z])s\b")
+
+
+def times(count: int) -> str:
+    """How often: ``once``, ``2,000 times``."""
+    return "once" if count == 1 else f"{count:,} times"

@@ -23,6 +23,7 @@ from scanner.model import (
     Tri,
     Verdict,
 )
+from scanner.text import plural
 
 SAD = frozenset({"TRACK_1", "TRACK_2", "CVV", "PIN_BLOCK"})
 """Sensitive authentication data: not kept after authorisation, even encrypted (3.3.1)."""
@@ -146,13 +147,15 @@ def verdict(findings: Sequence[Finding], outcomes: RunCoverage) -> tuple[Verdict
             "Hashes of card numbers can be undone: they are unkeyed, or lie beside truncations."
         )
     if possible:
-        return Verdict.UNKNOWN, (
-            f"{_count(possible):,} possible card numbers need a person's look before "
-            "this store can be called clean."
-        )
+        what = plural(_count(possible), "possible card number needs", "possible card numbers need")
+        return Verdict.UNKNOWN, (f"{what} a person's look before this store can be called clean.")
     if unread or not outcomes.units:
-        what = f"{unread:,} of {outcomes.units:,} units" if outcomes.units else "Nothing"
-        verb = "were not read completely" if outcomes.units else "was read"
+        what = f"{unread:,} of {plural(outcomes.units, 'unit')}" if outcomes.units else "Nothing"
+        verb = (
+            ("was" if unread == 1 else "were") + " not read completely"
+            if outcomes.units
+            else "was read"
+        )
         return Verdict.UNKNOWN, f"{what} {verb}, so nothing can be said of what they hold."
     if truncated:
         return Verdict.PROTECTED, "Card numbers are here in truncated form only."

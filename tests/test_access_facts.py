@@ -158,6 +158,40 @@ def test_what_cannot_be_right_is_said_before_any_work(
     assert not (company / "ledger.db.facts").exists()
 
 
+MUTE = '[[mute]]\nprincipal = "bob"\nreason = "yearly export"\nuntil = 2099-01-01\n'
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (MUTE.replace("bob", ""), "mute[0]: expected a table with principal"),
+        (MUTE + 'rule = "blk"\n', "mute[0].rule: expected one of bulk, share"),
+        ("[mute]\n", "mute: expected a list of tables, written [[mute]]"),
+    ],
+)
+def test_a_mute_for_all_evidence_that_cannot_be_right(
+    cardtrail: Cardtrail, company: Path, table: str, says: str
+) -> None:
+    config = company / "cardtrail.toml"
+    config.write_text(f"{config.read_text()}\n{table}")
+    done = cardtrail("scan", "-c", str(config), "-q")
+    assert done.code == 2 and says in done.err, done.err
+
+
+def test_a_mute_for_all_evidence_is_obeyed_by_each(cardtrail: Cardtrail, company: Path) -> None:
+    """Beside those of its own; a whole number is as good as one with a point."""
+    config = company / "cardtrail.toml"
+    one = config.read_text() + "\nbulk_factor = 3\n"
+    two = one.partition("[[evidence]]")[2].replace("mute = ", "mute_ = ")
+    expired = MUTE.replace("2099", "2020")
+    config.write_text(f"{one}\n[[evidence]]{two}\n{MUTE}\n{expired}")
+    done = cardtrail("scan", "-c", str(config), "-q", "-o", str(company / "r.json"))
+    assert done.code in (1, 3), done.err
+    document = json.loads((company / "r.json").read_text())
+    said = [each["detail"] for each in document["stores"][0]["access"]["evidence"]]
+    assert len(said) == 2 and all("the mute of bob ended on 2020-01-01" in each for each in said)
+
+
 def test_a_process_that_opened_facts_ends_without_a_word(
     cardtrail: Cardtrail, company: Path
 ) -> None:

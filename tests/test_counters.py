@@ -89,11 +89,11 @@ def test_a_reset_leaves_what_came_after_it() -> None:
     reset = one(closing, snap(OPENING, 2, counts(table(30), began=at(1.5))))
     assert reset.reads[0].reads == 30
     assert "at least 30 scans" in reset.evidence.detail
-    assert "began anew 1 times" in reset.evidence.detail
+    assert "began anew once" in reset.evidence.detail
     larger = one(closing, snap(OPENING, 2, counts(table(130), began=at(1.5))))
     assert larger.reads[0].reads == 130  # all of it is since the reset
     fell = one(closing, snap(OPENING, 2, counts(table(30))))
-    assert fell.reads[0].reads == 30 and "1 counters went down" in fell.evidence.detail
+    assert fell.reads[0].reads == 30 and "1 counter went down" in fell.evidence.detail
 
 
 def test_a_start_of_the_server_makes_it_the_least_there_was() -> None:
@@ -101,7 +101,7 @@ def test_a_start_of_the_server_makes_it_the_least_there_was() -> None:
     started = one(closing, snap(OPENING, 2, counts(table(130), started=at(1.2))))
     assert started.reads[0].reads == 30
     assert "at least 30 scans" in started.evidence.detail
-    assert "the server was started 1 times" in started.evidence.detail
+    assert "the server was started once" in started.evidence.detail
     same = one(closing, snap(OPENING, 2, counts(table(130), started=at(0.5))))
     assert "at least" not in same.evidence.detail
 
@@ -111,8 +111,8 @@ def test_a_table_that_is_gone_is_said() -> None:
         snap(CLOSING, 1, counts(table(5), table(9, name="other"))),
         snap(OPENING, 2, counts(table(6))),
     )
-    assert "at least 1 scans" in result.evidence.detail
-    assert "1 counters are gone" in result.evidence.detail
+    assert "at least 1 scan" in result.evidence.detail
+    assert "1 counter is gone" in result.evidence.detail
 
 
 def test_a_scan_that_was_killed_hides_what_it_read_itself() -> None:

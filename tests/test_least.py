@@ -41,7 +41,7 @@ from scanner.stores.s3_facts import Scope
 from scanner.stores.s3_readers import Surroundings, readers
 from tests import mariadb_server, postgres_server
 from tests.runs import finding, outcome, runs
-from tests.stores.policies import OWN, ROLE, ROOT, USER, account, document, statement
+from tests.stores.policies import OTHER, OWN, ROLE, ROOT, USER, account, document, statement
 from tests.stores.test_s3_facts import PRIVATE
 from tests.test_whoread import START, access
 
@@ -127,6 +127,25 @@ def test_who_cannot_be_named_is_told() -> None:
     assert "411111" not in made.text
 
 
+def test_readers_of_another_account_are_kept_by_their_unique_ids() -> None:
+    """CloudTrail tells no more of them; the policy names the account and lets these in."""
+    theirs = f"arn:aws:iam::{OTHER}:root"
+    known = Surroundings(OWN, (account(user=(statement(),)),), doubts=())
+    before = could(known, document(statement(Principal={"AWS": theirs})))
+    assert {grant.principal for grant in before} == {USER, ROOT, theirs}
+    reads = [Reads(f"account {OTHER} ({who})", 1) for who in ("AROAX1:s", "AROAX1:t", "AIDAX2")]
+    made = proposed(BUCKET, before, [*reads, Reads(USER, 1)])
+    deny, _, allow = json.loads(made.text)["Statement"]
+    assert deny["Condition"]["StringNotLike"] == {"aws:userid": ["AIDAX2", "AROAX1:*"]}
+    assert allow["Condition"] == {"StringLike": {"aws:userid": ["AIDAX2", "AROAX1:*"]}}
+    after = could(known, json.loads(made.text))
+    assert {grant.principal: grant.state for grant in after} == {
+        USER: "allow",
+        theirs: "conditional",
+    }
+    assert "cannot be named" not in "".join(made.notes)
+
+
 @pytest.mark.parametrize(
     ("covers", "reads", "says", "has_text"),
     [
@@ -191,12 +210,28 @@ def test_unused_rights_are_ranked_by_the_cards_they_expose() -> None:
     )
     assert [(e.store, e.via, len(e.unused), e.used, e.exposed) for e in found] == [
         ("s3://open", "bucket policy, statement Open", 0, 0, 0),
-        ("s3://large", "inline policy x, statement 1", 1, 0, 100),
+        ("s3://large", "inline policy x, statement 1 of v", 1, 0, 100),
         ("s3://small", "policy P of group g, statement 1", 2, 1, 20),
-        ("s3://unread", "inline policy x, statement 1", 1, 0, None),
+        ("s3://unread", "inline policy x, statement 1 of v", 1, 0, None),
     ]
     assert {e.since for e in found} == {START}
     assert "; up to 100 card numbers" in found[1].sentence and "; 10 card" in found[2].sentence
+
+
+def test_inline_policies_of_one_name_are_not_one() -> None:
+    """Each is its principal's own; that of a group is of all in it."""
+    via = "inline policy p, statement 1"
+    grants = [Grant(name, "user", "allow", via) for name in ("ann", "bob")]
+    group = [Grant(n, "user", "allow", "inline policy p of group g, statement 1") for n in "xy"]
+    held = access([*grants, *group], [Reads("ann", 5)])
+    found = excesses([report(Store("s3://b", "s3"), held, cards=1)])
+    assert [(e.via, e.unused, e.used) for e in found] == [
+        ("inline policy p of group g, statement 1", ["x", "y"], 0),
+        (f"{via} of bob", ["bob"], 0),
+    ]
+    assert found[1].sentence.endswith(
+        "1 of 1 principal never used it since 2026-01-01; 1 card number lies open to each"
+    )
 
 
 @given(runs())

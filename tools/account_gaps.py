@@ -140,7 +140,7 @@ def _hourly(form: Format) -> bool:
 
 def closed(made: Case) -> str:
     made.files[_file(made)] = Problem("access-denied")
-    return "1 files could not be read"
+    return "1 file could not be read"
 
 
 def cut(made: Case) -> str:
@@ -148,7 +148,7 @@ def cut(made: Case) -> str:
     data = made.files[name]
     whole = data if name.endswith(".gz") else gzip.compress(data, mtime=0)
     made.files[name] = whole[:-40]
-    return "1 files are cut off or corrupt"
+    return "1 file is cut off or corrupt"
 
 
 def strange(made: Case) -> str:
@@ -182,7 +182,7 @@ _STRANGE: dict[str, tuple[bytes, str]] = {
         "2 lines could not be understood",
     ),
     "rgw": (b'{"trans_id": "x", "bytes_sent": 7}\n' * 2, "2 lines could not be understood"),
-    "pattern": (b"nonsense\n" * 2, "2 lines do not fit the format"),
+    "pattern": (b"nonsense\n" * 2, "2 lines that did not fit the format"),
     "pgaudit": (
         b'2026-06-14 12:00:00.000 IST,"ann","pay",AUDIT: statement: \n' * 2,
         "entries could not be understood",
@@ -262,7 +262,7 @@ def one_region(made: Case) -> str:
 
 def summaries(made: Case) -> str:
     made.files["x.json.gz"] = packed([{"eventCategory": "Aggregated"}])
-    return "1 records are five-minute summaries"
+    return "1 record is a five-minute summary"
 
 
 def writes_only(made: Case) -> str:
@@ -292,7 +292,7 @@ def forged_line(made: Case) -> str:
     return (
         "best-effort"
         if made.name.endswith("JSON")
-        else "1 lines hold quotes that make their result uncertain"
+        else "1 line holds quotes that make their result uncertain"
     )
 
 
@@ -384,7 +384,7 @@ def audit_changed(made: Case) -> str:
     row = {"event_time": f"{when:%Y-%m-%d %H:%M:%S}.0", "action_id": "AUSC", "succeeded": 1}
     more = {"server_principal_name": "root", "session_id": 9, "sequence_number": 1}
     made.files["x"] = json.dumps([{**row, **more}]).encode()
-    return "the audit was started, stopped or changed 1 times"
+    return "the audit was started, stopped or changed once"
 
 
 _OF_TRAILS = frozenset(
@@ -397,9 +397,9 @@ _ROLE = "the role batch has pgaudit.log = none"
 _ACCOUNT = "the accounts batch are left out now"
 _KEPT = "the server writes over its logs (pg-%a.log): older ones are lost unless carried off"
 _SET = "speak of server_audit's own settings"
-_STARTED = "the server was started 1 times in the window"
+_STARTED = "the server was started once in the window"
 _READY = _server("database system is ready to accept connections", _STARTED)
-_CHANGED = "1 changes of settings of the audit"
+_CHANGED = "1 change of settings of the audit"
 _SERVER_GAPS: dict[str, Harm] = {"server restart": _READY}
 _OF_A_KIND: dict[str, dict[str, Harm]] = {
     "cloudtrail": {
@@ -432,7 +432,7 @@ _OF_A_KIND: dict[str, dict[str, Harm]] = {
         "files written over": _told(Audit(kept=(_KEPT,)), _KEPT),
         "settings not asked": _told(Audit(), "its store was not asked"),
         "switched off by a statement": _says(
-            "SET pgaudit.log = 'none'", "1 statements speak of pgaudit's own settings"
+            "SET pgaudit.log = 'none'", "1 statement speaks of pgaudit's own settings"
         ),
         "a cursor without a name": _says(
             "COPY cards TO STDOUT", "1 COPYs and cursors do not name", "READ", "COPY"
@@ -444,9 +444,9 @@ _OF_A_KIND: dict[str, dict[str, Harm]] = {
         "a role left out": _told(Audit((_ROLE,)), _ROLE),
         "files written over": _told(Audit(kept=(_KEPT,)), _KEPT),
         "switched off for a session": _says(
-            "SET log_statement = 'none'", "1 statements speak of log_statement itself"
+            "SET log_statement = 'none'", "1 statement speaks of log_statement itself"
         ),
-        "a function": _says("SELECT peek()", "1 statements do not tell what they read"),
+        "a function": _says("SELECT peek()", "1 statement does not tell what they read"),
     },
     "server-audit": {
         "started within the window": started,
@@ -457,16 +457,16 @@ _OF_A_KIND: dict[str, dict[str, Harm]] = {
         "an account left out by a statement": _says(
             "SET GLOBAL server_audit_excl_users='eve'", _SET
         ),
-        "LOCK TABLES": _says("LOCK TABLES cards READ", "1 LOCK TABLES count as one read each"),
+        "LOCK TABLES": _says("LOCK TABLES cards READ", "1 LOCK TABLES counted as one read each"),
     },
     "general-log": {
         "switched off by a statement": _says(
-            "SET GLOBAL general_log=OFF", "1 statements change settings of the log"
+            "SET GLOBAL general_log=OFF", "1 statement changes settings of the log"
         ),
         "not on now": _told(
             Audit(("the general log is not on now",)), "the general log is not on now"
         ),
-        "a procedure": _says("CALL peek()", "1 statements do not tell what they read"),
+        "a procedure": _says("CALL peek()", "1 statement does not tell what they read"),
     },
     "slow-log": {
         "fast statements": _told(

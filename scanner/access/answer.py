@@ -22,7 +22,7 @@ from scanner.known import Known
 from scanner.model import Flag, Reads
 from scanner.retention import AskKept, Kept
 from scanner.snooping import Lookout
-from scanner.text import seal_around_accounts
+from scanner.text import plural, seal_around_accounts, some, times
 
 
 @dataclass(slots=True)
@@ -172,18 +172,20 @@ def _by_nature(who: Who, found: Totals, things: str) -> Iterator[Flag]:
     if not (who.anonymous or who.foreign):
         return
     if not found.reads:
-        did = f"was refused {found.denied:,} times"
+        did = f"was refused {times(found.denied)}"
     else:
-        did = f"read {found.reads:,} times"
+        did = f"read {times(found.reads)}"
         if not found.nameless:
-            did += f", {found.objects:,} different {things}"
+            count = found.objects
+            did += f", {some(count, things if count == 1 else f'different {things}')}"
         if found.told_bytes:
-            did += f", {found.bytes:,} bytes"
-    when = f"between {found.first:%Y-%m-%d %H:%M} and {found.last:%Y-%m-%d %H:%M} UTC"
+            did += f", {plural(found.bytes, 'byte')}"
+    start, end = f"{found.first:%Y-%m-%d %H:%M}", f"{found.last:%Y-%m-%d %H:%M}"
+    did += f", at {start} UTC" if start == end else f", between {start} and {end} UTC"
     if who.anonymous:
-        yield Flag("anonymous", f"somebody without credentials {did}, {when}")
+        yield Flag("anonymous", f"somebody without credentials {did}")
     if who.foreign:
-        yield Flag("foreign-account", f"account {who.foreign}, not the bucket's own, {did}, {when}")
+        yield Flag("foreign-account", f"account {who.foreign}, not the bucket's own, {did}")
 
 
 def _flags(
@@ -263,7 +265,7 @@ def _in_all(top: rules.Alarm, alike: list[rules.Alarm], sessions: int) -> str:
     if sessions > 1:
         said += ", all sessions of the role together"
     others = len({alarm.day for alarm in alike}) - 1
-    return said + (f"; the same on {others} other days" if others else "")
+    return said + (f"; the same on {plural(others, 'other day')}" if others else "")
 
 
 class _Muted:
@@ -275,10 +277,12 @@ class _Muted:
         self._hidden: dict[rules.Mute, int] = {}
 
     def rest(self, principal: str, session: str, flags: list[Flag]) -> tuple[Flag, ...]:
-        name = f"{principal} session {session}" if session else principal
         kept = []
         for flag in flags:
-            by = next((m for m in self._mutes if m.covers(name, flag.rule, self._today)), None)
+            by = next(
+                (m for m in self._mutes if m.covers(principal, session, flag.rule, self._today)),
+                None,
+            )
             if by is None:
                 kept.append(flag)
             else:
@@ -289,8 +293,7 @@ class _Muted:
         for mute, count in self._hidden.items():
             who = seal_around_accounts(mute.principal, self._seal)
             why = self._seal(mute.reason)
-            some = "one flag" if count == 1 else f"{count:,} flags"
-            yield f"{some} of {who} muted until {mute.until} ({why})"
+            yield f"{plural(count, 'flag')} of {who} muted until {mute.until} ({why})"
         for mute in self._mutes:
             if mute.until < self._today:
                 who = seal_around_accounts(mute.principal, self._seal)
@@ -305,9 +308,11 @@ def _card_remark(readers: Sequence[Reads], known: Known, things: str) -> Iterato
         return
     reads = sum(each.card_reads or 0 for each in readers)
     who = sum(bool(each.card_reads) for each in readers)
+    cards = len(known.cards)
     yield (
-        f"{reads:,} of the reads seen, by {who:,} principals, were of the {len(known.cards):,}"
-        f" {things} that hold cards"
+        f"{reads:,} of the reads seen, by {plural(who, 'principal')},"
+        f" {'was' if reads == 1 else 'were'} of the {some(cards, things)} that"
+        f" {'holds' if cards == 1 else 'hold'} cards"
     )
 
 

@@ -26,7 +26,7 @@ from scanner.contracts import SealName
 from scanner.factview import View
 from scanner.model import Coverage, Evidence
 from scanner.retention import Kept
-from scanner.text import seal_around_accounts
+from scanner.text import plural, seal_around_accounts
 
 SOURCE = "cloudtrail-data-events"
 _SWITCHES = frozenset(
@@ -98,7 +98,7 @@ class Span:
     def __str__(self) -> str:
         if self.first is None or self.last is None:
             return ""
-        return f"{self.records:,} records from {clock(self.first)} to {clock(self.last)}"
+        return f"{plural(self.records, 'record')} from {clock(self.first)} to {clock(self.last)}"
 
 
 @dataclass(slots=True)
@@ -183,7 +183,7 @@ def judge(
     elif told is not None and not told.reads:
         state = Coverage.NONE
         lead = seal_around_accounts(told.gaps[0], seal_name)
-    elif not files.data:
+    elif not files.data and told is None:  # selectors tell a quiet time from a trail without them
         state = Coverage.NONE
         lead = (
             f"{files.management:,} CloudTrail records, none of them a data event: reads of objects "
@@ -250,7 +250,8 @@ def judge_other(
         causes += [*_logging(files, trail, seal_name), *missing.quiet]
     if asked:
         causes.append(
-            f"{asked:,} calls may have been reads: the trail hides the text of statements, and"
+            f"{plural(asked, 'call')} may have been reads: the trail hides the text of"
+            " statements, and"
             " whoever fetched a secret could use it"
         )
     remarks = [*_remarks(files, notes, seen), *checked.remarks, *missing.remarks, *more]
@@ -307,22 +308,29 @@ def _damage(files: Files, notes: Notes, seen: Seen) -> list[str]:
     if files.broke_off:
         causes.append(f"the files could not all be listed ({files.broke_off})")
     if files.unreadable:
-        causes.append(f"{files.unreadable:,} files could not be read")
+        causes.append(f"{plural(files.unreadable, 'file')} could not be read")
     if notes.broken:
-        causes.append(f"{notes.broken:,} files are cut off or corrupt")
+        causes.append(f"{plural(notes.broken, 'file is', 'files are')} cut off or corrupt")
     if notes.unparsed:
-        causes.append(f"{notes.unparsed:,} records could not be understood")
+        causes.append(f"{plural(notes.unparsed, 'record')} could not be understood")
     if notes.aggregated:
         causes.append(
-            f"{notes.aggregated:,} records are five-minute summaries and were not added up"
+            plural(
+                notes.aggregated,
+                "record is a five-minute summary, and was not added up",
+                "records are five-minute summaries and were not added up",
+            )
         )
     if notes.exported:
         causes.append(
-            f"{notes.exported:,} records were put out by a query: what it left out is not here"
+            f"{plural(notes.exported, 'record was', 'records were')} put out by a query:"
+            " what it left out is not here"
         )
     if seen.nameless:
         causes.append(
-            f"{seen.nameless:,} reads do not name the object and may be outside the prefix"
+            f"{plural(seen.nameless, 'read does', 'reads do')} not name the object and may"
+            " be outside"
+            " the prefix"
         )
     return causes
 
@@ -335,7 +343,7 @@ def _logging(files: Files, trail: Trail | None, seal_name: SealName) -> Iterator
         who = seal_around_accounts(each.who, seal_name)
         yield f"{each.name} at {clock(each.when)} by {who}"
     if len(switches) > 5:
-        yield f"and {len(switches) - 5:,} more changes of the trail"
+        yield f"and {plural(len(switches) - 5, 'more change')} of the trail"
     if not files.management:
         yield "the files hold no management events, so a change of the trail would not show"
 
@@ -347,7 +355,7 @@ def _same_trail(one: str, other: str) -> bool:
 
 def _remarks(files: Files, notes: Notes, seen: Seen) -> Iterator[str]:
     if notes.files or notes.other:
-        other = f", {notes.other:,} other files passed over" if notes.other else ""
-        yield f"{notes.records:,} records in {notes.files:,} files{other}"
+        other = f", {plural(notes.other, 'other file')} passed over" if notes.other else ""
+        yield f"{plural(notes.records, 'record')} in {plural(notes.files, 'file')}{other}"
     if seen.copies:
-        yield f"the bytes of {seen.copies:,} copies are not told"
+        yield f"the bytes of {plural(seen.copies, 'copy', 'copies')} are not told"

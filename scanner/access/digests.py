@@ -19,6 +19,7 @@ import msgspec
 from detectors.records import dataclass
 from scanner.access.gaps import clock
 from scanner.access.public_keys import PublicKey
+from scanner.text import plural
 
 LOG_FILE = re.compile(r"([0-9]{12})_CloudTrail_([a-z0-9-]+)_([0-9]{8}T[0-9]{4})Z_\w{16}\.json\.gz")
 """the name of a log file as CloudTrail delivers it: account, region, time"""
@@ -185,7 +186,8 @@ def check(
     signed = _signatures(chains, keys, signatures or {}, found)
     first, last = min(each.start for each in every), max(each.end for each in every)
     found.remarks.append(
-        f"{matching:,} log files match the hashes in {len(every):,} digests of {clock(first)} to"
+        f"{plural(matching, 'log file matches', 'log files match')} the hashes in"
+        f" {plural(len(every), 'digest')} of {clock(first)} to"
         f" {clock(last)}" + ("" if whole else ", whose chain has breaks") + f"; {signed}"
     )
     return found
@@ -214,24 +216,31 @@ def _log_files(
         times = [t for file in missing for t in (file.oldest, file.newest) if t]
         span = f", with events from {clock(min(times))} to {clock(max(times))}" if times else ""
         found.causes.append(
-            f"{len(missing):,} log files that digests name are not here"
+            plural(len(missing), "log file that digests name is", "log files that digests name are")
+            + " not here"
             f" ({_some(file.name for file in missing)}){span}"
         )
     if changed:
         found.causes.append(
-            f"{len(changed):,} log files are not as CloudTrail delivered them ({_some(changed)}):"
-            " their hash is not the one in the digest"
+            f"{plural(len(changed), 'log file is', 'log files are')} not as CloudTrail"
+            f" delivered it ({_some(changed)}):"
+            " the hash is not the one in the digest"
         )
     unnamed = logs.keys() - named.keys()
     strange = sorted(_in_no_digest(unnamed, digests))
     if strange:
         found.causes.append(
-            f"{len(strange):,} log files are in no digest of their time ({_some(strange)}):"
-            " CloudTrail may not have written them"
+            f"{plural(len(strange), 'log file is', 'log files are')} in no digest of the"
+            f" time ({_some(strange)}):"
+            " CloudTrail may not have written what is in it"
         )
     if len(unnamed) > len(strange):
         others = len(unnamed) - len(strange)
-        found.remarks.append(f"{others:,} log files are of times without digests: not checked")
+        found.causes.extend(_end_early(unnamed, digests))
+        found.remarks.append(
+            f"{plural(others, 'log file is', 'log files are')} of times without digests: not"
+            " checked"
+        )
     return matching
 
 
@@ -248,17 +257,43 @@ def _in_no_digest(names: Iterable[str], digests: list[Digest]) -> Iterator[str]:
         covered.setdefault((digest.account, digest.region), []).append((digest.start, digest.end))
     spans = {place: _joined(times) for place, times in covered.items()}
     for name in names:
-        match = LOG_FILE.fullmatch(name)
-        if match is None:
-            continue
-        try:
-            when = datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC)
-        except ValueError:
+        match, when = LOG_FILE.fullmatch(name), _delivered(name)
+        if match is None or when is None:
             continue
         for start, end in spans.get((match[1], match[2]), ()):
             if start + _LATE <= when <= end - _LATE:
                 yield name
                 break
+
+
+def _end_early(names: Iterable[str], digests: list[Digest]) -> Iterator[str]:
+    """Where log files go on after the last digest of their account and region. CloudTrail writes
+    one every hour: checking was switched off, or digests were taken out."""
+    last: dict[tuple[str, str], datetime] = {}
+    for digest in digests:
+        place = (digest.account, digest.region)
+        last[place] = max(digest.end, last.get(place, digest.end))
+    later: dict[tuple[str, str], int] = {}
+    for name in names:
+        match, when = LOG_FILE.fullmatch(name), _delivered(name)
+        place = (match[1], match[2]) if match else ("", "")
+        if when is not None and place in last and when > last[place] + _LATE:
+            later[place] = later.get(place, 0) + 1
+    for place, count in sorted(later.items()):
+        yield (
+            f"digests end at {clock(last[place])}, and"
+            f" {plural(count, 'log file is', 'log files are')}"
+            " of later: whether as CloudTrail delivered them, nothing tells"
+        )
+
+
+def _delivered(name: str) -> datetime | None:
+    """When CloudTrail wrote a log file, by its name."""
+    match = LOG_FILE.fullmatch(name)
+    try:
+        return datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
 
 
 def _joined(times: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
@@ -305,8 +340,10 @@ def _links(
         )
     if changed:
         found.causes.append(
-            f"{len(changed):,} digests were changed ({_some(changed)}): their hash is not the one"
-            " in the digest after them"
+            f"{plural(len(changed), 'digest was', 'digests were')} changed"
+            f" ({_some(changed)}): the hash is"
+            " not the one"
+            " in the digest after it"
         )
     return not (lost or anew or changed)
 
@@ -344,14 +381,20 @@ def _signatures(
                 bad.append(name)
     if bad:
         found.causes.append(
-            f"{len(bad):,} digests are not signed by CloudTrail ({_some(bad)}): their signature is"
+            f"{plural(len(bad), 'digest is', 'digests are')} not signed by CloudTrail"
+            f" ({_some(bad)}): the"
+            " signature is"
             " not that of the public key"
         )
-    said = f"{good:,} signatures checked"
+    said = f"{plural(good, 'signature')} checked"
     if unsigned:
         said += f", {unsigned:,} not to be had (the newest digest's stands on S3 only)"
     if without:
-        said += f", {without:,} not checked: their public key is not among those given"
+        found.causes.append(
+            f"{plural(without, 'digest names', 'digests name')} a public key that is not"
+            " among those"
+            " given: who signed, nothing tells"
+        )
     return said
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from detectors.records import dataclass
 from scanner.retention import Kept
+from scanner.text import plural
 
 _HOUR = timedelta(hours=1)
 _SHOWN = 3
@@ -95,7 +96,7 @@ def gaps(
         since, said = limit.since or start, limit.sentence
         lost = [hour for hour in silent if hour < since]
         if lost:
-            said += f" ({len(lost):,} hours of the window without a {what})"
+            said += f" ({plural(len(lost), 'hour')} of the window without a {what})"
         took = lost or (limit.part and start < since)
         (made.limits if took else made.remarks).append(said)
         if not limit.part:
@@ -124,7 +125,7 @@ def _silence(silent: list[datetime], what: str, start: datetime | None) -> Itera
     shown = ", ".join(f"{clock(a)} to {clock(b)}" for a, b in sorted(spans[:_SHOWN]))
     more = f" and {len(spans) - _SHOWN:,} more" if len(spans) > _SHOWN else ""
     yield (
-        f"no {what} in {len(silent):,} hours of the window ({shown}{more}): quiet hours or"
+        f"no {what} in {plural(len(silent), 'hour')} of the window ({shown}{more}): quiet hours or"
         " missing files"
     )
 

@@ -33,6 +33,7 @@ from scanner.access.mysql_records import (
 from scanner.access.readings import Extent, Readings, Said, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
+from scanner.text import plural
 
 GENERAL, SLOW = "general-log", "slow-log"
 NOBODY = "an account the log does not name"
@@ -175,12 +176,15 @@ def _doubts(said: Said, notes: Notes) -> Iterator[str]:
     yield from said.doubts()
     if failed := said.record.noted("failed")[0]:
         yield (
-            f"{failed:,} statements failed while they ran and may have given something: they count"
+            f"{plural(failed, 'statement')} failed on the way and may have given"
+            " something: counted"
             " as reads"
         )
     if nobody := said.record.noted("nobody")[0]:
         yield (
-            f"{nobody:,} statements are of connections whose beginning is not in the log: by whom"
+            f"{plural(nobody, 'statement is', 'statements are')} of connections whose"
+            " beginning is not in the"
+            " log: by whom"
             " is not known"
         )
     if notes.begun > 1:
@@ -191,7 +195,8 @@ def _doubts(said: Said, notes: Notes) -> Iterator[str]:
     switches, when, who = said.record.noted("settings")
     if when is not None:
         yield (
-            f"{switches:,} statements change settings of the log, the first at"
+            f"{plural(switches, 'statement changes', 'statements change')} settings of the"
+            " log, the first at"
             f" {gaps.clock(when)} by {who}"
         )
 

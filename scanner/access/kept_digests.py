@@ -1,8 +1,9 @@
 """What CloudTrail's digests and log files said of themselves, in the fact store and out of it.
 
-What is kept is sealed, and digits of CloudTrail's own would be changed by that where they look like
-a card number: hashes, and in names the account and the day before it (``1/2026/11/18/123456789012``).
-These are kept in letters. The rest of a name is anybody's choice, and goes through sealing as it is.
+What is kept is sealed, and digits of CloudTrail's own would be changed by that where they look
+like a card number: hashes, and in names the account with the day before it
+(``1/2026/11/20/123456789012``). These are kept in letters. The rest of a name is anybody's choice,
+and goes through sealing as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _OWN = re.compile(
 """in a name what CloudTrail wrote there: the account, behind the day it stands under"""
 
 
-def _hidden(name: str) -> str:
+def hidden(name: str) -> str:
     """``name`` in lines, of which every second one is CloudTrail's own, in letters."""
     pieces = _OWN.split(name.replace("\n", " "))
     return "\n".join(
@@ -38,13 +39,14 @@ def _hidden(name: str) -> str:
     )
 
 
-def _shown(kept: str) -> str:
+def shown(kept: str) -> str:
+    """The name again; also of fact files that have names as they are."""
     pieces = kept.split("\n")
     return "".join(piece.translate(_BACK) if at % 2 else piece for at, piece in enumerate(pieces))
 
 
 class _Kept(msgspec.Struct, array_like=True):
-    """A digest; every hexadecimal number in letters, names as ``_hidden`` has them."""
+    """A digest; every hexadecimal number in letters, names as ``hidden`` has them."""
 
     place: str
     chain: str
@@ -63,14 +65,14 @@ _KEPT = msgspec.json.Decoder(_Kept)
 
 def keep(book: Book, digest: Digest) -> None:
     kept = _Kept(
-        _hidden(digest.place),
-        _hidden(digest.chain),
+        hidden(digest.place),
+        hidden(digest.chain),
         digest.start,
         digest.end,
         digest.sha256.translate(_LETTERS),
         digest.fingerprint.translate(_LETTERS),
-        [(_hidden(f.name), f.sha256.translate(_LETTERS), f.oldest, f.newest) for f in digest.files],
-        None if digest.before is None else _hidden(digest.before),
+        [(hidden(f.name), f.sha256.translate(_LETTERS), f.oldest, f.newest) for f in digest.files],
+        None if digest.before is None else hidden(digest.before),
         None if digest.before_sha256 is None else digest.before_sha256.translate(_LETTERS),
         None if digest.before_signature is None else digest.before_signature.translate(_LETTERS),
     )
@@ -86,7 +88,7 @@ def keep_log(book: Book, name: str, sha256: str) -> None:
         when = datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC)
     except ValueError:
         return
-    book.say(_LOG, when, f"{_hidden(name)} {sha256.translate(_LETTERS)}")
+    book.say(_LOG, when, f"{hidden(name)} {sha256.translate(_LETTERS)}")
 
 
 def checked(view: View, settings: Mapping[str, Any], open_files: OpenFiles) -> Checked:
@@ -98,7 +100,7 @@ def checked(view: View, settings: Mapping[str, Any], open_files: OpenFiles) -> C
     logs: dict[str, str] = {}
     for _, text in view.said(_LOG):
         kept, _, written = text.partition(" ")
-        name, sha256 = _shown(kept), written.translate(_BACK)
+        name, sha256 = shown(kept), written.translate(_BACK)
         # two of one name that differ: one of them is not as it was delivered
         logs[name] = sha256 if logs.get(name, sha256) == sha256 else ""
     keys, faults = None, list[str]()
@@ -118,14 +120,14 @@ def _digest(text: str) -> Digest | None:
     except msgspec.MsgspecError:  # sealing changed it: no digest of CloudTrail's
         return None
     return Digest(
-        _shown(kept.place),
-        _shown(kept.chain),
+        shown(kept.place),
+        shown(kept.chain),
         kept.start,
         kept.end,
         kept.sha256.translate(_BACK),
         kept.fingerprint.translate(_BACK),
-        tuple(Named(_shown(name), sha.translate(_BACK), a, b) for name, sha, a, b in kept.files),
-        None if kept.before is None else _shown(kept.before),
+        tuple(Named(shown(name), sha.translate(_BACK), a, b) for name, sha, a, b in kept.files),
+        None if kept.before is None else shown(kept.before),
         None if kept.before_sha256 is None else kept.before_sha256.translate(_BACK),
         None if kept.before_signature is None else kept.before_signature.translate(_BACK),
     )

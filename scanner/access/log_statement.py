@@ -26,7 +26,7 @@ from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
 from scanner.access.readings import Readings, Said
 from scanner.contracts import EvidenceResult
 from scanner.model import Store
-from scanner.text import seal_around_accounts
+from scanner.text import plural, seal_around_accounts
 
 SOURCE = "log-statement"
 _BLIND = (
@@ -279,28 +279,31 @@ def _doubts(said: Said) -> Iterator[str]:
     yield from said.doubts()
     if failed := said.noted("failed"):
         yield (
-            f"{failed:,} statements failed while they ran and may have given something: they count"
+            f"{plural(failed, 'statement')} failed on the way and may have given"
+            " something: counted"
             " as reads"
         )
     if forged := said.noted("forged"):
-        yield (
-            f"{forged:,} entries look like statements but were raised by one of a client: forged,"
-            " not counted"
+        looks = plural(
+            forged, "entry looks like a statement but was", "entries look like statements but were"
         )
+        yield f"{looks} raised by one of a client: forged, not counted"
     if ambiguous := said.noted("ambiguous"):
         yield (
-            f"{ambiguous:,} entries can be read in two ways, for the prefix holds what a client"
-            " calls itself (%a): every read they may be is counted"
+            f"{plural(ambiguous, 'entry', 'entries')} can be read in two ways, for the prefix holds"
+            " what a client calls itself (%a): every read that may be meant is counted"
         )
     if paths := said.noted("search_path"):
         yield (
-            f"{paths:,} statements speak of search_path: a name without a schema is taken to be of"
+            f"{plural(paths, 'statement speaks', 'statements speak')} of search_path: a name"
+            " without a schema is taken to be of"
             " public"
         )
     switches, when, role = said.acts.noted("settings", said.readings.uri)
     if when is not None:
         yield (
-            f"{switches:,} statements speak of log_statement itself, the first at"
+            f"{plural(switches, 'statement speaks', 'statements speak')} of log_statement"
+            " itself, the first at"
             f" {gaps.clock(when)} by {role}"
         )
 

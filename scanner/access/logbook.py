@@ -53,6 +53,7 @@ from scanner.errors import Unreadable
 from scanner.factcontents import Content
 from scanner.facts import Facts
 from scanner.factview import View
+from scanner.text import plural
 
 N = TypeVar("N", bound=LineNotes)
 READER = 1
@@ -494,5 +495,5 @@ class LogBook(Book):
         new = len(self._at.done | self.read_now)
         known = len(self._listed) - new - self.unreadable
         if known > 0:
-            said = f"{known:,} files as they were known, {new:,} read"
+            said = f"{plural(known, 'file as it was', 'files as they were')} known, {new:,} read"
             yield said + (f" ({self.files_on:,} of them on)" if self.files_on else "")

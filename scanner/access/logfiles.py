@@ -22,6 +22,7 @@ from scanner.access.postgres_prefix import given_prefix
 from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source, Wrong
 from scanner.known import Known
 from scanner.model import Store
+from scanner.text import plural, some
 
 FILE_OPTIONS: Mapping[str, type] = {
     **rules.OPTIONS,
@@ -127,11 +128,11 @@ def damage(notes: LineNotes, things: str, misfit: str = "could not be understood
     if notes.broke_off:
         yield f"the files could not all be listed ({notes.broke_off})"
     if notes.unreadable:
-        yield f"{notes.unreadable:,} files could not be read"
+        yield f"{plural(notes.unreadable, 'file')} could not be read"
     if notes.broken:
-        yield f"{notes.broken:,} files are cut off or corrupt"
+        yield f"{plural(notes.broken, 'file is', 'files are')} cut off or corrupt"
     if notes.unparsed + notes.too_long:
-        yield f"{notes.unparsed + notes.too_long:,} {things} {misfit}"
+        yield f"{some(notes.unparsed + notes.too_long, things)} {misfit}"
 
 
 class Databases:

@@ -22,6 +22,7 @@ from scanner.access.logfiles import DATABASE_OPTIONS, Databases, LogFiles, damag
 from scanner.access.readings import Extent, Readings, Said, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
+from scanner.text import plural, times
 
 SOURCE = "mongodb-audit"
 NOBODY = "a connection that did not log in"
@@ -161,7 +162,8 @@ def _doubts(said: Said) -> Iterator[str]:
     view = said.record
     if said.hidden + said.more:
         yield (
-            f"{said.hidden + said.more:,} commands may read more than is named (an aggregation"
+            f"{plural(said.hidden + said.more, 'command')} may read more than is named (an"
+            " aggregation"
             " whose stages are left out, code)"
         )
     if view.marked("filter").count:
@@ -169,13 +171,14 @@ def _doubts(said: Said) -> Iterator[str]:
     starts, first, _ = view.noted("start")
     if first is not None:
         yield (
-            f"the server was started {starts:,} times in the window, the first time at"
+            f"the server was started {times(starts)} in the window, the first time at"
             f" {gaps.clock(first)}"
         )
     switches, first, who = view.noted("switch")
     if first is not None:
         yield (
-            f"{switches:,} changes of settings of the audit, the first at {gaps.clock(first)} by"
+            f"{plural(switches, 'change')} of settings of the audit, the first at"
+            f" {gaps.clock(first)} by"
             f" {who}"
         )
 

@@ -29,6 +29,7 @@ from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, Source, Wrong
 from scanner.factview import View
 from scanner.model import Coverage, Evidence, Store
+from scanner.text import plural
 
 SOURCE = "pattern"
 NOBODY = "a caller the log does not name"
@@ -142,7 +143,10 @@ class _Collector:
             state, lead = Coverage.NONE, "no line of the window was found"
             if extent.outside:
                 lead += f"; {extent.outside:,} lie outside it"
-        causes = [*damage(notes, "lines", "do not fit the format"), *self._doubts(notes, view)]
+        causes = [
+            *damage(notes, "lines", "that did not fit the format"),
+            *self._doubts(notes, view),
+        ]
         missing = gaps.gaps(extent.hours, self._asked.kept(), "line")
         causes += missing.causes if state is Coverage.PARTIAL else missing.limits
         seen = view.marked(RECORD)
@@ -158,11 +162,12 @@ class _Collector:
 
     def _doubts(self, notes: LineNotes, view: View) -> Iterator[str]:
         if notes.other:
-            yield f"{notes.other:,} files have no line that fits"
+            yield f"{plural(notes.other, 'file has', 'files have')} no line that fits"
         ambiguous, _, _ = view.noted("ambiguous", self._uri)
         if ambiguous:
             yield (
-                f"{ambiguous:,} lines divide in more than one way, as a forged one would: what"
+                f"{plural(ambiguous, 'line divides', 'lines divide')} in more than one way,"
+                " as a forged one would: what"
                 " gives most away is counted"
             )
 

@@ -30,6 +30,7 @@ from scanner.batch import Verb
 from scanner.contracts import EvidenceResult
 from scanner.known import name_hash
 from scanner.model import Store
+from scanner.text import plural
 
 SOURCE = "pgaudit"
 _64_BITS = (1 << 64) - 1
@@ -334,44 +335,50 @@ def _left(said: Said, whole: bool) -> dict[str, tuple[int, datetime, datetime]]:
 
 def _doubts(said: Said, unnamed: int, copies: int, *, by_object: bool) -> Iterator[str]:
     if forged := said.noted("forged"):
-        yield (
-            f"{forged:,} entries look like audits but were raised by a statement of a client:"
-            " forged, not counted"
+        looks = plural(
+            forged, "entry looks like an audit but was", "entries look like audits but were"
         )
+        yield f"{looks} raised by a statement of a client: forged, not counted"
     if ambiguous := said.noted("ambiguous"):
         yield (
-            f"{ambiguous:,} entries can be read in two ways, for the prefix holds what a client"
-            " calls itself (%a): every read they may be is counted"
+            f"{plural(ambiguous, 'entry', 'entries')} can be read in two ways, for the prefix holds"
+            " what a client calls itself (%a): every read that may be meant is counted"
         )
     if unnamed and by_object:
         yield (
-            f"{unnamed:,} SELECTs do not name what they read; of what object auditing is set for"
-            " they can have read only through a SECURITY DEFINER function"
+            f"{plural(unnamed, 'SELECT does', 'SELECTs do')} not name what they read; of what"
+            " object auditing is set for they can have read only through a SECURITY DEFINER"
+            " function"
         )
     elif unnamed:
         yield (
-            f"{unnamed:,} SELECTs do not name what they read (a table where pgaudit.log_relation"
-            " was off, or what a SECURITY DEFINER function gives out): they are not among the reads"
-            " counted"
+            f"{plural(unnamed, 'SELECT does', 'SELECTs do')} not name what they read (a table where"
+            " pgaudit.log_relation was off, or what a SECURITY DEFINER function gives out): they"
+            " are not among the reads counted"
         )
     if copies:
         yield (
-            f"{copies:,} COPYs and cursors do not name what they read (pgaudit.log_rows is on, or"
-            " log_relation off): they are not among the reads counted"
+            f"{plural(copies, 'COPY or cursor does', 'COPYs and cursors do')} not name what they"
+            " read (pgaudit.log_rows is on, or log_relation off): they are not among the reads"
+            " counted"
         )
     if as_owner := said.noted("as owner"):
-        yield (
-            f"{as_owner:,} functions that run by the right of their owner were made or changed:"
-            " what they read is not named"
+        made = plural(
+            as_owner,
+            "function that runs by the right of its owner was",
+            "functions that run by the right of their owner were",
         )
+        yield f"{made} made or changed: what they read is not named"
     book, window = said.readings.book, said.asked.window
     others = [book.form(form.value).view(window).noted(_ELSEWHERE) for form in Form]
     switches = [said.acts.noted(_SWITCH, said.readings.uri), max(others, key=lambda each: each[0])]
     firsts = [(first, role) for _, first, role in switches if first is not None]
     if firsts:
         when, role = min(firsts)
+        spoken = sum(count for count, _, _ in switches)
+        spoken = sum(count for count, _, _ in switches)
         yield (
-            f"{sum(count for count, _, _ in switches):,} statements speak of pgaudit's own"
+            f"{plural(spoken, 'statement speaks', 'statements speak')} of pgaudit's own"
             f" settings, the first at {gaps.clock(when)} by {role}"
         )
 

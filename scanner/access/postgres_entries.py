@@ -15,6 +15,7 @@ from scanner.access.lines import LineNotes
 from scanner.access.logbook import LogBook
 from scanner.access.logfiles import damage
 from scanner.factview import View
+from scanner.text import plural, times
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +120,19 @@ def server_said(view: View) -> Iterator[str]:
     starts = view.said(START)
     if starts:
         yield (
-            f"the server was started {len(starts):,} times in the window, at"
+            f"the server was started {times(len(starts))} in the window, at"
             f" {_last([gaps.clock(when) for when, _ in starts])}: between its end and each of them"
             " nothing was read or logged"
         )
     changes = view.said(CHANGE)
     if changes:
         each = [f"{message} at {gaps.clock(when)}" for when, message in changes]
-        yield f"{len(changes):,} changes of settings of the audit: {_last(each)}"
+        yield f"{plural(len(changes), 'change')} of settings of the audit: {_last(each)}"
 
 
 def _last(said: list[str]) -> str:
     more = len(said) - _SHOWN
-    return (f"{more:,} earlier ones, " if more > 0 else "") + ", ".join(said[-_SHOWN:])
+    return (f"{plural(more, 'earlier one')}, " if more > 0 else "") + ", ".join(said[-_SHOWN:])
 
 
 class Clock:
@@ -200,7 +201,9 @@ def log_damage(notes: LogNotes, view: View) -> Iterator[str]:
     if zones:
         yield f"times of the zone {zones} could not be placed: give it with “zone”"
     if notes.nobody:
-        yield f"the prefix of {notes.nobody:,} entries does not name the role (%u)"
+        yield (
+            f"the prefix of {plural(notes.nobody, 'entry', 'entries')} does not name the role (%u)"
+        )
 
 
 _TO_THE_MINUTE, _MINUTES = len("2026-03-01 10:00"), 10_000

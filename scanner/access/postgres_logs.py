@@ -24,6 +24,7 @@ from scanner.access.postgres_prefix import given_prefix
 from scanner.access.readings import Extent, Readings, Said, State, Whole, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
+from scanner.text import plural, some
 
 NOBODY = "a role the log does not name"
 OPTIONS: Mapping[str, type] = {
@@ -142,9 +143,9 @@ class PostgresLogs(ABC):
     def _about(self, uri: str, said: Said, notes: LogNotes) -> Iterator[str]:
         size = said.noted(self.records)
         if size:
-            files = f"{notes.files:,} files ({said.readings.form})"
-            yield f"{size:,} {self.records} of it in {files}"
+            files = f"{plural(notes.files, 'file')} ({said.readings.form})"
+            yield f"{some(size, self.records)} of it in {files}"
         for form in Form:
             twin = Said(self._logs[uri, form], self._asked).noted(self.records)
             if form.value != said.readings.form and twin:
-                yield f"{twin:,} more as {form.value}, taken to be the same ones"
+                yield f"{twin:,} more as {form.value}, taken to be the same"

@@ -17,6 +17,7 @@ from scanner.batch import Verb
 from scanner.contracts import EvidenceResult
 from scanner.factview import View
 from scanner.model import Coverage, Evidence
+from scanner.text import plural, some
 
 _SHOWN, _MORE = "shown", "more"
 """what is marked and noted of a store"""
@@ -124,11 +125,16 @@ class Said:
         """What the texts of statements leave open."""
         if self.hidden:
             yield (
-                f"{self.hidden:,} statements do not tell what they read (functions, procedures,"
+                f"{plural(self.hidden, 'statement does', 'statements do')} not tell what"
+                " they read (functions,"
+                " procedures,"
                 " texts that could not be understood): reads of unknown relations, not counted"
             )
         if self.more:
-            yield f"{self.more:,} reads call functions that may read more than is named"
+            yield (
+                f"{plural(self.more, 'read calls', 'reads call')} functions that may read more"
+                " than is named"
+            )
 
 
 class State(NamedTuple):
@@ -187,7 +193,9 @@ class Extent:
                 lead += f"; {self.outside:,} lie outside it"
             return State(Coverage.NONE, lead)
         if not ours:
-            return State(Coverage.UNKNOWN, f"none of {self.inside:,} {record}s is {nothing}", True)
+            return State(
+                Coverage.UNKNOWN, f"none of {some(self.inside, f'{record}s')} is {nothing}", True
+            )
         return State(Coverage.PARTIAL, blind, True)
 
 
@@ -218,7 +226,8 @@ def told(
         causes += _unsure(audit, whole, asked.window[0])
         if not causes:
             state = State(Coverage.COMPLETE, whole.said)
-    passed = [f"{other:,} files without any record were passed over"] if other else []
+    without = "file without any record was", "files without any record were"
+    passed = [f"{plural(other, *without)} passed over"] if other else []
     shown = said.record.marked(_SHOWN, uri)
     kept = (*audit.kept, *missing.remarks)
     remarks = (*remarks, *passed, *book.reading(), *kept, *found.remarks)

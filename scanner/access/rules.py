@@ -8,6 +8,7 @@ how much injected misuse the defaults find, and how many false alarms they raise
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -16,6 +17,8 @@ from typing import Any
 from detectors.records import dataclass
 from scanner.access.days import Day, Single
 from scanner.contracts import Wrong
+from scanner.text import plural, times
+from scanner.whoread import SESSION, SOURCE
 
 OPTIONS: Mapping[str, type] = {
     "history_days": int,
@@ -32,7 +35,8 @@ OPTIONS: Mapping[str, type] = {
     "single_most": int,
     "mute": list,
 }
-"""Options of ``[[evidence]]`` that every kind of it understands, beside its own."""
+"""Options of ``[[evidence]]`` that every kind of it understands, beside its own. With those of
+``mute`` come the ones of ``[[mute]]``, which are for all evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ class Thresholds:
     def reach(self) -> int:
         """Days before the window that can matter."""
         return max(self.history_days, self.dormant_days, self.settled_days)
+
+
+_DAYS = 36_500.0
 
 
 def thresholds(settings: Mapping[str, Any]) -> Thresholds:
@@ -93,7 +100,7 @@ def alarms(
         for rule in _RULES:
             said = rule(day, past, units, limits)
             if said:
-                name = rule.__name__.strip("_").replace("_", "-")
+                name = _name(rule)
                 single = _SINGLE[rule](day) if rule in _SINGLE else None
                 amount = volume(day) if single is None else single.reads
                 sentence = f"{said} ({_when(day if single is None else single)})"
@@ -158,7 +165,10 @@ def _bulk(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     weighed = amount * weight
     if weighed < limits.bulk_least or weighed <= limits.bulk_factor * most or amount <= most:
         return ""
-    said = f"read {amount:,} records in a day, the most in the {limits.history_days} days before"
+    said = (
+        f"read {plural(amount, 'record')} in a day, the most in the"
+        f" {plural(limits.history_days, 'day')} before"
+    )
     said += f" being {most:,} on {when}"
     return said + (", and mostly at hours it had never read at" if weight > 1 else "")
 
@@ -180,7 +190,9 @@ def _share(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     if any(100 * each.objects >= limits.share_percent * units for each in past):
         return ""
     part = 100 * seen // units
-    return f"read about {seen:,} of the {units:,} objects in a day ({part} %), not done before"
+    return (
+        f"read about {seen:,} of the {plural(units, 'object')} in a day ({part} %), not done before"
+    )
 
 
 def _first_time(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
@@ -189,15 +201,17 @@ def _first_time(day: Day, past: _Past, units: int | None, limits: Thresholds) ->
     if volume(day) < limits.first_least:
         return ""
     return (
-        f"read {volume(day):,} records on the first day it ever read here, after"
-        f" {past.evidence_days} days of evidence without it"
+        f"read {plural(volume(day), 'record')} on the first day it ever read here, after"
+        f" {plural(past.evidence_days, 'day')} of evidence without it"
     )
 
 
 def _dormant(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     if past.last_read is None or past.last_read < limits.dormant_days or not day.reads:
         return ""
-    return f"read {volume(day):,} records after {past.last_read} days without a read"
+    return (
+        f"read {plural(volume(day), 'record')} after {plural(past.last_read, 'day')} without a read"
+    )
 
 
 def _list_then_fetch(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
@@ -209,8 +223,9 @@ def _list_then_fetch(day: Day, past: _Past, units: int | None, limits: Threshold
     if any(each.lists for each in past):
         return ""
     return (
-        f"listed the store at {day.listed:%H:%M} and fetched about {fetched:,} objects; it had not"
-        f" listed it in the {min(past.evidence_days, limits.history_days)} days before"
+        f"listed the store at {day.listed:%H:%M} and fetched about"
+        f" {plural(fetched, 'object')}; it had not"
+        f" listed it in the {plural(min(past.evidence_days, limits.history_days), 'day')} before"
     )
 
 
@@ -221,8 +236,8 @@ def _denied_then_success(day: Day, past: _Past, units: int | None, limits: Thres
     if day.denied < limits.denied_least or day.denied <= limits.bulk_factor * usual:
         return ""
     return (
-        f"was refused {day.denied:,} times from {day.refused:%H:%M} on, then read"
-        f" {volume(day):,} records in the same day"
+        f"was refused {times(day.denied)} from {day.refused:%H:%M} on, then read"
+        f" {plural(volume(day), 'record')} in the same day"
     )
 
 
@@ -234,22 +249,21 @@ def _watch_list(day: Day, past: _Past, units: int | None, limits: Thresholds) ->
     shown = ", ".join(map(str, lines[:_SHOWN])) + (" ..." if len(lines) > _SHOWN else "")
     what, where = ("one subject", "line")
     if len(lines) > 1:
-        what, where = f"{len(lines):,} subjects", "lines"
+        what, where = plural(len(lines), "subject"), "lines"
     return (
-        f"read {_times(seen.reads)} of {what} of the watch list ({where} {shown}) among"
-        f" {day.reads:,} reads of the day, without a ticket for it"
+        f"read {times(seen.reads)} of {what} of the watch list ({where} {shown}) among"
+        f" {plural(day.reads, 'read')} of the day, without a ticket for it"
     )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
 
 
 def _no_ticket(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
     seen = day.unticketed
     if seen is None:
         return ""
-    return f"read {_times(seen.reads)} without a ticket for it, of {day.reads:,} reads of the day"
+    return (
+        f"read {times(seen.reads)} without a ticket for it, of {plural(day.reads, 'read')} of the"
+        " day"
+    )
 
 
 def _same_record(day: Day, past: _Past, units: int | None, limits: Thresholds) -> str:
@@ -259,8 +273,8 @@ def _same_record(day: Day, past: _Past, units: int | None, limits: Thresholds) -
     if past.evidence_days < limits.settled_days // 2 or day.same <= limits.bulk_factor * usual:
         return ""
     return (
-        f"read the same record {day.same:,} times in the seven days to this one, the most of any"
-        f" record in a week of the {limits.history_days} days before being {usual:,}"
+        f"read the same record {times(day.same)} in the seven days to this one, the most of any"
+        f" record in a week of the {plural(limits.history_days, 'day')} before being {usual:,}"
     )
 
 
@@ -273,6 +287,14 @@ _RULES = (
     *(_bulk, _share, _first_time, _dormant, _list_then_fetch, _denied_then_success),
     *(_watch_list, _no_ticket, _same_record),
 )
+
+
+def _name(rule: Callable[..., str]) -> str:
+    return rule.__name__.strip("_").replace("_", "-")
+
+
+NAMES = (*map(_name, _RULES), "foreign-account", "anonymous")
+"""of all rules, as flags have them"""
 _SINGLE: Mapping[Any, Callable[[Day], Single | None]] = {
     _watch_list: lambda day: day.watched,
     _no_ticket: lambda day: day.unticketed,
@@ -283,7 +305,8 @@ _SINGLE: Mapping[Any, Callable[[Day], Single | None]] = {
 def _when(day: Day | Single) -> str:
     first, last = day.first, day.last
     assert first is not None and last is not None  # every rule asks for reads
-    return f"{first:%Y-%m-%d %H:%M} to {last:%H:%M} UTC"
+    until = f" to {last:%H:%M}" if f"{first:%H:%M}" != f"{last:%H:%M}" else ""
+    return f"{first:%Y-%m-%d %H:%M}{until} UTC"
 
 
 # --- mutes ----------------------------------------------------------------------------------------
@@ -299,8 +322,10 @@ class Mute:
     until: date
     rule: str | None = None
 
-    def covers(self, principal: str, rule: str, today: date) -> bool:
-        named = principal == self.principal or principal.startswith(f"{self.principal} session ")
+    def covers(self, principal: str, session: str, rule: str, today: date) -> bool:
+        # not by the name of a session alone: whoever takes a role chooses it
+        name, _, source = session.partition(SOURCE)
+        named = self.principal in (principal, f"{principal}{SESSION}{name}", source or principal)
         return named and self.rule in (None, rule) and today <= self.until
 
 
@@ -321,16 +346,25 @@ def mutes(settings: Mapping[str, Any]) -> tuple[tuple[Mute, ...], tuple[str, ...
 
 def wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
     """Options of the rules that cannot be right."""
-    for number, entry in enumerate(settings.get("mute", ())):
+    yield from wrong_mutes(settings.get("mute", ()))
+    for name in sorted(set(Thresholds.__dataclass_fields__) & set(settings)):
+        most = 100.0 if name == "share_percent" else _DAYS if name.endswith("_days") else math.inf
+        if not 0 <= settings[name] <= most or settings[name] == math.inf:
+            bound = "0 or more" if most == math.inf else f"from 0 to {most:,.0f}"
+            yield Wrong(name, bound, str(settings[name]))
+
+
+def wrong_mutes(mutes: Sequence[Any]) -> Iterator[Wrong]:
+    """What keeps one from being obeyed."""
+    for number, entry in enumerate(mutes):
         if _mute(entry) is None:
             expected = "a table with principal, reason and until (a date), and rule if only of one"
             yield Wrong(f"mute[{number}]", expected)
         elif not set(entry) <= {"principal", "reason", "until", "rule"}:
             unknown = next(key for key in entry if key not in Mute.__dataclass_fields__)
             yield Wrong(f"mute[{number}].{unknown}", "principal, reason, until or rule")
-    for name in sorted(set(Thresholds.__dataclass_fields__) & set(settings)):
-        if settings[name] < 0:
-            yield Wrong(name, "0 or more", str(settings[name]))
+        elif entry.get("rule", NAMES[0]) not in NAMES:
+            yield Wrong(f"mute[{number}].rule", f"one of {', '.join(NAMES)}", entry["rule"])
 
 
 def _mute(entry: Any) -> Mute | None:
@@ -342,7 +376,7 @@ def _mute(entry: Any) -> Mute | None:
         until = until.date()
     if isinstance(until, str):
         try:
-            until = date.fromisoformat(until[:10])
+            until = datetime.fromisoformat(until).date()
         except ValueError:
             return None
     texts = isinstance(principal, str) and isinstance(reason, str) and principal and reason

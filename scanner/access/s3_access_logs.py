@@ -24,6 +24,7 @@ from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, Source
 from scanner.factview import View
 from scanner.model import Coverage, Evidence, Store
+from scanner.text import plural
 
 _SHOWN, _ACCOUNT = "shown", "account "
 """what is marked of a store"""
@@ -179,7 +180,8 @@ class Collector:
         elif not seen.count:
             state = Coverage.UNKNOWN
             lead = (
-                f"none of {extent.inside:,} lines is of this store: either nobody touched it or its"
+                f"none of {plural(extent.inside, 'line')} is of this store: either nobody"
+                " touched it or its"
                 " requests are not logged; the files do not tell which"
             )
         else:
@@ -204,7 +206,7 @@ class Collector:
     def _hints(self, view: View, uri: str) -> Iterator[str]:
         copies = view.noted("copies", uri)[0]
         if copies:
-            yield f"the bytes of {copies:,} copies are not told"
+            yield f"the bytes of {plural(copies, 'copy', 'copies')} are not told"
         accounts = len(view.names(_ACCOUNT, uri))
         if accounts > 1 and not self._account:
             yield (
@@ -215,19 +217,23 @@ class Collector:
 
 def _files(notes: LineNotes) -> Iterator[str]:
     if notes.files or notes.other:
-        other = f", {notes.other:,} other files passed over" if notes.other else ""
-        yield f"{notes.records:,} lines in {notes.files:,} files{other}"
+        other = f", {plural(notes.other, 'other file')} passed over" if notes.other else ""
+        yield f"{plural(notes.records, 'line')} in {plural(notes.files, 'file')}{other}"
 
 
 def _doubts(view: View, uri: str) -> Iterator[str]:
     ambiguous, nameless = (view.noted(name, uri)[0] for name in ("ambiguous", "nameless"))
     if ambiguous:
         yield (
-            f"{ambiguous:,} lines hold quotes that make their result uncertain, as a forged"
-            " request would; they count as reads, their bytes are unknown"
+            f"{plural(ambiguous, 'line holds', 'lines hold')} quotes that make the result"
+            " uncertain, as a forged"
+            " request would: counted as reads, bytes unknown"
         )
     if nameless:
-        yield f"{nameless:,} reads do not name the object and may be outside the prefix"
+        yield (
+            f"{plural(nameless, 'read does', 'reads do')} not name the object and may be"
+            " outside the prefix"
+        )
 
 
 _SORT = Sort("s3-access-logs", _BEST_EFFORT, LIKE_A_RECORD, record)

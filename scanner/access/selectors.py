@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from detectors.records import dataclass
+from scanner.text import plural
 
 _READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 _COPIES = frozenset({"CopyObject", "UploadPartCopy"})
@@ -189,7 +190,7 @@ def _by_arn(field: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
             inside = [each for each in equals if each.startswith(scope)]
             if not inside:
                 return None
-            found = (f"the trail records reads of {len(inside)} named objects only",)
+            found = (f"the trail records reads of {plural(len(inside), 'named object')} only",)
         gaps += found
     for prefix in map(_any_partition, _list(field, "NotStartsWith")):
         if scope.startswith(prefix):
@@ -200,7 +201,7 @@ def _by_arn(field: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
         each for each in map(_any_partition, _list(field, "NotEquals")) if each.startswith(scope)
     ]
     if excepted:
-        gaps += (f"the trail leaves out {len(excepted)} named objects",)
+        gaps += (f"the trail leaves out {plural(len(excepted), 'named object')}",)
     for operator in ("EndsWith", "NotEndsWith"):
         if _list(field, operator):
             gaps += ("the trail's selectors choose objects by how their names end",)

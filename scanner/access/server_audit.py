@@ -29,6 +29,7 @@ from scanner.access.readings import Extent, Readings, Said, Whole, told
 from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, Source
 from scanner.model import Store
+from scanner.text import plural
 
 SOURCE = "server-audit"
 _START = re.compile(r"\d{8} \d\d:\d\d:\d\d,[^,]*,")
@@ -353,28 +354,34 @@ def _event(found: re.Match[str], when: datetime) -> str:
 def _doubts(said: Said) -> Iterator[str]:
     view = said.record
     if forged := view.noted("forged")[0]:
-        yield f"{forged:,} lines stand inside the user name of a connection: forged, not counted"
+        yield (
+            f"{plural(forged, 'line stands', 'lines stand')} inside the user name of a"
+            " connection: forged, not counted"
+        )
     if failed := view.noted("failed")[0]:
         yield (
-            f"{failed:,} statements failed while they ran and may have given something: they count"
+            f"{plural(failed, 'statement')} failed on the way and may have given"
+            " something: counted"
             " as reads"
         )
     if unsettled := said.noted("unsettled"):
-        yield f"the outcome of {unsettled:,} statements is not told: they count as reads"
+        yield f"the outcome of {plural(unsettled, 'statement')} is not told: counted as reads"
     if cut := said.noted("cut off"):
         yield (
-            f"{cut:,} texts of changes are cut off (server_audit_query_log_limit): whether they"
-            " gave rows back (RETURNING) is not told"
+            f"{plural(cut, 'text of a change is', 'texts of changes are')} cut off"
+            " (server_audit_query_log_limit): whether they gave rows back (RETURNING) is not told"
         )
     if locks := view.noted("locks")[0]:
         yield (
-            f"{locks:,} LOCK TABLES count as one read each: how often what they lock was read then"
+            f"{locks:,} LOCK TABLES counted as one read each: how often what they lock was"
+            " read then"
             " is not told"
         )
     switches, when, user = view.noted("settings")
     if when is not None:
         yield (
-            f"{switches:,} statements speak of server_audit's own settings, the first at"
+            f"{plural(switches, 'statement speaks', 'statements speak')} of server_audit's"
+            " own settings, the first at"
             f" {gaps.clock(when)} by {user}"
         )
 

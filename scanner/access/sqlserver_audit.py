@@ -28,6 +28,7 @@ from scanner.access.readings import Extent, Readings, Said, told
 from scanner.contracts import EvidenceResult, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Store
+from scanner.text import plural, times
 
 SOURCE = "sqlserver-audit"
 NOBODY = "a login the record does not name"
@@ -191,18 +192,20 @@ def _doubts(said: Said) -> Iterator[str]:
     view = said.record
     if binary := view.note("binary"):
         yield (
-            f"{binary:,} files are .sqlaudit, which only the server can read: export them with"
+            f"{plural(binary, 'file is', 'files are')} .sqlaudit, which only the server can"
+            " read: export with"
             " sys.fn_get_audit_file as CSV or JSON"
         )
     if said.hidden:
         yield (
-            f"{said.hidden:,} procedures and backups do not tell what they gave out: reads of"
+            f"{plural(said.hidden, 'procedure or backup does', 'procedures and backups do')} not"
+            " telling what was given out: reads of"
             " unknown tables, not counted"
         )
     changes, when, who = view.noted("change")
     if when is not None:
         yield (
-            f"the audit was started, stopped or changed {changes:,} times, the first time at"
+            f"the audit was started, stopped or changed {times(changes)}, the first time at"
             f" {gaps.clock(when)} by {who}"
         )
 

@@ -23,6 +23,7 @@ from scanner.contracts import Chunk, Limits, Member, Source
 from scanner.errors import Reason, Unreadable
 from scanner.model import Problem, Slice
 from scanner.readers.streams import Machine, Part, Unpacked, binary, inflate, random_access
+from scanner.text import plural
 
 _END = struct.Struct("<4s4H2LH")
 _END64_PLACE = struct.Struct("<4sLQL")
@@ -124,7 +125,8 @@ class Entry:
         lies_there = end - self.start - _LOCAL.size - names - extras
         if packed or size or lies_there > _DESCRIPTOR:
             told = (
-                f"the directory says it is empty, and {max(packed, lies_there):,} bytes lie there"
+                f"the directory says it is empty, and {plural(max(packed, lies_there), 'byte')}"
+                " there"
             )
             return Problem(Reason.CORRUPT, f"{told}: they were not read", self.name)
         return None

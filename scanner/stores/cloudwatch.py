@@ -24,6 +24,7 @@ from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Store, Tri, Unit
 from scanner.retention import Kept, Limit, days
 from scanner.stores import s3_errors
+from scanner.text import plural
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -198,7 +199,7 @@ _FACTS = ("public-access", "default-encryption", "versioning", "access-logging")
 
 
 def _kept(days: int | None) -> str:
-    return f"events are deleted after {days} days" if days else "events are kept for ever"
+    return f"events are deleted after {plural(days, 'day')}" if days else "events are kept for ever"
 
 
 # --- in days --------------------------------------------------------------------------------------

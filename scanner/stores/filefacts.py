@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from scanner.model import Access, Fact, Grant, Tri
+from scanner.text import plural
 
 _PSEUDO = frozenset(
     (
@@ -128,13 +129,15 @@ def public(modes: Modes) -> Fact:
         return Fact(
             "public-access",
             Tri.YES,
-            f"every local account can read {modes.others:,} of {_files(modes.files)} (mode o+r, "
+            f"every local account can read {modes.others:,} of {plural(modes.files, 'file')}"
+            " (mode o+r, "
             "and every folder above lets others through)",
         )
     return Fact(
         "public-access",
         Tri.NO,
-        f"no mode lets others read any of {_files(modes.files)}; network shares not looked at",
+        f"no mode lets others read any of {plural(modes.files, 'file')}; network shares not"
+        " looked at",
     )
 
 
@@ -186,24 +189,20 @@ def _encrypted(device: Path, depth: int) -> bool:
 def access(modes: Modes) -> Access:
     """Who could read by mode and owner. ``could_read_known`` stays False, see the module."""
     grants = [
-        Grant(f"user:{_user(uid)}", "user", "allow", f"owner of {_files(count)}")
+        Grant(f"user:{_user(uid)}", "user", "allow", f"owner of {plural(count, 'file')}")
         for uid, count in sorted(modes.owners.items())
         if uid != 0
     ]
     root = "the superuser; so can whoever holds CAP_DAC_READ_SEARCH"
     grants.insert(0, Grant("user:root", "user", "allow", root))
     grants += [
-        Grant(f"group:{_group(gid)}", "group", "allow", f"mode g+r on {_files(count)}")
+        Grant(f"group:{_group(gid)}", "group", "allow", f"mode g+r on {plural(count, 'file')}")
         for gid, count in sorted(modes.groups.items())
     ]
     if modes.others:
-        via = f"mode o+r on {_files(modes.others)}; access lists not looked at"
+        via = f"mode o+r on {plural(modes.others, 'file')}; access lists not looked at"
         grants.append(Grant("others", "public", "allow", via))
     return Access(public=public(modes).state, could_read_known=False, could_read=tuple(grants))
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _user(uid: int) -> str:

@@ -24,6 +24,7 @@ from scanner.contracts import Ignore, Records, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Problem, Status, Store, Unit
 from scanner.stores import filefacts
+from scanner.text import plural
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _OPEN_FOLDERS = 64
@@ -262,7 +263,8 @@ class OpenFiles:
             verb = "grew" if now.st_size > before.st_size else "shrank"
             return Problem(
                 Reason.CHANGED,
-                f"{verb} from {before.st_size:,} to {now.st_size:,} bytes while it was read",
+                f"{verb} from {before.st_size:,} to {plural(now.st_size, 'byte')} while it"
+                " was read",
             )
         if now.st_mtime_ns != before.st_mtime_ns:
             return Problem(Reason.CHANGED, "was written to while it was read")

@@ -18,6 +18,7 @@ from scanner.stores import s3_policy
 from scanner.stores.iam_conditions import Context
 from scanner.stores.iam_evaluate import Levels, Policy, Principal
 from scanner.stores.s3_policy import BadPolicy, Statement
+from scanner.text import plural
 
 READ_ACTIONS = (
     "s3:GetObject",  # also HeadObject, SelectObjectContent and the source of a copy
@@ -58,7 +59,9 @@ def account(document: Any) -> Account:
     found = [*reader.users(), *reader.roles()]
     ids = {each.account for each in found}
     if len(ids) != 1:
-        raise BadDocument(f"expected the users and roles of one account, found {len(ids)} accounts")
+        raise BadDocument(
+            f"expected the users and roles of one account, found {plural(len(ids), 'account')}"
+        )
     (number,) = ids
     partition = found[0].name.split(":")[1]
     return Account(number, (_root(number, partition), *found))
@@ -66,7 +69,11 @@ def account(document: Any) -> Account:
 
 def _root(number: str, partition: str) -> Principal:
     name = f"arn:{partition}:iam::{number}:root"
-    values = {"aws:principalarn": (name,), "aws:principaltype": ("Account",)}
+    values = {
+        "aws:principalarn": (name,),
+        "aws:principaltype": ("Account",),
+        "aws:userid": (number,),
+    }
     return Principal(name, "root", number, _context(number, values, {"aws:username"}), ())
 
 

@@ -8,6 +8,7 @@ from scanner.audits import Audit, Audits
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.stores.mysql_session import Session
+from scanner.text import plural
 
 _VARIABLES = (
     "SHOW GLOBAL VARIABLES WHERE variable_name LIKE 'server\\_audit%%' OR variable_name IN"
@@ -64,9 +65,10 @@ def _kept(found: Mapping[str, str]) -> Iterator[str]:
         return
     if not rotations.isdigit() or not size.isdigit() or rotations == "0":
         return  # without rotations the one file grows
+    files = int(rotations) + 1
     yield (
-        f"the server keeps {int(rotations) + 1:,} files of it, {(int(rotations) + 1) * int(size):,}"
-        " bytes: older ones are lost unless carried off"
+        f"the server keeps {plural(files, 'file')} of it, {plural(files * int(size), 'byte')}:"
+        " older ones are lost unless carried off"
     )
 
 

@@ -16,6 +16,7 @@ from scanner.stores import mysql_rights
 from scanner.stores.mysql_catalogue import key_of
 from scanner.stores.mysql_rights import PUBLIC, Account, Id, Rights
 from scanner.stores.mysql_session import Session
+from scanner.text import plural
 
 _SHOWN = 3
 
@@ -78,7 +79,11 @@ def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held
         reading = rights.reading(account, place) if rights.holds(place) else None
         if reading is not None:
             view = "view " if place in rights.views else ""
-            some = f" ({len(reading.columns):,} columns)" if reading.columns is not None else ""
+            some = (
+                f" ({plural(len(reading.columns), 'column')})"
+                if reading.columns is not None
+                else ""
+            )
             ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{some}")
             if reading.held is not None:
                 held[reading.held] = None

@@ -24,6 +24,7 @@ from scanner.stores import mysql_catalogue as catalogue
 from scanner.stores.mysql_catalogue import Column, Table, quote
 from scanner.stores.mysql_session import PACKET, Session
 from scanner.stores.sql_rows import NEW_FIELD, NEW_ROW, chunks, pieces, place_of, with_binary
+from scanner.text import plural
 from scanner.windows import BEFORE
 
 TARGET = 2 << 20
@@ -106,7 +107,7 @@ class TableReader:
             yield from self._in_one()
         if part.index == 0 and self._hidden:
             total = self._hidden + len(self._names)
-            detail = f"the account may not read {self._hidden:,} of its {total:,} columns"
+            detail = f"the account may not read {self._hidden:,} of its {plural(total, 'column')}"
             yield Problem(Reason.ACCESS_DENIED, detail)
 
     def _share(self, part: Slice) -> _Share:
@@ -380,7 +381,10 @@ class TableReader:
                 raise
             yield Problem(fault.reason, fault.detail)
         if left_out:
-            detail = f"{left_out:,} values above {LARGE >> 20} MiB in a table without a primary key"
+            detail = (
+                f"{plural(left_out, 'value')} above {LARGE >> 20} MiB in a table without a"
+                " primary key"
+            )
             yield Problem(Reason.BUDGET_MEMORY, detail)
 
 

@@ -29,6 +29,7 @@ from scanner.stores import postgres_places as places
 from scanner.stores.postgres_catalogue import Relation
 from scanner.stores.postgres_session import Session
 from scanner.stores.postgres_table import TableReader, sliceable
+from scanner.text import plural
 
 
 class Postgres:
@@ -118,7 +119,9 @@ class OpenPostgres:
         if file != before.file:
             return Problem(Reason.CHANGED, "the table was written anew while it was read")
         if before.moved is not None and moved is not None and moved > before.moved:
-            detail = f"{moved - before.moved:,} rows moved within the table while it was read"
+            detail = (
+                f"{plural(moved - before.moved, 'row')} moved within the table while it was read"
+            )
             return Problem(Reason.CHANGED, detail)
         return None
 

@@ -10,6 +10,7 @@ from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.stores import postgres_rotation
 from scanner.stores.postgres_session import Session
+from scanner.text import plural
 
 PGAUDIT, STATEMENTS = "pgaudit", "log-statement"
 _SETTINGS = """
@@ -130,13 +131,14 @@ def _around(carried: int, as_owner: Sequence[str], seal_name: SealName) -> Itera
     if as_owner:
         more = f" and {len(as_owner) - _MOST:,} more" if len(as_owner) > _MOST else ""
         yield seal_name(
-            f"{len(as_owner):,} functions run by the right of their owner (SECURITY DEFINER:"
-            f" {', '.join(as_owner[:_MOST])}{more}): what they read is not named"
+            f"{plural(len(as_owner), 'function runs', 'functions run')} by the right of their"
+            " owner (SECURITY DEFINER:"
+            f" {', '.join(as_owner[:_MOST])}{more}): what is read by it is not named"
         )
     if carried:
         yield (
-            f"{carried:,} standbys and replication slots carry the tables off: what is read there"
-            " is not in this log"
+            f"the tables are carried off ({plural(carried, 'standby or slot', 'standbys or slots')}"
+            " of replication): what is read there is not in this log"
         )
 
 

@@ -11,6 +11,7 @@ from scanner.counters import Counter, Counts, Snapshot
 from scanner.errors import Unreadable
 from scanner.stores.postgres_catalogue import quote, spell
 from scanner.stores.postgres_session import Session
+from scanner.text import plural
 
 TABLES, STATEMENTS = "table-counters", "pg_stat_statements"
 _PATIENCE = 3.0
@@ -76,7 +77,7 @@ def _statements(session: Session, seal_name: SealName) -> Counts:
         " failed ones, and inside functions only with track = all; a statement does not name the"
         " tables under a view"
     )
-    what = "statements that name tables"
+    what = "statements naming tables"
     try:
         found = session.rows(
             "SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n"
@@ -95,7 +96,7 @@ def _statements(session: Session, seal_name: SealName) -> Counts:
         counters = tuple(_counters(rows, seal_name))
     except (Unreadable, ValueError) as error:
         return Counts(STATEMENTS, what, blind, lacking=_why(error))
-    remark = f"{pushed_out:,} statements were pushed out since it began" if pushed_out else ""
+    remark = f"{plural(pushed_out, 'statement')} pushed out since it began" if pushed_out else ""
     return Counts(STATEMENTS, what, blind, counters, began, remark=remark)
 
 

@@ -203,7 +203,7 @@ def _passwords(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:
             "SELECT count(*) FROM pg_authid WHERE rolcanlogin AND rolpassword LIKE 'md5%%'", ()
         )
         if old:
-            weak.append(f"{old:,} roles have an MD5 password")
+            weak.append(f"{plural(old, 'role has', 'roles have')} an MD5 password")
         seen = True
     except Unreadable:
         seen = False

@@ -16,6 +16,7 @@ from scanner.model import Location, Problem, Slice
 from scanner.stores.postgres_catalogue import quote
 from scanner.stores.postgres_session import Session
 from scanner.stores.sql_rows import pieces
+from scanner.text import plural
 
 _HIDDEN = b"<insufficient privilege>"
 
@@ -261,7 +262,9 @@ def chunks(session: Session, place: Place, part: Slice) -> Iterator[Chunk | Memb
             yield _chunk((name or b"").decode("utf-8", "replace"), text)
     if hidden:
         role = "pg_read_all_data" if "umoptions" in query else "pg_read_all_stats"
-        detail = f"{hidden:,} texts are hidden from this role ({role} shows them)"
+        detail = (
+            f"{plural(hidden, 'text is', 'texts are')} hidden from this role ({role} shows more)"
+        )
         yield Problem(Reason.ACCESS_DENIED, detail)
 
 

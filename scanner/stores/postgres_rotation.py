@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from scanner.phrases import minute
+from scanner.text import plural
 
 SETTINGS = (
     *("logging_collector", "log_filename", "log_rotation_age", "log_truncate_on_rotation"),
@@ -73,4 +74,4 @@ def _long(time: timedelta) -> str:
     for size, unit in ((1_440, "days"), (60, "hours")):
         if minutes >= 2 * size and minutes % size == 0:
             return f"{minutes // size:,} {unit}"
-    return f"{minutes:,} minutes"
+    return plural(minutes, "minute")

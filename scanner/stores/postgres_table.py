@@ -24,6 +24,7 @@ from scanner.stores import postgres_catalogue as catalogue
 from scanner.stores.postgres_catalogue import Column, Relation, quote
 from scanner.stores.postgres_session import Session
 from scanner.stores.sql_rows import NEW_ROW, chunks, pieces, with_binary
+from scanner.text import plural
 from scanner.windows import BEFORE
 
 _NEW_FIELD, _NEW_ROW = r"E'\x1f\t'", r"E'\x1e\n'"
@@ -99,7 +100,7 @@ class TableReader:
     def _left_out(self) -> Iterator[Problem]:
         if self._hidden:
             total = self._hidden + len(self._columns)
-            detail = f"the role may not read {self._hidden:,} of its {total:,} columns"
+            detail = f"the role may not read {self._hidden:,} of its {plural(total, 'column')}"
             yield Problem(Reason.ACCESS_DENIED, detail)
         if self._relation.filtered:
             detail = "row-level security hides rows from this role; how many cannot be told"

@@ -17,7 +17,7 @@ from scanner.contracts import Ignore, OpenStore, SealName, Source
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.model import Access, Fact, Outcome, Status, Store, Tri, Unit
 from scanner.retention import Kept
-from scanner.text import seal_around_accounts
+from scanner.text import plural, seal_around_accounts
 
 if TYPE_CHECKING:
     from scanner.stores.s3_client import Connection
@@ -122,7 +122,7 @@ class S3:
             fault = error if isinstance(error, Unreadable) else s3_errors.from_boto(error)
             if not listed:
                 raise fault from None
-            detail = f"the listing broke off after {listed:,} objects: {fault.detail}"
+            detail = f"the listing broke off after {plural(listed, 'object')}: {fault.detail}"
             yield Outcome(
                 store=self._store.uri,
                 unit=self._seal_name(self._prefix),

@@ -17,6 +17,7 @@ from scanner.model import Tri
 from scanner.retention import Kept, Limit, days
 from scanner.stores import s3_controls, s3_facts
 from scanner.stores.s3_controls import Answer, Asker
+from scanner.text import plural
 
 if TYPE_CHECKING:
     from scanner.stores.s3_client import Connection
@@ -113,8 +114,8 @@ class _Which:
         only = [
             *([f"under {place}"] if deeper else []),
             *(["with certain tags"] if told.get("Tag") or told.get("Tags") else []),
-            *([f"larger than {least:,} bytes"] if least else []),
-            *([f"smaller than {most:,} bytes"] if most else []),
+            *([f"larger than {plural(least, 'byte')}"] if least else []),
+            *([f"smaller than {plural(most, 'byte')}"] if most else []),
         ]
         self.part = bool(only)
         self.words = " ".join(["logs", *only])

@@ -10,6 +10,7 @@ from typing import Any
 from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores.sql_rows import NEW_ROW
+from scanner.text import plural
 
 _ASK_EVERY, _TELL_EVERY = 5.0, 60.0
 _LONGEST = 600.0
@@ -88,8 +89,9 @@ class Pace:
         if self._max_load:
             load = self._load()
             if load is not None and load > self._max_load:
-                busy = f"others run {load:,} statements (max_load = {self._max_load})"
+                busy = f"others run {plural(load, 'statement')} (max_load = {self._max_load})"
                 return busy, (
-                    f"others kept running more than {self._max_load:,} statements (max_load)"
+                    f"others kept running more than {plural(self._max_load, 'statement')}"
+                    " (max_load)"
                 )
         return None

@@ -156,7 +156,7 @@ def test_columns_that_are_missing_are_counted() -> None:
 def test_damaged_parquet_is_a_file_that_could_not_be_read(keep: int, tmp_path: Path) -> None:
     data = parquet([athena(record) for record in RECORDS], tmp_path)
     result = one(data[:keep], delivered(RECORDS[0]))
-    assert "1 files could not be read" in result.evidence.detail
+    assert "1 file could not be read" in result.evidence.detail
     assert sum(reads.reads or 0 for reads in result.reads) == 1
 
 

@@ -43,6 +43,8 @@ def test_nobody_read_it_is_said_only_then() -> None:
     assert answer(*heartbeat(), other) == "cannot-tell"
     assert answer(*heartbeat(), event()) == "read"
     assert answer(*heartbeat()) == "cannot-tell"
+    # a trail that records reads, and a time in which nobody read anything anywhere
+    assert answer(*heartbeat(), selectors=EVERYTHING) == "not-read"
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,9 @@ def trail_event(name: str, minute: float = 100, **more: Any) -> dict[str, Any]:
         ),
         ([trail_event("PutEventSelectors")], "PutEventSelectors at"),
         ([trail_event("DeleteTrail")], "DeleteTrail at"),
-        ([event(eventTime="yesterday")], "1 records could not be understood"),
-        ([event(eventID=7)], "1 records could not be understood"),
-        ([{"eventCategory": "Aggregated"}], "1 records are five-minute summaries"),
+        ([event(eventTime="yesterday")], "1 record could not be understood"),
+        ([event(eventID=7)], "1 record could not be understood"),
+        ([{"eventCategory": "Aggregated"}], "1 record is a five-minute summary"),
     ],
 )
 def test_each_thing_that_speaks_against_it_is_named(extra: list[Any], words: str) -> None:
@@ -134,13 +136,13 @@ def test_without_management_events_a_stop_would_not_show() -> None:
 def test_files_that_could_not_be_read_are_counted() -> None:
     whole = delivered(*heartbeat(), event())
     denied = one(whole, Problem("access-denied"), selectors=EVERYTHING)
-    assert "1 files could not be read" in denied.evidence.detail
+    assert "1 file could not be read" in denied.evidence.detail
     cut = one(whole, whole[:-20], selectors=EVERYTHING)
-    assert "1 files are cut off or corrupt" in cut.evidence.detail
+    assert "1 file is cut off or corrupt" in cut.evidence.detail
     assert {denied.evidence.coverage, cut.evidence.coverage} == {Coverage.PARTIAL}
     passed = one(whole, b"an ordinary log\n", selectors=EVERYTHING)
     assert passed.evidence.coverage is Coverage.COMPLETE
-    assert "1 other files passed over" in passed.evidence.detail
+    assert "1 other file passed over" in passed.evidence.detail
 
 
 @pytest.mark.parametrize(
@@ -220,8 +222,8 @@ B = "arn:aws:s3:::b/"
             True,
             "leaves out reads under",
         ),
-        (advanced(field("resources.ARN", "NotEquals", f"{B}p/x")), True, "1 named objects"),
-        (advanced(field("resources.ARN", "Equals", f"{B}p/x")), True, "1 named objects only"),
+        (advanced(field("resources.ARN", "NotEquals", f"{B}p/x")), True, "1 named object"),
+        (advanced(field("resources.ARN", "Equals", f"{B}p/x")), True, "1 named object only"),
         (advanced(field("resources.ARN", "EndsWith", ".csv")), True, "how their names end"),
         (advanced(field("eventName", "Equals", "DeleteObject")), False, "leave out reads"),
         (

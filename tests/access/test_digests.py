@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from scanner.access import digests, public_keys
+from scanner.access import digests, kept_digests, public_keys
 from scanner.access.cloudtrail import EVIDENCE
 from scanner.access.digests import Checked, Digest
 from scanner.access.public_keys import BadKeys, PublicKey, from_document
@@ -73,7 +75,8 @@ class Trail:
             "digestStartTime": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}",
             "digestS3Bucket": "trail",
-            "digestS3Object": f"AWSLogs/{OWNER}/CloudTrail-Digest/{name}.json.gz",
+            "digestS3Object": f"AWSLogs/{OWNER}/CloudTrail-Digest/{self.region}/{end:%Y/%m/%d}/"
+            f"{name}.json.gz",
             "digestPublicKeyFingerprint": "f0",
             "digestSignatureAlgorithm": "SHA256withRSA",
             "previousDigestS3Bucket": before.get("digestS3Bucket"),
@@ -136,7 +139,7 @@ def test_the_newest_signature_is_checked_where_it_could_be_had() -> None:
     good = made.check(signatures={name: made.signatures[-1]})
     assert good.causes == [] and "8 signatures checked" in good.remarks[0]
     bad = made.check(signatures={name: made.signatures[-2]})
-    assert "1 digests are not signed by CloudTrail" in bad.causes[0]
+    assert "1 digest is not signed by CloudTrail" in bad.causes[0]
 
 
 def test_without_keys_it_is_said_that_signatures_were_not_checked() -> None:
@@ -187,11 +190,11 @@ def _begin_anew(made: Trail) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (_lose_a_log, "1 log files that digests name are not here"),
-        (_change_a_log, "1 log files are not as CloudTrail delivered them"),
-        (_add_a_log, "1 log files are in no digest of their time"),
+        (_lose_a_log, "1 log file that digests name is not here"),
+        (_change_a_log, "1 log file is not as CloudTrail delivered it"),
+        (_add_a_log, "1 log file is in no digest of the time"),
         (_lose_a_digest, "digests are missing before 2026-03-01 04:00 UTC"),
-        (_change_a_digest, "1 digests were changed"),
+        (_change_a_digest, "1 digest was changed"),
         (_forge_from_here, "4 digests are not signed by CloudTrail"),
         (_begin_anew, "begins anew at 2026-03-01 03:00 UTC"),
     ],
@@ -216,11 +219,24 @@ def test_what_lies_outside_the_window_is_not_missed() -> None:
 
 def test_log_files_of_times_without_digests_are_not_called_strange() -> None:
     made = trail(3)
-    later = START + 6 * HOUR
-    made.logs[log_name(later)] = b""
+    made.logs[log_name(START - 6 * HOUR)] = b""
     found = made.check()
     assert found.causes == []
-    assert "1 log files are of times without digests" in found.remarks[0]
+    assert "1 log file is of times without digests" in found.remarks[0]
+
+
+def test_digests_that_end_before_the_log_files_do() -> None:
+    made = trail()
+    whole = dict(made.logs)
+    for number in (7, 6, 5, 4):
+        del made.digests[number], made.signatures[number]
+    (cause,) = made.check().causes
+    assert cause.startswith("digests end at 2026-03-01 04:00 UTC, and 4 log files are of later")
+    # the newest digest is not there yet
+    made = trail()
+    made.logs = whole
+    del made.digests[-1], made.signatures[-1]
+    assert made.check().causes == []
 
 
 def test_names_in_sentences_are_ones_that_cloudtrail_gives() -> None:
@@ -234,7 +250,7 @@ def test_names_in_sentences_are_ones_that_cloudtrail_gives() -> None:
 def test_a_key_that_is_not_given_and_one_that_does_not_fit() -> None:
     strangers = list(from_document(listed(OTHER, "07")))
     found = trail().check(keys=strangers)
-    assert "7 not checked: their public key is not among those given" in found.remarks[-1]
+    assert found.causes[0].startswith("7 digests name a public key that is not among those given")
     posing = list(from_document(listed(OTHER, "f0")))
     assert "7 digests are not signed" in trail().check(keys=posing).causes[0]
 
@@ -301,10 +317,44 @@ def test_a_trail_that_was_tampered_with_is_not_complete() -> None:
     first, second, *_ = made.logs
     evidence = collected(made, changed=second)
     assert evidence.coverage is Coverage.PARTIAL
-    assert f"1 log files are not as CloudTrail delivered them ({second})" in evidence.detail
+    assert f"1 log file is not as CloudTrail delivered it ({second})" in evidence.detail
     evidence = collected(trail(), lost=first)
     assert evidence.coverage is Coverage.PARTIAL
-    assert f"1 log files that digests name are not here ({first})" in evidence.detail
+    assert f"1 log file that digests name is not here ({first})" in evidence.detail
+
+
+def _sealed_alike(text: str) -> bool:
+    return Sealer(b"k" * 32).name(text) == text
+
+
+NUMBERS = st.tuples(
+    st.from_regex(r"[0-9]{12}", fullmatch=True),
+    st.sampled_from(["us-east-1", "eu-west-3", "ap-southeast-2"]),
+    st.datetimes(datetime(2024, 1, 1), datetime(2029, 12, 31)),
+)
+
+
+@given(NUMBERS)
+@example(("123456789012", "us-east-1", datetime(2026, 11, 20)))
+@example(("509912345673", "us-east-1", datetime(2026, 11, 20)))
+def test_names_of_cloudtrail_are_kept_as_they_are(made: tuple[str, str, datetime]) -> None:
+    """Folders of days and an account next to each other look like a card number now and then."""
+    account, region, day = made
+    place = (
+        f"trail/AWSLogs/o-a1b2c3d4e5/{account}/CloudTrail-Digest/{region}/{day:%Y/%m/%d}/"
+        f"{account}_CloudTrail-Digest_{region}_main_{region}_{day:%Y%m%dT%H%M%SZ}.json.gz"
+    )
+    log = f"{account}_CloudTrail_{region}_{day:%Y%m%dT%H%M}Z_abcdefghijklmnop.json.gz"
+    seal = Sealer(b"k" * 32).name
+    for name in (place, log, "anything else", ""):
+        assert kept_digests.shown(seal(kept_digests.hidden(name))) == name
+
+
+def test_a_card_number_in_a_name_is_sealed_all_the_same() -> None:
+    assert not _sealed_alike("1/2026/11/20/123456789012"), "the example is none"
+    seal = Sealer(b"k" * 32).name
+    for name in ("4012888888881881/CloudTrail-Digest/", "a/4012888888881881_CloudTrail_x"):
+        assert "4012888888881881" not in kept_digests.shown(seal(kept_digests.hidden(name)))
 
 
 def test_a_digest_that_is_damaged_is_a_broken_file() -> None:
@@ -313,7 +363,7 @@ def test_a_digest_that_is_damaged_is_a_broken_file() -> None:
         found = EVIDENCE.collect(
             {"uri": "folder"}, opener({name: data}), [Store("s3://pay", "s3")], WINDOW, str
         )
-        assert "1 files are cut off or corrupt" in found["s3://pay"].evidence.detail
+        assert "1 file is cut off or corrupt" in found["s3://pay"].evidence.detail
 
 
 # --- signatures -----------------------------------------------------------------------------------

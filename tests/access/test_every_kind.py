@@ -115,7 +115,7 @@ def test_files_that_can_not_be_had(name: str) -> None:
     found = collect(name, refused)
     check(found)
     for result in found.values():
-        assert "1 files could not be read" in result.evidence.detail
+        assert "1 file could not be read" in result.evidence.detail
         assert "could not all be listed (access-denied)" in result.evidence.detail
 
 

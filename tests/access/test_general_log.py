@@ -98,8 +98,8 @@ def test_the_general_log_of_mariadb() -> None:
     assert found[general_log.NOBODY].reads == 1
     detail = result.evidence.detail
     assert "refused and failed ones count as reads" in detail and "of UTC (give" in detail
-    assert "1 statements do not tell what they read" in detail  # CALL
-    assert "1 statements are of connections whose beginning is not in the log" in detail
+    assert "1 statement does not tell what they read" in detail  # CALL
+    assert "1 statement is of connections whose beginning is not in the log" in detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
     assert PAN not in repr(result)
 
@@ -158,7 +158,7 @@ def test_the_general_log_as_a_table() -> None:
     result = one("general-log", TABLE)
     found = by_user(result)
     assert (found["bob"].reads, found["ann"].reads) == (2, 1)
-    assert "1 statements do not tell what they read" in result.evidence.detail
+    assert "1 statement does not tell what they read" in result.evidence.detail
     assert result.evidence.unparsed == 0 and PAN not in repr(result)
 
 
@@ -234,7 +234,7 @@ def test_an_error_for_the_last_row_undoes_no_read(error: int, text: str, reads: 
 def test_switching_it_off_is_told() -> None:
     off = MYSQL + "2026-03-01T00:11:00Z\t    6 Query\tSET GLOBAL general_log = OFF\n"
     said = one("general-log", off, off + MYSQL).evidence.detail
-    assert "1 statements change settings of the log, the first at 2026-03-01 00:11 UTC by ann" in (
+    assert "1 statement changes settings of the log, the first at 2026-03-01 00:11 UTC by ann" in (
         said
     )
     assert "the log begins 2 times" in said

@@ -40,9 +40,10 @@ NIGHTS = 2
 """before the last one"""
 KEY = b"a key of the tests"
 COUNTED = re.compile(
-    r"(?:; )?[\d,]+ files as they were known, [\d,]+ read(?: \([\d,]+ of them on\))?"
-    r"|in [\d,]+ files(?: \([a-z ]+\))?(?:, [\d,]+ other files passed over)?"
-    r"|[\d,]+ files (?:without any record were passed over|have no line that fits)"
+    r"(?:; )?[\d,]+ (?:files as they were|file as it was) known, [\d,]+ read"
+    r"(?: \([\d,]+ of them on\))?"
+    r"|in [\d,]+ files?(?: \([a-z ]+\))?(?:, [\d,]+ other files? passed over)?"
+    r"|[\d,]+ files? (?:without any record (?:was|were) passed over|(?:has|have) no line that fits)"
 )
 """what may differ: how many files there were and were read"""
 
@@ -247,7 +248,7 @@ def test_what_was_read_and_lies_in_an_archive_now_is_no_gap(name: str, tmp_path:
     assert told(folder.night()) == told(first)
     folder.files["later"] = folder.files[max(folder.files)] + b"\n"
     folder.archived = {"later"}
-    assert "1 files could not be read" in folder.night().evidence.detail
+    assert "1 file could not be read" in folder.night().evidence.detail
 
 
 def test_killed_between_two_batches_nothing_is_lost_and_nothing_counts_twice(

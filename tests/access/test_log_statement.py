@@ -67,7 +67,7 @@ def test_reads_are_counted_and_doubt_is_kept(form: Form) -> None:
     assert (found["alice"].reads, found["alice"].objects) == (5, 3)
     assert (found["alice"].card_reads, found["alice"].rows) == (2, None)
     assert found["bob"].reads is None  # it read something, or nothing of this store
-    assert "1 statements do not tell what they read" in result.evidence.detail
+    assert "1 statement does not tell what they read" in result.evidence.detail
     assert "neither the tables under a view" in result.evidence.detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
     assert PAN not in repr(result)
@@ -99,7 +99,7 @@ def test_errors_undo_what_had_not_begun(form: Form) -> None:
     )
     (alice,) = result.reads
     assert (alice.reads, alice.denied) == (3, 2)
-    assert "1 statements failed while they ran" in result.evidence.detail
+    assert "1 statement failed on the way" in result.evidence.detail
 
 
 @pytest.mark.parametrize("form", [as_csv, as_json])
@@ -176,7 +176,7 @@ def test_execute_reads_what_was_prepared(form: Form) -> None:
     )
     (alice,) = result.reads
     assert (alice.reads, alice.card_reads) == (1, 1)
-    assert "1 statements do not tell" in result.evidence.detail
+    assert "1 statement does not tell" in result.evidence.detail
 
 
 @every_form
@@ -185,7 +185,7 @@ def test_what_a_client_raises_is_no_statement(form: Form) -> None:
     lie = says("select * from cards", user="mallory", context=context)
     result = one(form(says("select * from other"), lie))
     assert set(by_role(result)) == {"alice"}
-    assert "1 entries look like statements but were raised" in result.evidence.detail
+    assert "1 entry looks like a statement but was raised" in result.evidence.detail
 
 
 @every_form
@@ -203,9 +203,9 @@ def test_settings_and_restarts_are_named(form: Form) -> None:
         )
     )
     detail = result.evidence.detail
-    assert "1 statements speak of log_statement itself, the first at 2026-03-01 00:09" in detail
-    assert "1 statements speak of search_path" in detail
-    assert "1 changes of settings of the audit" in detail and "started 1 times" in detail
+    assert "1 statement speaks of log_statement itself, the first at 2026-03-01 00:09" in detail
+    assert "1 statement speaks of search_path" in detail
+    assert "1 change of settings of the audit" in detail and "started once" in detail
 
 
 def test_the_same_statement_twice_in_a_file_is_two() -> None:

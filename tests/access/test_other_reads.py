@@ -86,7 +86,7 @@ def test_what_may_have_been_a_read_is_never_a_number(record: Any) -> None:
         if result.reads:
             (who,) = result.reads
             assert (who.principal, who.reads) == (ALICE, None)
-            assert "1 calls may have been reads" in result.evidence.detail
+            assert "1 call may have been reads" in result.evidence.detail
             assert Access(evidence=(result.evidence,), did_read=result.reads).answer != "not-read"
             assert uri != "s3://pay"
             return

@@ -118,7 +118,7 @@ def test_a_forged_status_hides_no_read() -> None:
     result = one(line(path=path))
     (reads,) = result.reads
     assert (reads.reads, reads.denied, reads.bytes) == (1, 0, None)
-    assert "1 lines divide in more than one way" in result.evidence.detail
+    assert "1 line divides in more than one way" in result.evidence.detail
     harmless = one(line(agent='say "hi" 403 5 '))
     assert harmless.reads[0].reads == 1
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_counted() -> None:
     packed = gzip.compress(whole)
     cut = collect(packed[: len(packed) // 2], Problem("access-denied"), "other log\n")
     assert 0 < (cut.reads[0].reads or 0) < 2000
-    for said in ("1 files are cut off", "1 files could not be read", "1 files have no line"):
+    for said in ("1 file is cut off", "1 file could not be read", "1 file has no line"):
         assert said in cut.evidence.detail
 
 

@@ -97,7 +97,7 @@ def test_a_raised_message_is_no_audit(form: Form) -> None:
     )
     result = one(form(forged, audit(1, pid=101)))
     assert set(by_role(result)) == {"alice"}
-    assert "1 entries look like audits but were raised" in result.evidence.detail
+    assert "1 entry looks like an audit but was raised" in result.evidence.detail
 
 
 @every_form
@@ -162,7 +162,7 @@ def test_object_audits_name_what_they_are_set_for(form: Form) -> None:
 
 def test_settings_of_pgaudit_are_told_of() -> None:
     off = audit(1, relation="", group="MISC", command="SET", text="set pgaudit.log = 'none'")
-    assert "1 statements speak of pgaudit's own settings" in one(as_csv(off)).evidence.detail
+    assert "1 statement speaks of pgaudit's own settings" in one(as_csv(off)).evidence.detail
 
 
 def test_all_forms_of_one_server_are_one_log() -> None:
@@ -187,7 +187,7 @@ def test_a_client_can_not_hide_behind_its_name() -> None:
     hidden = as_plain(audit(1, application=lie), prefix=WITH_NAME)
     result = one(hidden, prefix=WITH_NAME)
     assert by_role(result)["alice"].reads == 1
-    assert "1 entries can be read in two ways" in result.evidence.detail
+    assert "1 entry can be read in two ways" in result.evidence.detail
     honest = one(as_plain(audit(1), prefix=WITH_NAME), prefix=WITH_NAME)
     assert "two ways" not in honest.evidence.detail
 
@@ -383,7 +383,7 @@ def test_what_the_server_says_of_itself(form: Form) -> None:
         Said(changed, minute=22),
     ]
     result = one(form(audit(1), *lines))
-    assert "the server was started 1 times in the window" in result.evidence.detail
+    assert "the server was started once in the window" in result.evidence.detail
     back = 'parameter "pgaudit.log" changed to "all" at 2026-03-01 00:25 UTC'
     told = f"2 changes of settings of the audit: {changed} at 2026-03-01 00:20 UTC, {back}"
     assert told in result.evidence.detail

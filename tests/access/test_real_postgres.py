@@ -116,7 +116,7 @@ def test_pgaudit_that_leaves_nothing_out(server: postgres_server.Server) -> None
     begin, told = server.whole["begin"], server.whole["told"]
     assert told.blind == () and told.since is not None
     (changed,) = server.whole["changed"].blind
-    assert "1 functions run by the right of their owner" in changed and "public.sly" in changed
+    assert "1 function runs by the right of their owner" in changed and "public.sly" in changed
     uri = f"postgresql://h/{WHOLE}"
     data = (server.data / "log" / "pg.csv").read_bytes()
     before, _, _ = data.partition(b"CREATE FUNCTION sly")
@@ -228,7 +228,7 @@ def test_pgaudit_that_names_relations(
     detail = result.evidence.detail
     assert "does not name what a SECURITY DEFINER function reads" in detail
     assert "19 SELECTs do not name what they read" in detail
-    assert "1 entries look like audits but were raised" in detail
+    assert "1 entry looks like an audit but was raised" in detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
 
 
@@ -264,5 +264,5 @@ def test_log_statement(
     assert "names neither the tables under a view nor what a function reads" in detail
     unknown = len(ROLES[:-1]) * (OWN_FUNCTION + OWNERS_FUNCTION) + 2
     assert f"{unknown} statements do not tell what they read" in detail
-    assert "1 entries look like statements but were raised" in detail
+    assert "1 entry looks like a statement but was raised" in detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0

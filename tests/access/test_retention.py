@@ -40,7 +40,7 @@ def seen(*hours: int) -> Hours:
     [
         # what is gone has its cause, what is missing besides is quiet or lost
         ((3, 4, 5), kept(3), ["2026-03-01 03:00 UTC is kept no longer (3 hours"], [], []),
-        ((4, 5), kept(3), ["(3 hours of the window"], ["in 1 hours of the window"], []),
+        ((4, 5), kept(3), ["(3 hours of the window"], ["in 1 hour of the window"], []),
         ((5,), kept(9), ["(5 hours of the window"], [], []),
         # what earlier runs have read is there, and so is what the window does not ask for
         ((0, 1, 2, 3, 4, 5), kept(3), [], [], ["2026-03-01 03:00 UTC is kept no longer"]),

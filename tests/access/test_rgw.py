@@ -145,7 +145,7 @@ def test_what_is_not_understood_is_counted(line: bytes) -> None:
     result = one(entry() + line + b"\n" + entry(user="bob"))
     assert sum(each.reads or 0 for each in result.reads) == 2
     assert result.evidence.unparsed == 1
-    assert "1 lines could not be understood" in result.evidence.detail
+    assert "1 line could not be understood" in result.evidence.detail
 
 
 def test_names_that_are_no_text() -> None:

@@ -94,7 +94,7 @@ def test_bulk_is_more_than_twice_ones_own_most(facts: Facts) -> None:
     acts.read(TODAY + timedelta(days=1), 49)
     assert acts.flags() == {
         "bulk": "read 49 records in a day, the most in the 56 days before being 24 on 2026-03-11"
-        " (2026-03-12 09:00 to 09:00 UTC)"
+        " (2026-03-12 09:00 UTC)"
     }
     assert acts.flags(bulk_factor=3.0) == {}
 
@@ -163,7 +163,7 @@ def test_dormant_then_used(facts: Facts) -> None:
         return acts.flags()
 
     assert flags(89) == {}
-    assert flags(90)["dormant"].startswith("read 1 records after 90 days without")
+    assert flags(90)["dormant"].startswith("read 1 record after 90 days without")
     # longer ago than anything else is compared with: it is not the first time
     (flag,) = flags(200, reads=20).items()
     assert flag[0] == "dormant" and flag[1].startswith("read 20 records after 200 days without")
@@ -192,7 +192,7 @@ def test_denied_then_success(facts: Facts) -> None:
     assert acts.flags() == {}
     acts.read(TODAY, 1)
     assert (
-        "was refused 10 times from 08:00 on, then read 1 records"
+        "was refused 10 times from 08:00 on, then read 1 record"
         in acts.flags()["denied-then-success"]
     )
     # it is refused every day
@@ -294,11 +294,51 @@ def much(facts: Facts) -> Acts:
 def test_a_mute_hides_flags_and_says_so(much: Acts) -> None:
     muted = much.answer(mute=[MUTE])
     assert muted.reads[0].flags == ()
-    assert "one flag of ann muted until 2026-12-31 (yearly audit)" in muted.remarks
+    assert "1 flag of ann muted until 2026-12-31 (yearly audit)" in muted.remarks
     other = much.answer(mute=[{**MUTE, "rule": "share"}, {**MUTE, "principal": "y"}])
     assert other.reads[0].flags
     over = much.answer(mute=[{**MUTE, "until": "2026-03-30"}])
     assert over.reads[0].flags and "the mute of ann ended on 2026-03-30" in over.remarks
+
+
+@pytest.mark.parametrize(
+    ("named", "hides"),
+    [
+        ("role/x", True),
+        ("role/x session a", True),
+        ("ann", True),
+        ("a", False),  # whoever takes the role chooses that
+        ("role", False),
+        ("role/x session", False),
+    ],
+)
+def test_a_mute_names_a_role_a_session_or_who_is_behind_it(named: str, hides: bool) -> None:
+    mute = rules.Mute(named, "yearly", date(2026, 12, 31))
+    assert mute.covers("role/x", "a, source identity ann", "bulk", date(2026, 12, 31)) is hides
+    assert not mute.covers("role/x", "a, source identity ann", "bulk", date(2027, 1, 1))
+    assert not mute.covers("role/y", "", "bulk", date(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("share_percent", 101, "from 0 to 100"),
+        ("history_days", 10**9, "from 0 to 36,500"),
+        ("bulk_factor", float("nan"), "0 or more"),
+        ("bulk_factor", float("inf"), "0 or more"),
+        ("bulk_least", -1, "0 or more"),
+        ("mute", [{**MUTE, "rule": "blk"}], "one of bulk, share, first-time"),
+        ("mute", [{**MUTE, "until": "2026-12-31 or so"}], "a table with principal"),
+    ],
+)
+def test_what_cannot_be_right_is_told(option: str, value: object, expected: str) -> None:
+    (wrong,) = rules.wrong({option: value})
+    assert wrong.expected.startswith(expected)
+
+
+def test_what_is_right_is_taken() -> None:
+    settings = {"mute": [{**MUTE, "rule": name} for name in rules.NAMES], "share_percent": 100}
+    assert list(rules.wrong({**settings, "bulk_factor": 3, "history_days": 0})) == []
 
 
 @pytest.mark.parametrize("missing", ["principal", "reason", "until"])

@@ -165,7 +165,7 @@ def test_a_forged_result_hides_no_read(place: str) -> None:
     result = one(line(**{place: f'"GET /a HTTP/1.1{FORGED}"'}))  # type: ignore[arg-type] # a str
     (reads,) = result.reads
     assert (reads.reads, reads.bytes, reads.denied) == (1, None, 0)
-    assert "1 lines hold quotes that make their result uncertain" in result.evidence.detail
+    assert "1 line holds quotes that make their result uncertain" in result.evidence.detail
 
 
 def test_a_forged_line_cannot_be_smuggled_into_the_key() -> None:
@@ -189,7 +189,7 @@ def test_other_files_and_damage() -> None:
         line(), packed[: len(packed) // 2], "readme\n", b"", Problem("access-denied", "")
     )["s3://pay"]
     assert 1 < (found.reads[0].reads or 0) < 2000
-    for said in ("1 files are cut off", "1 files could not be read", "2 other files passed over"):
+    for said in ("1 file is cut off", "1 file could not be read", "2 other files passed over"):
         assert said in found.evidence.detail, found.evidence.detail
     assert found.evidence.unparsed == 1  # the line the damage cut
 
@@ -257,7 +257,7 @@ def test_reads_of_what_holds_cards() -> None:
         line(key="b", requester="-"),
         cards={"s3://pay": ["a", "[sealed]"]},
     )
-    said = "2 of the reads seen, by 1 principals, were of the 2 objects that hold cards"
+    said = "2 of the reads seen, by 1 principal, were of the 2 objects that hold cards"
     assert said in result.evidence.detail
 
 

@@ -95,7 +95,7 @@ def test_what_is_opened_to_write_may_be_read(text: str, reads: int) -> None:
 def test_a_change_whose_text_is_cut_off_is_told() -> None:
     long = f"insert into cards values ({'1, ' * 400}"
     result = one(statement("cards", text=long).replace(",READ,", ",WRITE,"), statement("other"))
-    assert "1 texts of changes are cut off" in result.evidence.detail
+    assert "1 text of a change is cut off" in result.evidence.detail
 
 
 def by_user(result: EvidenceResult) -> dict[str, Reads]:
@@ -159,7 +159,7 @@ def test_an_error_for_the_last_row_undoes_no_read(outcome: int, text: str) -> No
     result = one(statement("cards", outcome=outcome, text=text))
     (alice,) = result.reads
     assert (alice.reads, alice.denied) == (1, outcome == 1142)
-    assert "1 statements failed while they ran" in result.evidence.detail
+    assert "1 statement failed on the way" in result.evidence.detail
 
 
 def test_an_outcome_that_is_not_told_counts_and_is_said() -> None:
@@ -198,7 +198,7 @@ def test_a_name_can_not_pass_for_a_read() -> None:
 def test_switching_it_off_is_told() -> None:
     off = statement(text="set global server_audit_logging=off", user="root", connection=1)
     said = one(off, statement("cards")).evidence.detail
-    assert "1 statements speak of server_audit's own settings" in said and "by root" in said
+    assert "1 statement speaks of server_audit's own settings" in said and "by root" in said
 
 
 def test_time_zones() -> None:
@@ -214,7 +214,7 @@ def test_damage_and_other_files() -> None:
     packed = gzip.compress(whole)
     result = collect(packed[: len(packed) // 2], "no audit\n", Problem("access-denied"))[SHOP]
     assert 0 < (by_user(result)["alice"].reads or 0) < 900
-    for said in ("1 files are cut off", "1 files could not be read"):
+    for said in ("1 file is cut off", "1 file could not be read"):
         assert said in result.evidence.detail
     mixed = one(statement("cards"), "20260399 00:00:00,vm,a,h,1,2,READ,shop,cards,", "rubbish")
     assert mixed.evidence.unparsed == 2

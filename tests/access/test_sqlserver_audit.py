@@ -116,7 +116,7 @@ def test_the_tables_of_a_statement_are_one_read(form: Form) -> None:
     assert found["alice"].card_reads == 2
     assert (found["bob"].reads, found["bob"].denied) == (1, 1)
     assert found["cy"].reads is None
-    assert "1 procedures and backups do not tell" in result.evidence.detail
+    assert "1 procedure or backup does not tell" in result.evidence.detail
     assert "permission check was passed" in result.evidence.detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
     assert PAN not in repr(result)
@@ -136,13 +136,13 @@ def test_the_rest_of_a_long_statement_is_no_other_read(form: Form) -> None:
 
 def test_a_change_of_the_audit_is_named() -> None:
     result = one(as_csv(record(), record("", action="AUSC", who="sa", minute=9)))
-    said = "the audit was started, stopped or changed 1 times, the first time at 2026-03-01 00:09"
+    said = "the audit was started, stopped or changed once, the first time at 2026-03-01 00:09"
     assert said in result.evidence.detail and "by sa" in result.evidence.detail
 
 
 def test_the_servers_own_files_are_said_to_be_binary() -> None:
     result = one(b"\x01\x00\x02", as_csv(record()), names=("a.sqlaudit", "b.csv"))
-    assert "1 files are .sqlaudit, which only the server can read" in result.evidence.detail
+    assert "1 file is .sqlaudit, which only the server can read" in result.evidence.detail
     assert by_login(result)["alice"].reads == 1 and result.evidence.unparsed == 0
 
 

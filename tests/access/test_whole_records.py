@@ -98,15 +98,15 @@ def test_what_the_server_or_the_user_did_not_say(more: dict[str, Any], words: st
 GAPS: list[tuple[list[Said], str]] = [
     (
         [Said("database system is ready to accept connections", user="", database="", minute=9)],
-        "the server was started 1 times in the window",
+        "the server was started once in the window",
     ),
     (
         [Said('parameter "pgaudit.log" changed to "none"', user="", database="", minute=9)],
-        "1 changes of settings of the audit",
+        "1 change of settings of the audit",
     ),
     (
         [audit(9, "", group="ROLE", command="ALTER ROLE", text="alter role a set pgaudit.log=''")],
-        "1 statements speak of pgaudit's own settings",
+        "1 statement speaks of pgaudit's own settings",
     ),
     (
         [
@@ -118,11 +118,11 @@ GAPS: list[tuple[list[Said], str]] = [
                 database="postgres",
             )
         ],
-        "1 statements speak of pgaudit's own settings",
+        "1 statement speaks of pgaudit's own settings",
     ),
     (
         [audit(9, "", text="select set_config('pgaudit.log', 'none', false)")],
-        "1 statements speak of pgaudit's own settings",
+        "1 statement speaks of pgaudit's own settings",
     ),
     (
         [
@@ -133,10 +133,10 @@ GAPS: list[tuple[list[Said], str]] = [
                 text="create function peek() returns int security definer as ''",
             )
         ],
-        "1 functions that run by the right of their owner were made or changed",
+        "1 function that runs by the right of its owner was made or changed",
     ),
     ([audit(9, "", command="COPY", text="copy cards to stdout")], "1 COPYs and cursors do not"),
-    ([Said("AUDIT: SESSION,x")], "1 entries could not be understood"),
+    ([Said("AUDIT: SESSION,x")], "1 entry could not be understood"),
 ]
 
 
@@ -156,18 +156,18 @@ def test_a_gap_of_pgaudit_is_named_and_no_zero_said(
     [
         (
             maria.statement(text="SET GLOBAL server_audit_excl_users='eve'"),
-            "1 statements speak of server_audit's own settings",
+            "1 statement speaks of server_audit's own settings",
         ),
         (
             maria.statement(text="SET GLOBAL query_cache_size=1000000"),
-            "1 statements speak of server_audit's own settings",
+            "1 statement speaks of server_audit's own settings",
         ),
         (
             maria.statement("cards", text="LOCK TABLES cards READ"),
-            "1 LOCK TABLES count as one read each",
+            "1 LOCK TABLES counted as one read each",
         ),
-        (maria.statement("cards", outcome=None), "the outcome of 1 statements is not told"),
-        ("20260301 01:00:00,nonsense", "1 lines could not be understood"),
+        (maria.statement("cards", outcome=None), "the outcome of 1 statement is not told"),
+        ("20260301 01:00:00,nonsense", "1 line could not be understood"),
     ],
 )
 def test_a_gap_of_server_audit_is_named_and_no_zero_said(line: str, words: str) -> None:
@@ -181,7 +181,7 @@ def test_a_silent_hour_is_named() -> None:
     uri = "postgresql://db/shop"
     some = [audit(n + 1, database="other", minute=60 * n + 30) for n in (0, 1, 3, 4, 5)]
     found, answer = answered(pgaudit.EVIDENCE, uri, FORMS["csv"](*some), LONG_AGO)
-    assert "in 1 hours of the window (2026-03-01 02:00 UTC to" in found.evidence.detail
+    assert "in 1 hour of the window (2026-03-01 02:00 UTC to" in found.evidence.detail
     assert answer == "cannot-tell"
 
 

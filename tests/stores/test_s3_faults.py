@@ -321,7 +321,7 @@ def test_a_listing_that_breaks_off_is_an_outcome(server: Server) -> None:
     server.rules.append(rule)
     unit, outcome = units(connect(server))
     assert isinstance(unit, Unit) and isinstance(outcome, Outcome)
-    assert outcome.reason is Reason.ACCESS_DENIED and "after 1 objects" in outcome.detail
+    assert outcome.reason is Reason.ACCESS_DENIED and "after 1 object" in outcome.detail
 
 
 def test_a_listing_without_an_end_ends(server: Server) -> None:
