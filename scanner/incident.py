@@ -186,7 +186,8 @@ def _unknown(run: Run, report: StoreReport) -> Iterator[str]:
         yield f"Reads before {minute(access.window_start)}: outside the window."
     for each in access.evidence:
         if each.coverage is not Coverage.COMPLETE:
-            yield f"Reads that {each.source} does not show ({each.coverage}): {each.detail}."
+            lacking = f"Reads that {each.source} does not show ({each.coverage})"
+            yield f"{'Every read' if each.coverage is Coverage.NONE else lacking}: {each.detail}."
     if not access.evidence:
         yield "Every read: there is no record of reads to look at."
     reasons: Counter[str] = Counter(

@@ -41,8 +41,8 @@ def write(case: Case) -> tuple[str, list[str]]:
     left_out = len(case.with_cards) - len(tables)
     if left_out:
         notes.append(
-            f"{plural(left_out, 'place with cards is no table', 'places with cards are no tables')},"
-            " or cannot be named."
+            f"{plural(left_out, 'place')} with cards left out: no table, or one that"
+            " cannot be named."
         )
     doors = [door.name for door in leading(set(case.with_cards), access.doors)]
     tables += [name for name in doors if not sealed(name)]  # who has the view, has the cards

@@ -435,7 +435,7 @@ _OF_A_KIND: dict[str, dict[str, Harm]] = {
             "SET pgaudit.log = 'none'", "1 statement speaks of pgaudit's own settings"
         ),
         "a cursor without a name": _says(
-            "COPY cards TO STDOUT", "1 COPYs and cursors do not name", "READ", "COPY"
+            "COPY cards TO STDOUT", "1 COPY or cursor does not name", "READ", "COPY"
         ),
     },
     "log-statement": {

@@ -225,7 +225,7 @@ def _doubts(view: View, uri: str) -> Iterator[str]:
     ambiguous, nameless = (view.noted(name, uri)[0] for name in ("ambiguous", "nameless"))
     if ambiguous:
         yield (
-            f"{plural(ambiguous, 'line holds', 'lines hold')} quotes that make the result"
+            f"{plural(ambiguous, 'line holds', 'lines hold')} quotes that make their result"
             " uncertain, as a forged"
             " request would: counted as reads, bytes unknown"
         )

@@ -130,10 +130,14 @@ def _around(carried: int, as_owner: Sequence[str], seal_name: SealName) -> Itera
     """Ways to the rows that pass pgaudit by."""
     if as_owner:
         more = f" and {len(as_owner) - _MOST:,} more" if len(as_owner) > _MOST else ""
+        run = plural(
+            len(as_owner),
+            "function runs by the right of its owner",
+            "functions run by the right of their owner",
+        )
         yield seal_name(
-            f"{plural(len(as_owner), 'function runs', 'functions run')} by the right of their"
-            " owner (SECURITY DEFINER:"
-            f" {', '.join(as_owner[:_MOST])}{more}): what is read by it is not named"
+            f"{run} (SECURITY DEFINER: {', '.join(as_owner[:_MOST])}{more}): what they read is not"
+            " named"
         )
     if carried:
         yield (

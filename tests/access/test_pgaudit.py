@@ -156,7 +156,7 @@ def test_object_audits_name_what_they_are_set_for(form: Form) -> None:
     )
     found = by_role(result)
     assert (found["alice"].reads, found["bob"].reads) == (2, None)
-    assert "1 SELECTs do not name" in result.evidence.detail
+    assert "1 SELECT does not name" in result.evidence.detail
     assert "2 COPYs and cursors do not name" in result.evidence.detail
 
 

@@ -135,7 +135,7 @@ GAPS: list[tuple[list[Said], str]] = [
         ],
         "1 function that runs by the right of its owner was made or changed",
     ),
-    ([audit(9, "", command="COPY", text="copy cards to stdout")], "1 COPYs and cursors do not"),
+    ([audit(9, "", command="COPY", text="copy cards to stdout")], "1 COPY or cursor does not"),
     ([Said("AUDIT: SESSION,x")], "1 entry could not be understood"),
 ]
 
