@@ -154,7 +154,9 @@ def test_one_store_by_its_uri_or_a_part_of_it() -> None:
 def test_one_principal_over_all_stores() -> None:
     said = text(sample(), principal="ETL-night")
     assert ETL in said and "anonymous" not in said and "Not seen in " in said
-    assert text(sample(), principal="nobody at all").startswith(f"{len(sample().stores)} other")
+    assert text(sample(), principal="nobody at all").startswith(
+        f"Not seen in {len(sample().stores)} stores:"
+    )
 
 
 def test_since_shows_who_was_seen_after() -> None:

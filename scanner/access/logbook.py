@@ -484,8 +484,7 @@ class LogBook(Book):
         return self._told[1]
 
     def line_notes(self, view: View, into: N) -> N:
-        """What came up while reading all the files; nobody has seen what the lines were that are
-        too long, so they are among those not understood."""
+        """What came up while reading all files; lines too long to look at are not understood."""
         fill_notes(into, view)
         into.unreadable, into.broke_off = self.unreadable, self.broke_off
         return into

@@ -148,4 +148,4 @@ class PostgresLogs(ABC):
         for form in Form:
             twin = Said(self._logs[uri, form], self._asked).noted(self.records)
             if form.value != said.readings.form and twin:
-                yield f"{twin:,} more as {form.value}, taken to be the same"
+                yield f"{twin:,} more as {form.value}, taken to be the same ones"
