@@ -396,7 +396,7 @@ _OF_TRAILS = frozenset(
 _ROLE = "the role batch has pgaudit.log = none"
 _ACCOUNT = "the accounts batch are left out now"
 _KEPT = "the server writes over its logs (pg-%a.log): older ones are lost unless carried off"
-_SET = "speak of server_audit's own settings"
+_SET = "of server_audit's own settings"
 _STARTED = "the server was started once in the window"
 _READY = _server("database system is ready to accept connections", _STARTED)
 _CHANGED = "1 change of settings of the audit"

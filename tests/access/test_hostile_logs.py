@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from scanner.contracts import EvidenceResult
 from scanner.model import Coverage
+from scanner.text import plural
 from tests.examples import costly
 from tools.account_checks import PAY, case, expected
 from tools.account_logs import FORMATS, Files
@@ -101,7 +102,10 @@ def test_a_file_cut_in_the_middle_counts_as_far_as_it_goes(name: str, part: floa
     whole = wanted(name)
     assert all(count <= whole.get(who, 0) for who, count in reads(result).items())
     assert result.evidence.coverage is not Coverage.COMPLETE
-    said = f"{len(cut):,} files are cut off or corrupt", f"{len(cut):,} files could not be read"
+    said = (
+        plural(len(cut), "file is", "files are") + " cut off or corrupt",
+        plural(len(cut), "file") + " could not be read",
+    )
     assert any(each in result.evidence.detail for each in said), result.evidence.detail
     # the whole file comes late
     assert reads(collect(name, {**cut, **{f"whole {at}": d for at, d in files.items()}})) == whole

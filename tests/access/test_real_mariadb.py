@@ -206,7 +206,7 @@ def test_server_audit(logs: Logs) -> None:
         assert (found[role].reads, found[role].card_reads) == (did, did), role
         assert (found[role].objects, found[role].rows, found[role].denied) == (1, None, 1)
     assert (found[ROLES[-1]].reads, found[ROLES[-1]].denied) == (0, 1)
-    assert "stand inside the user name" in result.evidence.detail
+    assert "inside the user name" in result.evidence.detail
     assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
 
 
