@@ -86,7 +86,7 @@ def told(view: View, asked: Question, store: str, *, things: str = "objects") ->
     """The readers of one store, most reads first. ``things`` is what the source reads."""
     known = asked.known.get(store, Known())
     names, entries = _entries(view.ranked(store))
-    totals = view.totals(store, entries, known.cards or ())
+    totals = view.totals(store, entries, known.cards or ()) if entries else {}
     muted = _Muted(asked)
     alarms = _flags(
         *(view, asked, store),
@@ -193,6 +193,8 @@ def _flags(
 ) -> dict[_Key, list[Flag]]:
     """Of the rules, by the entry that did most of it. ``objects``: a read names one."""
     flags: dict[_Key, list[Flag]] = {}
+    if not entries:
+        return flags  # whoever acted before the window is not listed
     for actor, alarms in raised(view, asked, store, objects=objects):
         people = [number for number in actor.people if number in entries]
         worst: dict[str, list[rules.Alarm]] = {}
