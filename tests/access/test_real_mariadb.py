@@ -247,7 +247,8 @@ def test_general_and_slow_log(logs: Logs, source: str) -> None:
     assert f"{len(ROLES) - 1 + made_up} statements do not tell what they read" in detail
     assert ("a statement can look" in detail) or ("of a statement can look like an entry" in detail)
     assert set(found) - set(ROLES) == ({general_log.NOBODY} if made_up else set())
-    assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == 0
+    # there, too, a name with a line end in it breaks the entry of its connection
+    assert result.evidence.coverage is Coverage.PARTIAL and result.evidence.unparsed == made_up
 
 
 def test_a_log_as_file_and_as_table_is_one(logs: Logs) -> None:
