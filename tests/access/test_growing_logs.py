@@ -33,8 +33,9 @@ SMALL = account(3, days=5, window=4, people=2, misuse=False)
 LOGS = [name for name, form in FORMATS.items() if form.kind != "cloudtrail"]
 WHOLE = [name for name in LOGS if name.startswith("SQL Server")]
 """exports, which do not grow"""
-GROWING = [name for name in LOGS if name not in WHOLE]
-ROTATED = GROWING if EXAMPLES > USUAL else GROWING[::3]
+_GROWING = [name for name in LOGS if name not in WHOLE]
+GROWING = _GROWING if EXAMPLES > USUAL else _GROWING[::2]
+ROTATED = _GROWING if EXAMPLES > USUAL else _GROWING[1::4]
 """how files are told is one for all: at every commit some forms stand for it"""
 NIGHTS = 2
 """before the last one"""
