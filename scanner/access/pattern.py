@@ -77,7 +77,7 @@ class _Collector:
                     if (when := self._moment(each["time"])) is not None
                 ]
                 if not readings:
-                    own.unparsed += 1
+                    own.lost(line)
                     continue
                 own.records += 1
                 self._take(readings)

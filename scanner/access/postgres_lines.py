@@ -81,8 +81,8 @@ class Reader:
                 entry = (_json if form is Form.JSON else _csv)(data, self._clock, notes)
                 if entry is not None and _is_wanted(entry, wanted):
                     yield entry
-            else:
-                notes.unparsed += _is_torn(form, data)
+            elif _is_torn(form, data):
+                notes.lost(data)
         self._book.ending()
         yield from self._plain.last(goes_on=self._book.torn)
 
@@ -105,7 +105,7 @@ def _records(
         if open_field:
             if _CSV_SURE.match(line) or length + len(line) > LONGEST:
                 # a record begins, for inside a field its quotes would be doubled
-                notes.unparsed += 1
+                notes.lost(held[0])
                 held, open_field = [], False
             else:
                 held.append(line)
@@ -133,7 +133,7 @@ def _records(
         else:
             yield Form.CSV, line
     if open_field:
-        notes.unparsed += 1
+        notes.lost(held[0])
     elif held:
         ending()
         yield Form.PLAIN, b"\n".join(held)
@@ -197,7 +197,7 @@ def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
     row = split_csv(data.decode("utf-8", "replace"))
     when = None if row is None or len(row) <= _LEAST_COMMAS else clock.moment(row[0])
     if row is None or when is None:
-        notes.unparsed += 1
+        notes.lost(data)
         return None
     return Entry(
         Form.CSV,
@@ -227,7 +227,7 @@ def _json(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
         texts = {name: value for name, value in found.items() if isinstance(value, str)}
     when = clock.moment(texts["timestamp"]) if "timestamp" in texts else None
     if when is None or "message" not in texts or not isinstance(found, dict):
-        notes.unparsed += 1
+        notes.lost(data)
         return None
     return Entry(
         Form.JSON,
@@ -273,7 +273,7 @@ class _Plain:
     def take(self, data: bytes) -> Iterator[Entry]:
         wanted = any(each in data for each in self._wanted.marks)
         if not wanted and _HOUR.match(data) and b":  " not in data[:_HEAD]:
-            self._notes.unparsed += 1  # torn within its prefix
+            self._notes.lost(data)  # torn within its prefix
             return
         if not wanted and not self._held:
             return
@@ -281,7 +281,8 @@ class _Plain:
         found, prefix = self._match(text[:_HEAD])
         if found is None or prefix is None:
             # an audit whose prefix is another one, or a text that only speaks of one
-            self._notes.unparsed += wanted and _AN_AUDIT.search(text[:_HEAD]) is not None
+            if wanted and _AN_AUDIT.search(text[:_HEAD]):
+                self._notes.lost(data)
             return
         self._count += 1
         yield from self._long_held()

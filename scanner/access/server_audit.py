@@ -182,7 +182,7 @@ class _Collector:
                 if found is not None:
                     inside.append(found)
                 if size > _LONGEST_NAME:
-                    notes.unparsed += 1
+                    notes.lost(line)
                     self._take_all(inside, notes)
                     inside = None
                 continue
@@ -196,14 +196,14 @@ class _Collector:
             else:
                 notes.lost(line)
         if inside is not None:
-            notes.unparsed += 1
+            notes.lost(line)
             self._take_all(inside, notes)
 
     def _take_all(self, found: Sequence[re.Match[str]], notes: LineNotes) -> None:
         for each in found:
             when = self._moment(each["time"])
             if when is None:
-                notes.unparsed += 1
+                notes.lost(each[0].encode())
                 continue
             notes.records += 1
             self._extent.saw(when)

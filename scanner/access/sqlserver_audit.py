@@ -249,7 +249,8 @@ def _what_is_left(data: bytes, notes: LineNotes) -> Iterator[_Row]:
     """The records of an array that is damaged or cut. In a string no quote is bare, so nothing in
     one looks like the beginning of a record, and records hold no objects."""
     starts = [match.start() for match in _BEGINS.finditer(data)]
-    notes.unparsed += not starts
+    if not starts:
+        notes.lost(data)
     for start, end in pairwise([*starts, len(data)]):
         piece = data[start:end].rstrip(b" \t\r\n,]")
         notes.unparsed += max(0, len(_TIME.findall(piece)) - 1)  # whose beginning is lost
@@ -266,7 +267,7 @@ def _json(data: bytes, notes: LineNotes) -> Iterator[_Row]:
         if row is not None:
             yield row
             return
-    notes.unparsed += 1
+    notes.lost(data)
 
 
 def _csv(texts: Iterable[str], notes: LineNotes) -> Iterator[_Row]:
@@ -283,16 +284,16 @@ def _csv(texts: Iterable[str], notes: LineNotes) -> Iterator[_Row]:
         if not names:
             names = [each.strip().lower() for each in fields]
             if "event_time" not in names or "action_id" not in names:
-                notes.unparsed += 1
+                notes.lost(",".join(names).encode())
                 names = []
         elif len(fields) != len(names):
-            notes.unparsed += 1
+            notes.lost(",".join(fields).encode())
         else:
             row = _made(dict(zip(names, fields, strict=True)))
             if row is not None:
                 yield row
             else:
-                notes.unparsed += 1
+                notes.lost(",".join(fields).encode())
 
 
 def _made(found: Mapping[str, Any]) -> _Row | None:
