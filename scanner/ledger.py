@@ -200,9 +200,14 @@ class Ledger:
     # --- runs
 
     def begin(self, run: str, started: datetime, about: RunAbout) -> None:
+        # runs of one second stay in their order
+        second = started.replace(microsecond=0)
+        (before,) = self._db.execute(
+            "SELECT count(*) FROM run WHERE substr(started, 1, 19) = ?", (second.isoformat()[:19],)
+        ).fetchone()
         self._db.execute(
             "INSERT INTO run (id, started, status, about) VALUES (?, ?, 'running', ?)",
-            (run, started.isoformat(), msgspec.json.encode(about)),
+            (run, second.replace(microsecond=before).isoformat(), msgspec.json.encode(about)),
         )
 
     def finish(self, run: str, finished: datetime, summary: RunSummary, excluded: int) -> None:
@@ -216,7 +221,7 @@ class Ledger:
         return [
             RunRow(
                 run,
-                datetime.fromisoformat(started),
+                datetime.fromisoformat(started).replace(microsecond=0),
                 datetime.fromisoformat(finished) if finished else None,
                 status,
                 msgspec.json.decode(about, type=RunAbout),
@@ -290,7 +295,7 @@ class Ledger:
             (uri,),
         )
         return [
-            (datetime.fromisoformat(started), fact)
+            (datetime.fromisoformat(started).replace(microsecond=0), fact)
             for started, facts in rows
             for fact in msgspec.json.decode(facts, type=tuple[Fact, ...])
             if fact.control == control

@@ -66,6 +66,14 @@ def test_a_finished_unit_is_there_after_reopening(book: Ledger) -> None:
     assert book.stores("r1")[0].pans == 2
 
 
+def test_runs_of_one_second_stay_in_their_order(book: Ledger) -> None:
+    moment = now()
+    for name in ("z", "m", "a"):
+        book.begin(name, moment, ABOUT)
+    assert [row.id for row in book.runs()][-3:] == ["z", "m", "a"]
+    assert {row.started for row in book.runs()[-3:]} == {moment}
+
+
 def test_a_transaction_that_fails_leaves_nothing(book: Ledger) -> None:
     with pytest.raises(RuntimeError), book.transaction():
         book.put_unit("r1", 0, ended("a"), Settled([FINDING], prints(1)))
