@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from scanner import fieldverdict, verdict
 from scanner.ledger import Ledger, RunRow, StoreRow
@@ -113,9 +114,8 @@ def _earlier(ledger: Ledger, row: RunRow) -> tuple[RunSummary, ...]:
     """Finished runs before this one over the same targets: numbers that can be compared."""
     before = [
         other.summary
-        for other in ledger.runs()
+        for other in takewhile(lambda other: other.id != row.id, ledger.runs())
         if other.summary is not None
-        and (other.started, other.id) < (row.started, row.id)
         and other.about.targets == row.about.targets
         and other.about.profile == row.about.profile
     ]

@@ -72,6 +72,10 @@ def test_runs_of_one_second_stay_in_their_order(book: Ledger) -> None:
         book.begin(name, moment, ABOUT)
     assert [row.id for row in book.runs()][-3:] == ["z", "m", "a"]
     assert {row.started for row in book.runs()[-3:]} == {moment}
+    for name in ("z", "m"):
+        book.finish(name, moment, summary(assemble(book, book.run(name))), 0)
+    assert [each.id for each in assemble(book, book.run("a")).earlier] == ["z", "m"]
+    assert [each.id for each in assemble(book, book.run("m")).earlier] == ["z"]
 
 
 def test_a_transaction_that_fails_leaves_nothing(book: Ledger) -> None:
