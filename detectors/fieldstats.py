@@ -91,8 +91,7 @@ def settle(
         return score, why
     expected = counts.weight == 1.0 and score >= _EXPECTED and _is_named(field)
     mixes = _EXPECTED_MIXES if expected and field > 0 else _MIXES
-    weights = _weights(mixes, counts, without=1)
-    settled = sigmoid(logit(score) + _shift(counts, mixes, weights))
+    settled = sigmoid(logit(score) + shift(counts, mixes))
     if expected:
         settled *= _any(mixes, _weights(mixes, counts), logit(score))
     if abs(logit(settled) - logit(score)) < 0.5:
@@ -157,7 +156,7 @@ _SOME = 0.03
 """share of cards from which on good check digits are more than chance"""
 
 
-def shift(counts: FieldCounts | None) -> float:
+def shift(counts: FieldCounts | None, mixes: Sequence[_Mix] = _MIXES) -> float:
     """What the counts of a field add to the log-odds that a number in it, issued and with a good
     check digit, is a card. 0 for none.
 
@@ -167,11 +166,8 @@ def shift(counts: FieldCounts | None) -> float:
     """
     if counts is None or counts.seen < 2:
         return 0.0
-    return _shift(counts, _MIXES, _weights(_MIXES, counts, without=1))
-
-
-def _shift(counts: FieldCounts, mixes: Sequence[_Mix], weights: Sequence[float]) -> float:
-    value = counts.weight * (_odds(mixes, weights) - _odds(mixes))
+    # without the number itself: that it passes is known already
+    value = counts.weight * (_odds(mixes, _weights(mixes, counts, without=1)) - _odds(mixes))
     # two in a row may be chance
     return value * min(1.0, (counts.seen - 1) / 4) if value > 0 else value
 
@@ -190,8 +186,8 @@ def _any(mixes: Sequence[_Mix], weights: Sequence[float], speaks: float) -> floa
 
 
 def _weights(mixes: Sequence[_Mix], counts: FieldCounts, without: int = 0) -> list[float]:
-    """How likely each mix is by the numbers of a field, but for a common factor. ``without`` 1
-    leaves out the number itself, where that it passes is known already."""
+    """How likely each mix is by the numbers of a field, but for a common factor; ``without`` that
+    many good ones."""
     good = max(0, min(counts.luhn, counts.seen) - without)
     bad = counts.seen - without - good
     logs = []

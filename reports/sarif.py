@@ -367,8 +367,7 @@ def _unread_cut(left_out: list[Outcome], whole: int) -> list[Record]:
     counts = Counter((o.store, o.reason or "unknown") for o in left_out)
     said = (
         f"{len(left_out):,} of {plural(whole, 'unit', 'units')} that were not read in full"
-        " are not listed one by one."
-        " The JSON and CSV reports hold all."
+        " are not listed one by one. The JSON and CSV reports hold all."
     )
     return [_cut(said, "outcomes", len(left_out), counts)]
 

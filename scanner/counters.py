@@ -291,8 +291,7 @@ def _doubts(total: _Total, window: tuple[datetime, datetime]) -> Iterator[str]:
     if total.gone:
         yield (
             f"{plural(total.gone, 'counter is', 'counters are')} gone (dropped or pushed"
-            " out): what it had last is"
-            " unknown"
+            " out): what it had last is unknown"
         )
     if any(hidden for _, _, hidden in total.by):
         hiding = sum(sums[0] or 0 for (_, _, hidden), sums in total.by.items() if hidden)

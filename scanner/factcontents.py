@@ -74,8 +74,7 @@ def loose(db: DuckDBPyConnection, source: str) -> set[str]:
 def logs(db: DuckDBPyConnection, source: str) -> list[Content]:
     rows = db.execute(
         "SELECT id, digest, head, stores, length, resume, prefix, state, coalesce(loose, false),"
-        " places"
-        " FROM content WHERE digest IS NOT NULL AND length IS NOT NULL"
+        " places FROM content WHERE digest IS NOT NULL AND length IS NOT NULL"
         " AND source = (SELECT id FROM source WHERE key = ?)",
         [source],
     ).fetchall()
@@ -321,7 +320,6 @@ class _Adding:
             self.db,
             f"INSERT INTO content SELECT id, {self.source}, digest, head,"
             " string_split(stores, chr(10)), nullif(low, -1), nullif(high, -1),"
-            " nullif(length, -1), resume, prefix, places, state,"
-            " nullif(base, 0), loose::BOOLEAN",
+            " nullif(length, -1), resume, prefix, places, state, nullif(base, 0), loose::BOOLEAN",
             columns,
         )

@@ -251,8 +251,7 @@ def judge_other(
     if asked:
         causes.append(
             f"{plural(asked, 'call')} may have been reads: the trail hides the text of"
-            " statements, and"
-            " whoever fetched a secret could use it"
+            " statements, and whoever fetched a secret could use it"
         )
     remarks = [*_remarks(files, notes, seen), *checked.remarks, *missing.remarks, *more]
     parts = [lead, *causes, *remarks]
@@ -329,8 +328,7 @@ def _damage(files: Files, notes: Notes, seen: Seen) -> list[str]:
     if seen.nameless:
         causes.append(
             f"{plural(seen.nameless, 'read does', 'reads do')} not name the object and may"
-            " be outside"
-            " the prefix"
+            " be outside the prefix"
         )
     return causes
 

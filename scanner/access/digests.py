@@ -223,16 +223,14 @@ def _log_files(
     if changed:
         found.causes.append(
             f"{plural(len(changed), 'log file is', 'log files are')} not as CloudTrail"
-            f" delivered it ({_some(changed)}):"
-            " the hash is not the one in the digest"
+            f" delivered it ({_some(changed)}): the hash is not the one in the digest"
         )
     unnamed = logs.keys() - named.keys()
     strange = sorted(_in_no_digest(unnamed, digests))
     if strange:
         found.causes.append(
             f"{plural(len(strange), 'log file is', 'log files are')} in no digest of the"
-            f" time ({_some(strange)}):"
-            " CloudTrail may not have written what is in it"
+            f" time ({_some(strange)}): CloudTrail may not have written what is in it"
         )
     if len(unnamed) > len(strange):
         others = len(unnamed) - len(strange)
@@ -341,9 +339,7 @@ def _links(
     if changed:
         found.causes.append(
             f"{plural(len(changed), 'digest was', 'digests were')} changed"
-            f" ({_some(changed)}): the hash is"
-            " not the one"
-            " in the digest after it"
+            f" ({_some(changed)}): the hash is not the one in the digest after it"
         )
     return not (lost or anew or changed)
 
@@ -382,9 +378,7 @@ def _signatures(
     if bad:
         found.causes.append(
             f"{plural(len(bad), 'digest is', 'digests are')} not signed by CloudTrail"
-            f" ({_some(bad)}): the"
-            " signature is"
-            " not that of the public key"
+            f" ({_some(bad)}): the signature is not that of the public key"
         )
     said = f"{plural(good, 'signature')} checked"
     if unsigned:
@@ -392,8 +386,7 @@ def _signatures(
     if without:
         found.causes.append(
             f"{plural(without, 'digest names', 'digests name')} a public key that is not"
-            " among those"
-            " given: who signed, nothing tells"
+            " among those given: who signed, nothing tells"
         )
     return said
 

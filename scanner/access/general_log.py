@@ -176,16 +176,13 @@ def _doubts(said: Said, notes: Notes) -> Iterator[str]:
     yield from said.doubts()
     if failed := said.record.noted("failed")[0]:
         yield (
-            f"{plural(failed, 'statement')} failed on the way and may have given"
-            " something: counted"
+            f"{plural(failed, 'statement')} failed on the way and may have given something: counted"
             " as reads"
         )
     if nobody := said.record.noted("nobody")[0]:
         yield (
             f"{plural(nobody, 'statement is', 'statements are')} of connections whose"
-            " beginning is not in the"
-            " log: by whom"
-            " is not known"
+            " beginning is not in the log: by whom is not known"
         )
     if notes.begun > 1:
         yield (
@@ -196,8 +193,7 @@ def _doubts(said: Said, notes: Notes) -> Iterator[str]:
     if when is not None:
         yield (
             f"{plural(switches, 'statement changes', 'statements change')} settings of the"
-            " log, the first at"
-            f" {gaps.clock(when)} by {who}"
+            f" log, the first at {gaps.clock(when)} by {who}"
         )
 
 

@@ -22,7 +22,7 @@ from scanner.access.answer import Question
 from scanner.access.logbook import LogBook
 from scanner.access.logfiles import LogFiles
 from scanner.access.postgres_entries import FAILURES, STATEMENTS, Entry, Form, of_the_server
-from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
+from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs, ambiguous
 from scanner.access.readings import Readings, Said
 from scanner.contracts import EvidenceResult
 from scanner.model import Store
@@ -279,8 +279,7 @@ def _doubts(said: Said) -> Iterator[str]:
     yield from said.doubts()
     if failed := said.noted("failed"):
         yield (
-            f"{plural(failed, 'statement')} failed on the way and may have given"
-            " something: counted"
+            f"{plural(failed, 'statement')} failed on the way and may have given something: counted"
             " as reads"
         )
     if forged := said.noted("forged"):
@@ -288,23 +287,17 @@ def _doubts(said: Said) -> Iterator[str]:
             forged, "entry looks like a statement but was", "entries look like statements but were"
         )
         yield f"{looks} raised by one of a client: forged, not counted"
-    if ambiguous := said.noted("ambiguous"):
-        yield (
-            f"{plural(ambiguous, 'entry', 'entries')} can be read in two ways, for the prefix holds"
-            " what a client calls itself (%a): every read that may be meant is counted"
-        )
+    yield from ambiguous(said)
     if paths := said.noted("search_path"):
         yield (
             f"{plural(paths, 'statement speaks', 'statements speak')} of search_path: a name"
-            " without a schema is taken to be of"
-            " public"
+            " without a schema is taken to be of public"
         )
     switches, when, role = said.acts.noted("settings", said.readings.uri)
     if when is not None:
         yield (
             f"{plural(switches, 'statement speaks', 'statements speak')} of log_statement"
-            " itself, the first at"
-            f" {gaps.clock(when)} by {role}"
+            f" itself, the first at {gaps.clock(when)} by {role}"
         )
 
 

@@ -163,8 +163,7 @@ def _doubts(said: Said) -> Iterator[str]:
     if said.hidden + said.more:
         yield (
             f"{plural(said.hidden + said.more, 'command')} may read more than is named (an"
-            " aggregation"
-            " whose stages are left out, code)"
+            " aggregation whose stages are left out, code)"
         )
     if view.marked("filter").count:
         yield "the server was started with auditLog.filter: what it leaves out is not known"
@@ -178,8 +177,7 @@ def _doubts(said: Said) -> Iterator[str]:
     if first is not None:
         yield (
             f"{plural(switches, 'change')} of settings of the audit, the first at"
-            f" {gaps.clock(first)} by"
-            f" {who}"
+            f" {gaps.clock(first)} by {who}"
         )
 
 

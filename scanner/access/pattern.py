@@ -167,8 +167,7 @@ class _Collector:
         if ambiguous:
             yield (
                 f"{plural(ambiguous, 'line divides', 'lines divide')} in more than one way,"
-                " as a forged one would: what"
-                " gives most away is counted"
+                " as a forged one would: what gives most away is counted"
             )
 
 

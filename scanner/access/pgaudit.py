@@ -23,7 +23,7 @@ from scanner.access.logbook import LogBook
 from scanner.access.logfiles import LogFiles
 from scanner.access.postgres_entries import AUDITS, Entry, Form, of_the_server
 from scanner.access.postgres_lines import split_csv
-from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs
+from scanner.access.postgres_logs import NOBODY, OPTIONS, PostgresLogs, ambiguous
 from scanner.access.readings import Readings, Said
 from scanner.access.seen import Seen
 from scanner.batch import Verb
@@ -339,11 +339,7 @@ def _doubts(said: Said, unnamed: int, copies: int, *, by_object: bool) -> Iterat
             forged, "entry looks like an audit but was", "entries look like audits but were"
         )
         yield f"{looks} raised by a statement of a client: forged, not counted"
-    if ambiguous := said.noted("ambiguous"):
-        yield (
-            f"{plural(ambiguous, 'entry', 'entries')} can be read in two ways, for the prefix holds"
-            " what a client calls itself (%a): every read that may be meant is counted"
-        )
+    yield from ambiguous(said)
     if unnamed and by_object:
         yield (
             f"{plural(unnamed, 'SELECT does', 'SELECTs do')} not name what they read; of what"

@@ -149,3 +149,12 @@ class PostgresLogs(ABC):
             twin = Said(self._logs[uri, form], self._asked).noted(self.records)
             if form.value != said.readings.form and twin:
                 yield f"{twin:,} more as {form.value}, taken to be the same ones"
+
+
+def ambiguous(said: Said) -> Iterator[str]:
+    """That entries were read in two ways, if any were."""
+    if count := said.noted("ambiguous"):
+        yield (
+            f"{plural(count, 'entry', 'entries')} can be read in two ways, for the prefix holds"
+            " what a client calls itself (%a): every read that may be meant is counted"
+        )

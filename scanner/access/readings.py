@@ -126,8 +126,7 @@ class Said:
         if self.hidden:
             yield (
                 f"{plural(self.hidden, 'statement does', 'statements do')} not tell what"
-                " they read (functions,"
-                " procedures,"
+                " they read (functions, procedures,"
                 " texts that could not be understood): reads of unknown relations, not counted"
             )
         if self.more:

@@ -181,8 +181,7 @@ class Collector:
             state = Coverage.UNKNOWN
             lead = (
                 f"none of {plural(extent.inside, 'line')} is of this store: either nobody"
-                " touched it or its"
-                " requests are not logged; the files do not tell which"
+                " touched it or its requests are not logged; the files do not tell which"
             )
         else:
             state, lead = Coverage.PARTIAL, self._sort.lead
@@ -226,8 +225,7 @@ def _doubts(view: View, uri: str) -> Iterator[str]:
     if ambiguous:
         yield (
             f"{plural(ambiguous, 'line holds', 'lines hold')} quotes that make their result"
-            " uncertain, as a forged"
-            " request would: counted as reads, bytes unknown"
+            " uncertain, as a forged request would: counted as reads, bytes unknown"
         )
     if nameless:
         yield (

@@ -360,8 +360,7 @@ def _doubts(said: Said) -> Iterator[str]:
         )
     if failed := view.noted("failed")[0]:
         yield (
-            f"{plural(failed, 'statement')} failed on the way and may have given"
-            " something: counted"
+            f"{plural(failed, 'statement')} failed on the way and may have given something: counted"
             " as reads"
         )
     if unsettled := said.noted("unsettled"):
@@ -374,15 +373,13 @@ def _doubts(said: Said) -> Iterator[str]:
     if locks := view.noted("locks")[0]:
         yield (
             f"{locks:,} LOCK TABLES counted as one read each: how often what they lock was"
-            " read then"
-            " is not told"
+            " read then is not told"
         )
     switches, when, user = view.noted("settings")
     if when is not None:
         yield (
             f"{plural(switches, 'statement speaks', 'statements speak')} of server_audit's"
-            " own settings, the first at"
-            f" {gaps.clock(when)} by {user}"
+            f" own settings, the first at {gaps.clock(when)} by {user}"
         )
 
 

@@ -193,14 +193,12 @@ def _doubts(said: Said) -> Iterator[str]:
     if binary := view.note("binary"):
         yield (
             f"{plural(binary, 'file is', 'files are')} .sqlaudit, which only the server can"
-            " read: export with"
-            " sys.fn_get_audit_file as CSV or JSON"
+            " read: export with sys.fn_get_audit_file as CSV or JSON"
         )
     if said.hidden:
         yield (
             f"{plural(said.hidden, 'procedure or backup does', 'procedures and backups do')} not"
-            " telling what was given out: reads of"
-            " unknown tables, not counted"
+            " telling what was given out: reads of unknown tables, not counted"
         )
     changes, when, who = view.noted("change")
     if when is not None:

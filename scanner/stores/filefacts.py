@@ -130,8 +130,7 @@ def public(modes: Modes) -> Fact:
             "public-access",
             Tri.YES,
             f"every local account can read {modes.others:,} of {plural(modes.files, 'file')}"
-            " (mode o+r, "
-            "and every folder above lets others through)",
+            " (mode o+r, and every folder above lets others through)",
         )
     return Fact(
         "public-access",
