@@ -21,3 +21,9 @@ def test_every_form_is_found_anywhere(count: int, tmp_path: Path) -> None:
             for data in (filler + form, form + filler, filler + form + filler):
                 with pytest.raises(Leak):
                     planted.check(data, "something")
+
+
+def test_a_failure_is_shown_without_them(tmp_path: Path) -> None:
+    planted = Planted(random.Random(1), tmp_path)
+    for form in _forms(planted.pan()):
+        assert planted.without(f"a {form.decode()} z") == "a (planted) z"
