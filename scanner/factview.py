@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.records import dataclass
 from scanner.batch import READS, TOUCHES, Verb, Who
+from scanner.days import Day
 from scanner.factfile import put
 from scanner.factrecord import Record
 from scanner.factwindow import different, facts, sums
@@ -49,32 +50,6 @@ class Totals:
 
 
 @dataclass(slots=True)
-class DayTotals:
-    """One actor on one day; times in seconds since 1970, -1: none."""
-
-    reads: int = 0
-    rows: int = 0
-    denied: int = 0
-    lists: int = 0
-    objects: int = 0
-    hours: dict[int, int] = field(default_factory=dict)
-    first: int = -1
-    last: int = -1
-    refused: int = -1
-    listed: int = -1
-
-    def add_rolled(self, numbers: Sequence[int]) -> None:
-        """What became a day: reads, rows, denied, lists, objects, first, last."""
-        self.reads += numbers[0]
-        self.rows += numbers[1]
-        self.denied += numbers[2]
-        self.lists += numbers[3]
-        self.objects = max(self.objects, numbers[4])
-        known = [each for each in (self.first, numbers[5]) if each >= 0]
-        self.first, self.last = min(known, default=-1), max(self.last, numbers[6])
-
-
-@dataclass(slots=True)
 class _Sums:
     """``Totals`` under way."""
 
@@ -100,6 +75,10 @@ class _Sums:
             *(count, sent, told, rows, told_rows, cards, self.denied, self.asked),
             *(objects, nameless, first, last),
         )
+
+
+def _moment(second: int | None) -> datetime | None:
+    return None if second is None else datetime.fromtimestamp(second, UTC)
 
 
 def _pairs(name: str, of: Mapping[int, int]) -> Mapping[str, Any]:
@@ -143,7 +122,7 @@ class View(Record):
         ):
             found = self._db.execute(statement, [self._source]).fetchall()
             firsts += [first for (first,) in found if first is not None]
-        return datetime.fromtimestamp(min(firsts), UTC) if firsts else None
+        return _moment(min(firsts, default=None))
 
     def ranked(self, store: str) -> list[tuple[int, Who]]:
         """Who did anything in the window but list, by number, most reads first."""
@@ -178,7 +157,7 @@ class View(Record):
             [self._source, self._stores.get(store, 0), self._from, self._to],
         ).fetchall()
         last = found[0][0]
-        return None if last is None else datetime.fromtimestamp(last, UTC)
+        return _moment(last)
 
     def totals(
         self, store: str, entries: Mapping[int, int], cards: Collection[int] = ()
@@ -253,15 +232,13 @@ class View(Record):
         ).fetchall()
         return {number: Who(p, s, bool(a), f) for number, p, s, a, f in rows}
 
-    def days(
-        self, store: str, actors: Mapping[int, int], since: int
-    ) -> dict[int, dict[int, DayTotals]]:
+    def days(self, store: str, actors: Mapping[int, int], since: int) -> dict[int, dict[int, Day]]:
         """By actor and day (``date.toordinal``), from day ``since`` to the end of the window.
         ``actors`` says of each principal's number whose acts its are."""
         put(self._db, "acting", _pairs("actor", actors))
         start = (since - EPOCH) * 24
         where = self._of(store)
-        found: dict[int, dict[int, DayTotals]] = {}
+        found: dict[int, dict[int, Day]] = {}
         for actor, number, hours, reads in self._db.execute(
             f"""SELECT actor, hour // 24, list(hour % 24), list(reads) FROM (
               SELECT actor, hour, sum(count)::BIGINT AS reads
@@ -270,16 +247,16 @@ class View(Record):
                 AND hour BETWEEN {start} AND {self._to // 3600} GROUP BY actor, hour)
             GROUP BY ALL"""
         ).fetchall():
-            day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
+            day = found.setdefault(actor, {}).setdefault(number + EPOCH, Day())
             day.hours.update(zip(hours, reads, strict=True))
         for actor, number, *numbers in self._day_rows(where, start):
-            day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
+            day = found.setdefault(actor, {}).setdefault(number + EPOCH, Day())
             (day.reads, day.rows, day.denied, day.lists, day.objects) = numbers[:5]
-            (day.first, day.last, day.refused, day.listed) = numbers[5:]
+            (day.first, day.last, day.refused, day.listed) = map(_moment, numbers[5:])
         for actor, number, hours, *numbers in self._rolled(where, start // 24):
-            day = found.setdefault(actor, {}).setdefault(number + EPOCH, DayTotals())
+            day = found.setdefault(actor, {}).setdefault(number + EPOCH, Day())
             day.hours.update({hour: 1 for hour in range(24) if hours >> hour & 1})
-            day.add_rolled(numbers)
+            day.add_rolled(*numbers[:5], *map(_moment, numbers[5:]))
         return found
 
     def _day_rows(self, where: str, start: int) -> Iterator[tuple[Any, ...]]:
@@ -298,10 +275,10 @@ class View(Record):
               coalesce(sum(rows) FILTER (verb IN ({_READS})), 0)::BIGINT,
               coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
               coalesce(sum(count) FILTER (verb = {_LIST}), 0)::BIGINT,
-              coalesce(min(hour * 3600::BIGINT + first) FILTER (verb IN ({_READS})), -1),
-              coalesce(max(hour * 3600::BIGINT + last) FILTER (verb IN ({_READS})), -1),
-              coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_DENIED}), -1),
-              coalesce(min(hour * 3600::BIGINT + first) FILTER (verb = {_LIST}), -1)
+              min(hour * 3600::BIGINT + first) FILTER (verb IN ({_READS})),
+              max(hour * 3600::BIGINT + last) FILTER (verb IN ({_READS})),
+              min(hour * 3600::BIGINT + first) FILTER (verb = {_DENIED}),
+              min(hour * 3600::BIGINT + first) FILTER (verb = {_LIST})
             FROM all_hourly JOIN acting USING (who)
             WHERE {where} GROUP BY actor, day"""
         ).fetchall():
@@ -384,8 +361,8 @@ class View(Record):
               coalesce(sum(count) FILTER (verb = {_DENIED}), 0)::BIGINT,
               coalesce(sum(count) FILTER (verb = {_LIST}), 0)::BIGINT,
               coalesce(max(objects) FILTER (verb IN ({_TOUCHES})), 0)::BIGINT,
-              coalesce(min(first) FILTER (verb IN ({_READS})), -1),
-              coalesce(max(last) FILTER (verb IN ({_READS})), -1)
+              min(first) FILTER (verb IN ({_READS})),
+              max(last) FILTER (verb IN ({_READS}))
             FROM all_day AS day JOIN acting USING (who)
             WHERE {where} AND day >= {start} GROUP BY actor, day"""
         ).fetchall()

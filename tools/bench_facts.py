@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # ruff: noqa: E402 - the tool runs from a checkout that is not installed
-from scanner.access.days import Day
 from scanner.access.snoops import Acts, look
 from scanner.batch import Batch, FileFacts, Who
+from scanner.days import Day
 from scanner.factreads import summary
 from scanner.facts import Facts, path_beside
 from scanner.factview import View

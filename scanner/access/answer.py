@@ -14,10 +14,10 @@ from typing import Any
 from detectors.records import dataclass
 from scanner import statements
 from scanner.access import identity, rules, snoops
-from scanner.access.days import Day
 from scanner.batch import Who
 from scanner.contracts import SealName
-from scanner.factview import DayTotals, Totals, View
+from scanner.days import Day
+from scanner.factview import Totals, View
 from scanner.known import Known
 from scanner.model import Flag, Reads
 from scanner.retention import AskKept, Kept
@@ -231,35 +231,15 @@ def raised(
         snoops.Acts(
             {number: everybody[number] for number in actors[actor]},
             # of the time before it matters only that and when it was read in
-            ({before[actor]: Day(reads=1)} if actor in before else {})
-            | {number: _day(each) for number, each in totals.items()},
+            ({before[actor]: Day(reads=1)} if actor in before else {}) | days,
         )
-        for actor, totals in view.days(store, acting, start).items()
+        for actor, days in view.days(store, acting, start).items()
     ]
     snoops.look(view, store, acts, start, asked.lookout, objects=objects)
     since = (view.since(asked.reach) or asked.window[0]).toordinal()
     units = asked.known.get(store, Known()).units
     for each in acts:
         yield each, rules.alarms(each.days, since, first, units, asked.limits)
-
-
-def _day(found: DayTotals) -> Day:
-    return Day(
-        reads=found.reads,
-        rows=found.rows,
-        denied=found.denied,
-        lists=found.lists,
-        hours=found.hours,
-        first=_moment(found.first),
-        last=_moment(found.last),
-        refused=_moment(found.refused),
-        listed=_moment(found.listed),
-        objects=found.objects,
-    )
-
-
-def _moment(second: int) -> datetime | None:
-    return None if second < 0 else datetime.fromtimestamp(second, UTC)
 
 
 def _in_all(top: rules.Alarm, alike: list[rules.Alarm], sessions: int) -> str:

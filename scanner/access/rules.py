@@ -15,8 +15,8 @@ from datetime import date, datetime
 from typing import Any
 
 from detectors.records import dataclass
-from scanner.access.days import Day, Single
 from scanner.contracts import Wrong
+from scanner.days import Day, Single
 from scanner.text import plural, times
 from scanner.whoread import SESSION, SOURCE
 

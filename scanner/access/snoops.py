@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from detectors.records import dataclass
-from scanner.access.days import Day, Single
 from scanner.batch import READS, Verb, Who
+from scanner.days import Day, Single
 from scanner.factview import EPOCH, View
 from scanner.snooping import Lookout, Snooping, forms
 

@@ -51,3 +51,24 @@ class Day:
     """reads that no ticket covers, of who works by ticket"""
     person: bool = True
     """False for the reads of machines"""
+
+    def add_rolled(
+        self,
+        reads: int,
+        rows: int,
+        denied: int,
+        lists: int,
+        objects: int,
+        first: datetime | None,
+        last: datetime | None,
+    ) -> None:
+        """What is kept of events that became a sum of their day; of different objects the most that
+        one such sum counts."""
+        self.reads += reads
+        self.rows += rows
+        self.denied += denied
+        self.lists += lists
+        self.objects = max(self.objects, objects)
+        if first and last:
+            self.first = min(self.first or first, first)
+            self.last = max(self.last or last, last)
