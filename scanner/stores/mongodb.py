@@ -59,7 +59,7 @@ class OpenMongoDb:
     # --- what there is
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
-        self._session.impatient()
+        self._session.connect()
         for database in self._databases():
             try:
                 listed = self._session.ask(partial(_collections, database=database))

@@ -5,15 +5,14 @@ Every question is short. A server that went away is waited for and asked again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from detectors.records import dataclass
-from scanner import pausing
 from scanner.errors import Reason, Unreadable, UsageError
 from scanner.stores import sql_options
+from scanner.stores.asking import Asking, Away
 from scanner.stores.sql_pace import Pace
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class Session:
     def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
         self.target, _ = parse(uri)
         self.options = options
-        self._patience = float(options.get("patience", 60))
+        self._asking = Asking(uri, options)
         self._pace = Pace({**options, "max_lag": 0}, lambda: None, lambda: None)
         self._client: pymongo.MongoClient[Any] | None = None
 
@@ -163,18 +162,17 @@ class Session:
         """Calls it, and again when the connection is lost. Raises ``Unreadable``."""
         import pymongo.errors
 
-        deadline, pause = time.monotonic() + self._patience, 0.1
-        while True:
+        def question(client: pymongo.MongoClient[Any]) -> T:
             try:
-                return ask(self.client)
+                return ask(client)
             except pymongo.errors.PyMongoError as error:
                 problem = fault(error)
-            if problem.reason is not Reason.UNREACHABLE or time.monotonic() + pause > deadline:
-                if problem.reason is Reason.UNREACHABLE:
-                    self._patience = 0  # whoever asks next need not wait as long again
-                raise problem
-            pausing.wait(pause)
-            pause = min(2 * pause, 5.0)
+                raise Away(problem) if problem.reason is Reason.UNREACHABLE else problem from None
+
+        return self._asking.ask(self._reach, question)
+
+    def _reach(self) -> pymongo.MongoClient[Any]:
+        return self.client
 
     def command(self, database: str, name: str, value: Any = 1, **more: Any) -> dict[str, Any]:
         """Raises ``Unreadable``."""
@@ -182,11 +180,18 @@ class Session:
             more["maxTimeMS"] = self.max_time
         return dict(self.ask(lambda client: client[database].command(name, value, **more)))
 
-    def impatient(self) -> None:
-        """For the first question of all: a server that is not there is not waited for."""
-        patience, self._patience = self._patience, 0
-        self.command("admin", "ping")
-        self._patience = patience
+    def connect(self) -> None:
+        """Once, without patience. Raises ``Unreadable``."""
+
+        import pymongo.errors
+
+        def ping() -> None:
+            try:
+                self.client.admin.command("ping")
+            except pymongo.errors.PyMongoError as error:
+                raise fault(error) from None
+
+        self._asking.once(ping)
 
     def after(self, started: float, documents: Sequence[bytes]) -> None:
         self._pace.after(started, [(raw,) for raw in documents])

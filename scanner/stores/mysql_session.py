@@ -7,21 +7,18 @@ statement said again; it was a reading one, so that is harmless.
 from __future__ import annotations
 
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores import mysql_target
+from scanner.stores.asking import Asking, Away
 from scanner.stores.sql_pace import Pace
 
 if TYPE_CHECKING:
     import pymysql
 
-_T = TypeVar("_T")
 LOCKED = Reason.LOCKED
 """The reason of what was left out because somebody else holds a lock on it."""
 PACKET = 16 << 20
@@ -48,12 +45,10 @@ class Session:
 
     def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
         self._uri, self._options = uri, options
-        self._patience = float(options.get("patience", 60))
+        self._asking = Asking(uri, options)
+        self.ahead = self._asking.ahead
         self._pace = Pace(options, self._lag, self._load, uri)
         self._connection: pymysql.Connection[Any] | None = None
-        self._gave_up = False
-        self._lock = threading.Lock()
-        self._thread: ThreadPoolExecutor | None = None
         self.database = mysql_target.parse(uri)[0].database
         self.host = mysql_target.parse(uri)[0].host
         self.mariadb = True
@@ -65,13 +60,11 @@ class Session:
 
     def connect(self) -> None:
         """Once, without patience. Raises ``Unreadable``."""
-        self._gave_up = True
-        self._reach()
+        self._asking.once(self._reach)
 
     def _reach(self) -> pymysql.Connection[Any]:
         if self._connection is None or not self._connection.open:
             self._connection = self._connected()
-        self._gave_up = False
         return self._connection
 
     def _connected(self) -> pymysql.Connection[Any]:
@@ -139,41 +132,26 @@ class Session:
         """Names of the columns, and the rows."""
         import pymysql
 
-        deadline, pause = time.monotonic() + self._patience, 0.1
-        while True:
+        def question(
+            connection: pymysql.Connection[Any],
+        ) -> tuple[list[str], list[tuple[Any, ...]]]:
             try:
-                with self._lock, self._reach().cursor() as cursor:
+                with connection.cursor() as cursor:
                     cursor.execute(query, values or None)
                     names = [str(column[0]) for column in cursor.description or ()]
                     return names, list(cursor.fetchall())
             except (pymysql.Error, OSError) as error:
-                problem = fault(error)
                 number = error.args[0] if error.args else 0
                 if isinstance(error, pymysql.Error) and number not in _AGAIN and number:
-                    raise problem from None
+                    raise fault(error) from None
                 self._drop()
-            except Unreadable as error:
-                if error.reason not in (Reason.UNREACHABLE, Reason.THROTTLED):
-                    raise
-                problem = error
-            if self._gave_up or time.monotonic() + pause > deadline:
-                self._gave_up = True  # whoever asks next need not wait as long again
-                raise problem from None
-            if 0.8 <= pause < 1.6:
-                pausing.tell(f"{self._uri}: waiting for the server: {problem.detail}")
-            pausing.wait(pause)
-            pause = min(2 * pause, 5.0)
+                raise Away(fault(error)) from None
 
-    def ahead(self, ask: Callable[[], _T]) -> Future[_T]:
-        """Asks while the answer before is being searched: the server and this process then work at
-        the same time. Statements take turns on the one connection."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "cardtrail-ahead")
-        return self._thread.submit(ask)
+        return self._asking.ask(self._reach, question)
 
     def literal(self, value: Any) -> str:
         """A value as SQL."""
-        with self._lock:
+        with self._asking.turn:
             return str(self._reach().escape(value))
 
     def stream(self, query: str, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -244,9 +222,7 @@ class Session:
             self._connection = None
 
     def close(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
-            self._thread = None
+        self._asking.close()
         self._drop()
 
 

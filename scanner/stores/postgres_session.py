@@ -7,23 +7,20 @@ went away is waited for, and the statement said again; it was a reading one, so 
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores import postgres_target, sql_options
+from scanner.stores.asking import Asking, Away
 from scanner.stores.sql_pace import Pace
 from scanner.stores.sql_rows import NEW_ROW
 
 if TYPE_CHECKING:
     import psycopg
 
-_T = TypeVar("_T")
 LOCKED: Final = Reason.LOCKED
 """The reason of what was left out because somebody else holds a lock on it."""
 _CLASSES = {
@@ -72,14 +69,12 @@ class Session:
 
     def __init__(self, uri: str, options: Mapping[str, Any]) -> None:
         self._uri, self._options = uri, options
-        self._patience = float(options.get("patience", 60))
+        self._asking = Asking(uri, options)
+        self.ahead = self._asking.ahead
         self._pace = Pace(options, self._lag, self._load, uri)
         self._connection: psycopg.Connection[Any] | None = None
         self._view: Any = None
         """loads a text as a view of the answer it came in"""
-        self._gave_up = False
-        self._lock = threading.Lock()
-        self._thread: ThreadPoolExecutor | None = None
         self.encrypted = False
         """whether the newest connection was over TLS"""
         self.version = 0
@@ -91,13 +86,12 @@ class Session:
 
     def connect(self) -> None:
         """Once, without patience. Raises ``Unreadable``."""
-        self._gave_up = True
-        self._reach()
+        self._asking.once(self._reach)
 
-    def _reach(self) -> None:
+    def _reach(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
             self._connection = self._connected()
-        self._gave_up = False
+        return self._connection
 
     def _connected(self) -> psycopg.Connection[Any]:
         try:
@@ -199,32 +193,18 @@ class Session:
     ) -> list[tuple[Any, ...]]:
         import psycopg
 
-        deadline, pause = time.monotonic() + self._patience, 0.1
-        while True:
+        def question(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
             try:
-                with self._lock:
-                    self._reach()
-                    assert self._connection is not None
-                    cursor = self._connection.cursor(binary=binary)
-                    if views:
-                        cursor.adapters.register_loader("text", self._view)
-                    return cursor.execute(query.encode(), values or None).fetchall()
+                cursor = connection.cursor(binary=binary)
+                if views:
+                    cursor.adapters.register_loader("text", self._view)
+                return cursor.execute(query.encode(), values or None).fetchall()
             except psycopg.Error as error:
-                lost = self._connection is None or self._connection.closed
-                if not lost and error.sqlstate not in _AGAIN:
-                    raise fault(error) from None
-                problem = fault(error)
-            except Unreadable as error:
-                if error.reason not in (Reason.UNREACHABLE, Reason.THROTTLED):
-                    raise
-                problem = error
-            if self._gave_up or time.monotonic() + pause > deadline:
-                self._gave_up = True  # whoever asks next need not wait as long again
-                raise problem from None
-            if 0.8 <= pause < 1.6:
-                pausing.tell(f"{self._uri}: waiting for the server: {problem.detail}")
-            pausing.wait(pause)
-            pause = min(2 * pause, 5.0)
+                if connection.closed or error.sqlstate in _AGAIN:
+                    raise Away(fault(error)) from None
+                raise fault(error) from None
+
+        return self._asking.ask(self._reach, question)
 
     def stream(self, query: str, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
         """Rows of one long statement, ``at_once`` by a cursor. It holds a snapshot as long as it
@@ -233,12 +213,11 @@ class Session:
         import psycopg
 
         self._pace.ask()
-        self._reach()
-        assert self._connection is not None
+        connection = self._reach()
         try:
             with (
-                self._connection.transaction(),
-                self._connection.cursor("cardtrail", binary=True) as cursor,
+                connection.transaction(),
+                connection.cursor("cardtrail", binary=True) as cursor,
             ):
                 cursor.execute(query.encode())
                 while True:
@@ -250,13 +229,6 @@ class Session:
                     self._pace.hold(started, found)
         except psycopg.Error as error:
             raise fault(error) from None
-
-    def ahead(self, ask: Callable[[], _T]) -> Future[_T]:
-        """Asks while the answer before is being searched: the server and this process then work at
-        the same time. Statements take turns on the one connection."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "cardtrail-ahead")
-        return self._thread.submit(ask)
 
     # --- without hurting
 
@@ -293,9 +265,7 @@ class Session:
         return int(running)
 
     def close(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
-            self._thread = None
+        self._asking.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

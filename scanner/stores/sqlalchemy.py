@@ -81,7 +81,7 @@ class OpenSqlAlchemy:
         self._tables: dict[str, Table] = {}
 
     def units(self, ignore: Ignore) -> Iterator[Unit | Outcome]:
-        self._session.impatient()
+        self._session.connect()
         usual, schemas = self._schemas()
         for schema in schemas:
             own = None if schema == usual else schema

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from detectors.records import dataclass
-from scanner import pausing
 from scanner.errors import Reason, Unreadable
 from scanner.stores import sql_options, sqlalchemy_target
+from scanner.stores.asking import Asking, Away
 from scanner.stores.sql_pace import Pace
 from scanner.stores.sqlalchemy_target import DRIVERS
 
@@ -103,7 +103,7 @@ class Session:
     ) -> None:
         self.target, _ = sqlalchemy_target.parse(uri)
         self._options, self._engine = options, engine
-        self._patience = float(options.get("patience", 60))
+        self._asking = Asking(uri, options)
         self._pace = Pace({**options, "max_lag": 0}, lambda: None, lambda: None)
         self._connection: sa.Connection | None = None
 
@@ -154,8 +154,11 @@ class Session:
             detail = f"{target.scheme}: the dialect does not take this target"
             raise Unreadable(Reason.UNSUPPORTED, detail) from None
 
-    def connect(self) -> sa.Connection:
-        """Raises ``Unreadable``."""
+    def connect(self) -> None:
+        """Once, without patience. Raises ``Unreadable``."""
+        self._asking.once(self._reach)
+
+    def _reach(self) -> sa.Connection:
         if self._connection is None or self._connection.invalidated:
             self._drop()
             self._connection = self._connected()
@@ -197,10 +200,9 @@ class Session:
     def ask(self, ask: Callable[[sa.Connection], T]) -> T:
         """Calls it in a transaction of its own, and again when the connection is lost. Raises
         ``Unreadable``."""
-        deadline, pause = time.monotonic() + self._patience, 0.1
-        while True:
+
+        def question(connection: sa.Connection) -> T:
             try:
-                connection = self.connect()
                 for statement in self.manners.each:
                     connection.exec_driver_sql(statement)
                 try:
@@ -208,25 +210,23 @@ class Session:
                 finally:
                     if not connection.invalidated:
                         connection.rollback()
-            except Unreadable as error:
-                problem = error
+            except Unreadable:
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 problem = fault(error)
                 if getattr(error, "connection_invalidated", False):
                     problem = Unreadable(Reason.UNREACHABLE, "the connection was lost")
-            if problem.reason is not Reason.UNREACHABLE:
-                raise problem
-            self._drop()
-            if time.monotonic() + pause > deadline:
-                self._patience = 0  # whoever asks next need not wait as long again
-                raise problem
-            pausing.wait(pause)
-            pause = min(2 * pause, 5.0)
+                if problem.reason is not Reason.UNREACHABLE:
+                    raise problem from None
+                self._drop()
+                raise Away(problem) from None
+
+        return self._asking.ask(self._reach, question)
 
     def stream(self, query: sa.Select[Any], at_once: int) -> Iterator[list[Any]]:
         """Rows of one long statement as they come, not said again when the connection is lost.
         Raises ``Unreadable``."""
-        connection = self.connect()
+        connection = self._reach()
         try:
             for statement in self.manners.each:
                 connection.exec_driver_sql(statement)
@@ -242,12 +242,6 @@ class Session:
             raise fault(error) from None
         finally:
             self._drop()
-
-    def impatient(self) -> None:
-        """For the first statement of all: a server that is not there is not waited for."""
-        patience, self._patience = self._patience, 0
-        self.ask(lambda connection: None)
-        self._patience = patience
 
     def _drop(self) -> None:
         if self._connection is not None:
