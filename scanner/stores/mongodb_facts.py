@@ -13,6 +13,7 @@ from scanner.contracts import SealName
 from scanner.errors import Unreadable
 from scanner.model import Access, Fact, Grant, Tri
 from scanner.stores.mongodb_session import Session
+from scanner.stores.sql_facts import sealed
 
 _MOST_USERS = 2_000
 _WRITES = frozenset(("insert", "update", "remove", "dropCollection", "createCollection"))
@@ -31,7 +32,7 @@ def facts(session: Session, seal: SealName) -> tuple[Fact, ...]:
         Fact("versioning", Tri.UNKNOWN, "backups and the oplog do not show in what is asked"),
         _role(session),
     )
-    return tuple(Fact(f.control, f.state, seal(f.detail)) for f in found)
+    return sealed(found, seal)
 
 
 def _options(session: Session) -> tuple[Mapping[str, Any] | None, str]:

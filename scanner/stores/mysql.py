@@ -7,7 +7,6 @@ parentheses, see ``mysql_places``. Tables whose rows lie on another server are n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +21,7 @@ from scanner.stores import mysql_places as places
 from scanner.stores.mysql_catalogue import Table
 from scanner.stores.mysql_session import Session
 from scanner.stores.mysql_table import TableReader
+from scanner.stores.sql_facts import Protection
 
 
 class Mysql:
@@ -50,8 +50,10 @@ class OpenMysql:
 
     def __init__(self, store: Store, session: Session, seal_name: SealName) -> None:
         self._store, self._session, self._seal_name = store, session, seal_name
-        self._access: Access | str | None = None
-        self._facts: tuple[Fact, ...] = ()
+        self._protection = Protection(
+            partial(mysql_grants.access, session, seal_name),
+            partial(mysql_facts.facts, session, seal=seal_name),
+        )
 
     # --- what there is
 
@@ -141,27 +143,10 @@ class OpenMysql:
         return mysql_facts.role(self._session, self._seal_name)
 
     def facts(self) -> tuple[Fact, ...]:
-        if not self._facts:
-            access = self._who()
-            could_read = access if isinstance(access, str) else access.could_read
-            self._facts = mysql_facts.facts(self._session, could_read, self._seal_name)
-        return self._facts
+        return self._protection.facts
 
     def access(self) -> Access:
-        access = self._who()
-        if isinstance(access, str):
-            return Access()
-        (public,) = (f.state for f in self.facts() if f.control == "public-access")
-        return replace(access, public=public)
-
-    def _who(self) -> Access | str:
-        """Who could read it, or why that is not known."""
-        if self._access is None:
-            try:
-                self._access = mysql_grants.access(self._session, self._seal_name)
-            except Unreadable as fault:
-                self._access = fault.detail or str(fault.reason)
-        return self._access
+        return self._protection.access
 
     def close(self) -> None:
         self._session.close()

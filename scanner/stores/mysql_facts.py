@@ -4,14 +4,14 @@ cannot be asked is *unknown* with the reason."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
-from scanner.model import Fact, Grant, Tri
+from scanner.model import Fact, Tri
 from scanner.stores.mysql_catalogue import quote
 from scanner.stores.mysql_session import Session
+from scanner.stores.sql_facts import Grants, public_grants, sealed, session_tls, told
 from scanner.stores.sql_options import is_local
 
 _HARMLESS = frozenset(
@@ -20,34 +20,28 @@ _HARMLESS = frozenset(
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def facts(
-    session: Session, could_read: tuple[Grant, ...] | str, seal: SealName
-) -> tuple[Fact, ...]:
-    """``could_read`` is the list of grants, or why there is none."""
+def facts(session: Session, could_read: Grants, seal: SealName) -> tuple[Fact, ...]:
     asked = (
-        _told("public-access", lambda: _public(session)),
-        _public_grants(could_read),
-        _told("default-encryption", lambda: _at_rest(session)),
-        _told("versioning", lambda: _versioning(session)),
-        _told("access-logging", lambda: _logging(session)),
-        _told("tls-only", lambda: _tls_only(session)),
-        _told("scanned-over-tls", lambda: _session_tls(session)),
-        _told("strong-passwords", lambda: _passwords(session)),
-        _told("read-only-role", lambda: _read_only(session)),
+        told("public-access", lambda: _public(session)),
+        public_grants(could_read, "every account"),
+        told("default-encryption", lambda: _at_rest(session)),
+        told("versioning", lambda: _versioning(session)),
+        told("access-logging", lambda: _logging(session)),
+        told("tls-only", lambda: _tls_only(session)),
+        session_tls(
+            local=is_local(session.host),
+            encrypted=session.encrypted,
+            verified=session.tls_mode == "verify",
+            mode=f"ssl_mode={session.tls_mode}",
+        ),
+        told("strong-passwords", lambda: _passwords(session)),
+        told("read-only-role", lambda: _read_only(session)),
     )
-    return tuple(Fact(f.control, f.state, seal(f.detail)) for f in asked)
+    return sealed(asked, seal)
 
 
 def role(session: Session, seal: SealName) -> Fact:
-    fact = _told("read-only-role", lambda: _read_only(session))
-    return Fact(fact.control, fact.state, seal(fact.detail))
-
-
-def _told(control: str, ask: Callable[[], tuple[Tri, str]]) -> Fact:
-    try:
-        return Fact(control, *ask())
-    except Unreadable as fault:
-        return Fact(control, Tri.UNKNOWN, fault.detail or str(fault.reason))
+    return sealed((told("read-only-role", lambda: _read_only(session)),), seal)[0]
 
 
 def _variables(session: Session, *names: str) -> dict[str, str]:
@@ -69,16 +63,6 @@ def _public(session: Session) -> tuple[Tri, str]:
         more = f" and {len(far) - 3:,} more" if len(far) > 3 else ""
         return Tri.YES, f"accounts without a password: {', '.join(far[:3])}{more}"
     return Tri.NO, "no account gets in from elsewhere without a password"
-
-
-def _public_grants(could_read: tuple[Grant, ...] | str) -> Fact:
-    control = "no-grant-to-public"
-    if isinstance(could_read, str):
-        return Fact(control, Tri.UNKNOWN, could_read)
-    for grant in could_read:
-        if grant.kind == "public":
-            return Fact(control, Tri.NO, f"every account can read: {grant.via}")
-    return Fact(control, Tri.YES, "PUBLIC may read no table and no view of one")
 
 
 def _at_rest(session: Session) -> tuple[Tri, str]:
@@ -121,17 +105,6 @@ def _tls_only(session: Session) -> tuple[Tri, str]:
     if found.get("have_ssl", "YES") != "YES":
         return Tri.NO, "the server has no TLS"
     return Tri.NO, "require_secure_transport is off; single accounts may still need TLS"
-
-
-def _session_tls(session: Session) -> tuple[Tri, str]:
-    encrypted = session.encrypted
-    if is_local(session.host):
-        return (Tri.YES if encrypted else Tri.NO), "the server is on this machine"
-    if not encrypted:
-        return Tri.NO, f"this scan read in the clear (ssl_mode={session.tls_mode})"
-    if session.tls_mode == "verify":
-        return Tri.YES, "the server's name was verified"
-    return Tri.NO, f"the server's name was not verified (ssl_mode={session.tls_mode})"
 
 
 def _passwords(session: Session) -> tuple[Tri, str]:

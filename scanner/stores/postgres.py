@@ -8,7 +8,6 @@ Each table, partition and materialised view is a unit; what is no table and hold
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from scanner.stores import postgres_places as places
 from scanner.stores.postgres_catalogue import Relation
 from scanner.stores.postgres_session import Session
 from scanner.stores.postgres_table import TableReader, sliceable
+from scanner.stores.sql_facts import Protection
 from scanner.text import plural
 
 
@@ -58,8 +58,10 @@ class OpenPostgres:
 
     def __init__(self, store: Store, session: Session, seal_name: SealName) -> None:
         self._store, self._session, self._seal_name = store, session, seal_name
-        self._access: Access | str | None = None
-        self._facts: tuple[Fact, ...] = ()
+        self._protection = Protection(
+            partial(postgres_grants.access, session, seal_name),
+            partial(postgres_facts.facts, session, seal=seal_name),
+        )
         self._steps: dict[int, int] = {}
         self._block = 0
 
@@ -158,29 +160,10 @@ class OpenPostgres:
         return postgres_facts.role(self._session, self._seal_name)
 
     def facts(self) -> tuple[Fact, ...]:
-        if not self._facts:
-            access = self._who()
-            could_read = access if isinstance(access, str) else access.could_read
-            self._facts = postgres_facts.facts(self._session, could_read, self._seal_name)
-        return self._facts
+        return self._protection.facts
 
     def access(self) -> Access:
-        """The list is whole as far as the server itself lets anyone in: copies, dumps and whoever
-        has the machine do not show in it."""
-        access = self._who()
-        if isinstance(access, str):
-            return Access()
-        (public,) = (f.state for f in self.facts() if f.control == "public-access")
-        return replace(access, public=public)
-
-    def _who(self) -> Access | str:
-        """Who could read it, or why that is not known."""
-        if self._access is None:
-            try:
-                self._access = postgres_grants.access(self._session, self._seal_name)
-            except Unreadable as fault:
-                self._access = fault.detail or str(fault.reason)
-        return self._access
+        return self._protection.access
 
     def close(self) -> None:
         self._session.close()

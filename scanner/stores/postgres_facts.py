@@ -7,13 +7,12 @@ granted ``pg_hba_file_rules``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from detectors.records import dataclass
 from scanner.contracts import SealName
 from scanner.errors import Unreadable
-from scanner.model import Fact, Grant, Tri
+from scanner.model import Fact, Tri
 from scanner.stores.postgres_session import Session
+from scanner.stores.sql_facts import Grants, public_grants, sealed, session_tls, told
 from scanner.text import plural
 
 _OPEN_METHODS = frozenset(("trust",))
@@ -41,35 +40,29 @@ class Rule:
         return f"line {self.line:,}: {self.kind} {self.address or 'any'} {self.method}"
 
 
-def facts(
-    session: Session, could_read: tuple[Grant, ...] | str, seal: SealName
-) -> tuple[Fact, ...]:
-    """``could_read`` is the list of grants, or why there is none."""
+def facts(session: Session, could_read: Grants, seal: SealName) -> tuple[Fact, ...]:
     rules = _rules(session)
     asked = (
-        _told("public-access", lambda: _public(rules)),
-        _public_grants(could_read),
-        _told("default-encryption", lambda: _at_rest(session)),
-        _told("versioning", lambda: _versioning(session)),
-        _told("access-logging", lambda: _logging(session)),
-        _told("tls-only", lambda: _tls_only(session, rules)),
-        _session_tls(session),
-        _told("strong-passwords", lambda: _passwords(session, rules)),
-        _told("read-only-role", lambda: _read_only(session)),
+        told("public-access", lambda: _public(rules)),
+        public_grants(could_read, "every role that can log in"),
+        told("default-encryption", lambda: _at_rest(session)),
+        told("versioning", lambda: _versioning(session)),
+        told("access-logging", lambda: _logging(session)),
+        told("tls-only", lambda: _tls_only(session, rules)),
+        session_tls(
+            local=session.local,
+            encrypted=session.encrypted,
+            verified=session.mode == "verify-full",
+            mode=f"sslmode={session.mode or 'not given'}",
+        ),
+        told("strong-passwords", lambda: _passwords(session, rules)),
+        told("read-only-role", lambda: _read_only(session)),
     )
-    return tuple(Fact(f.control, f.state, seal(f.detail)) for f in asked)
+    return sealed(asked, seal)
 
 
 def role(session: Session, seal: SealName) -> Fact:
-    fact = _told("read-only-role", lambda: _read_only(session))
-    return Fact(fact.control, fact.state, seal(fact.detail))
-
-
-def _told(control: str, ask: Callable[[], tuple[Tri, str]]) -> Fact:
-    try:
-        return Fact(control, *ask())
-    except Unreadable as fault:
-        return Fact(control, Tri.UNKNOWN, fault.detail or str(fault.reason))
+    return sealed((told("read-only-role", lambda: _read_only(session)),), seal)[0]
 
 
 def _settings(session: Session, *names: str) -> dict[str, str]:
@@ -110,16 +103,6 @@ def _public(rules: list[Rule] | str) -> tuple[Tri, str]:
             f"whoever comes from there is let in without a password: {_some(open_rules)}",
         )
     return Tri.NO, "no rule of pg_hba.conf lets anyone from elsewhere in without a secret"
-
-
-def _public_grants(could_read: tuple[Grant, ...] | str) -> Fact:
-    control = "no-grant-to-public"
-    if isinstance(could_read, str):
-        return Fact(control, Tri.UNKNOWN, could_read)
-    for grant in could_read:
-        if grant.kind == "public":
-            return Fact(control, Tri.NO, f"every role that can log in can read: {grant.via}")
-    return Fact(control, Tri.YES, "PUBLIC may read no table and no view of one")
 
 
 def _at_rest(session: Session) -> tuple[Tri, str]:
@@ -175,21 +158,6 @@ def _tls_only(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:
     if plain:
         return Tri.NO, f"pg_hba.conf lets in without TLS: {_some(plain)}"
     return Tri.YES, "pg_hba.conf lets nobody from elsewhere in without TLS"
-
-
-def _session_tls(session: Session) -> Fact:
-    control = "scanned-over-tls"
-    if session.local:
-        return Fact(
-            control, Tri.YES if session.encrypted else Tri.NO, "the server is on this machine"
-        )
-    if session.encrypted:
-        verified = session.mode == "verify-full"
-        how = "verified" if verified else f"not verified (sslmode={session.mode or 'not given'})"
-        return Fact(control, Tri.YES if verified else Tri.NO, f"the server's name was {how}")
-    return Fact(
-        control, Tri.NO, f"this scan read in the clear (sslmode={session.mode or 'not given'})"
-    )
 
 
 def _passwords(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:

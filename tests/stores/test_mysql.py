@@ -13,70 +13,24 @@ import pytest
 from scanner import registry
 from scanner.contracts import Limits, OpenStore
 from scanner.errors import Reason, Unreadable, UsageError
-from scanner.model import Outcome, Problem, Slice, Unit
+from scanner.model import Outcome, Problem, Slice
 from scanner.stores import mysql_table, mysql_target
 from scanner.stores.mysql import STORE
 from scanner.walk import walk
 from tests import mariadb_server
 from tests.conftest import Cardtrail, Planted
 from tests.mariadb_server import ADMIN, Server
+from tests.stores.reading import WHOLE, Read, unit, units
 
-pytestmark = [
-    pytest.mark.xdist_group("mariadb"),
-    pytest.mark.skipif(mariadb_server.missing() is not None, reason=mariadb_server.missing() or ""),
-]
+pytestmark = mariadb_server.MARKS
 DATABASE = "reading"
-WHOLE = Slice(0, 0, None)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = mariadb_server.server()
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
-    yield server
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}")
-
-
-@pytest.fixture
-def opened(server: Server) -> Iterator[OpenStore]:
-    store = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
-    yield store
-    store.close()
-
-
-def units(store: OpenStore) -> dict[str, Unit | Outcome]:
-    listed = list(store.units(lambda name, is_folder: False))
-    return {item.key if isinstance(item, Unit) else item.unit: item for item in listed}
-
-
-def unit(store: OpenStore, key: str) -> Unit:
-    found = units(store)[key]
-    assert isinstance(found, Unit)
-    return found
-
-
-class Read:
-    """What came out of one unit, and where it said it stood."""
-
-    def __init__(self, store: OpenStore, item: Unit | str, part: Slice = WHOLE) -> None:
-        self.text, self.problems = b"", list[Problem]()
-        self.places: dict[bytes, tuple[str | None, int | None]] = {}
-        chosen = unit(store, item) if isinstance(item, str) else item
-        records = store.open(chosen)
-        for _, chunk in walk(records, chosen.key, part, registry.readers(), Limits()):
-            if isinstance(chunk, Problem):
-                self.problems.append(chunk)
-                continue
-            data = bytes(chunk.data)
-            self.text += data[chunk.lo : chunk.hi]
-            at = data.find(b"needle", chunk.lo)
-            while 0 <= at < chunk.hi:
-                place = chunk.locate(at, at + 6)
-                self.places[data[at : at + 9]] = (place.field or place.member, place.row)
-                at = data.find(b"needle", at + 1)
-        changed = records.check()
-        if changed is not None:
-            self.problems.append(changed)
+    with server.database(DATABASE):
+        yield server
 
 
 def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) -> None:

@@ -16,10 +16,7 @@ from scanner.stores.mysql_session import Session
 from tests import mariadb_server
 from tests.mariadb_server import ADMIN, Server
 
-pytestmark = [
-    pytest.mark.xdist_group("mariadb"),
-    pytest.mark.skipif(mariadb_server.missing() is not None, reason=mariadb_server.missing() or ""),
-]
+pytestmark = mariadb_server.MARKS
 DATABASE = "shop_rights"
 PEOPLE = [f"person {i}" for i in range(41)]
 ROLES = [f"role {i}" for i in range(8)]

@@ -12,28 +12,17 @@ from scanner.stores import mysql_target
 from scanner.stores.mysql import STORE
 from tests import mariadb_server
 from tests.mariadb_server import ADMIN, Server
-from tests.stores.test_mysql import Read, units
+from tests.stores.reading import Read, units
 
-pytestmark = [
-    pytest.mark.xdist_group("mariadb"),
-    pytest.mark.skipif(mariadb_server.missing() is not None, reason=mariadb_server.missing() or ""),
-]
+pytestmark = mariadb_server.MARKS
 DATABASE = "odd"
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = mariadb_server.server()
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
-    yield server
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}")
-
-
-@pytest.fixture
-def opened(server: Server) -> Iterator[OpenStore]:
-    store = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
-    yield store
-    store.close()
+    with server.database(DATABASE):
+        yield server
 
 
 @pytest.mark.parametrize("key", [" PRIMARY KEY", ""])

@@ -17,10 +17,7 @@ from tests.conftest import Cardtrail, Planted
 from tests.mariadb_server import Server
 from tests.warm import Warm
 
-pytestmark = [
-    pytest.mark.xdist_group("mariadb"),
-    pytest.mark.skipif(mariadb_server.missing() is not None, reason=mariadb_server.missing() or ""),
-]
+pytestmark = mariadb_server.MARKS
 DATABASE = "scanned"
 ROWS = 40_000
 
@@ -28,9 +25,8 @@ ROWS = 40_000
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = mariadb_server.server()
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
-    yield server
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}")
+    with server.database(DATABASE):
+        yield server
 
 
 def fill(server: Server, planted: Planted) -> list[str]:

@@ -11,21 +11,16 @@ import pytest
 from scanner import registry
 from scanner.contracts import Limits, OpenStore
 from scanner.errors import Reason, Unreadable
-from scanner.model import Outcome, Problem, Slice, Unit
+from scanner.model import Outcome, Problem, Slice
 from scanner.stores import postgres_catalogue, postgres_table
 from scanner.stores.postgres import STORE
 from scanner.walk import walk
 from tests import postgres_server
 from tests.postgres_server import Server
+from tests.stores.reading import WHOLE, Read, unit, units
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 DATABASE = "reading"
-WHOLE = Slice(0, 0, None)
 
 
 @pytest.fixture
@@ -33,49 +28,6 @@ def server() -> Iterator[Server]:
     server = postgres_server.server()
     with server.database(DATABASE):
         yield server
-
-
-@pytest.fixture
-def opened(server: Server) -> Iterator[OpenStore]:
-    store = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
-    yield store
-    store.close()
-
-
-def units(store: OpenStore) -> dict[str, Unit | Outcome]:
-    listed = list(store.units(lambda name, is_folder: False))
-    return {item.key if isinstance(item, Unit) else item.unit: item for item in listed}
-
-
-def unit(store: OpenStore, key: str) -> Unit:
-    found = units(store)[key]
-    assert isinstance(found, Unit)
-    return found
-
-
-class Read:
-    """What came out of one unit, and where it said it stood."""
-
-    def __init__(self, store: OpenStore, key: str, part: Slice = WHOLE) -> None:
-        self.text, self.problems = b"", list[Problem]()
-        self.members: list[str | None] = []
-        self.places: dict[bytes, tuple[str | None, int | None]] = {}
-        opened = store.open(unit(store, key))
-        for member, item in walk(opened, key, part, registry.readers(), Limits()):
-            if isinstance(item, Problem):
-                self.problems.append(item)
-                continue
-            data = bytes(item.data)
-            self.text += data[item.lo : item.hi]
-            self.members.append(member)
-            at = data.find(b"needle", item.lo)
-            while 0 <= at < item.hi:
-                place = item.locate(at, at + 6)
-                self.places[data[at : at + 9]] = (place.field or place.member, place.row)
-                at = data.find(b"needle", at + 1)
-        changed = opened.check()
-        if changed is not None:
-            self.problems.append(changed)
 
 
 def test_every_type_is_read_under_its_column(server: Server, opened: OpenStore) -> None:

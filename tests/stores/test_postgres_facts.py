@@ -14,12 +14,7 @@ from scanner.stores.postgres import STORE
 from tests import postgres_server
 from tests.postgres_server import ADMIN, Server
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 HERE = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 
 

@@ -8,20 +8,14 @@ import pytest
 
 from scanner import registry
 from scanner.contracts import Chunk, Limits, OpenStore
-from scanner.model import Slice, Unit
-from scanner.stores.postgres import STORE
+from scanner.model import Slice
 from scanner.walk import walk
 from tests import postgres_server
 from tests.postgres_server import Server
+from tests.stores.reading import WHOLE, unit
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 DATABASE = "reading_gently"
-WHOLE = Slice(0, 0, None)
 
 
 @pytest.fixture
@@ -29,18 +23,6 @@ def server() -> Iterator[Server]:
     server = postgres_server.server()
     with server.database(DATABASE):
         yield server
-
-
-@pytest.fixture
-def opened(server: Server) -> Iterator[OpenStore]:
-    store = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
-    yield store
-    store.close()
-
-
-def unit(store: OpenStore, key: str) -> Unit:
-    (found,) = (u for u in store.units(lambda *_: False) if isinstance(u, Unit) and u.key == key)
-    return found
 
 
 def test_the_session_is_gentle(opened: OpenStore) -> None:

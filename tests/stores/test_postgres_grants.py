@@ -17,12 +17,7 @@ from scanner.stores.postgres_session import Session
 from tests import postgres_server
 from tests.postgres_server import Server
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 DATABASE = "rights"
 PEOPLE = [f"person {i}" for i in range(36)]
 GROUPS = [f"group-{i}" for i in range(8)]

@@ -7,14 +7,9 @@ import pytest
 from scanner.errors import Reason, Unreadable
 from scanner.stores.postgres import STORE
 from tests import postgres_server
-from tests.stores.test_postgres import Read, units
+from tests.stores.reading import Read, units
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 
 
 def test_passwords_of_other_servers_are_read_by_whom_they_are_shown() -> None:

@@ -19,12 +19,7 @@ from tests import postgres_server
 from tests.conftest import Cardtrail, Planted
 from tests.postgres_server import Server
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 DATABASE = "scanned"
 ROWS = 40_000
 

@@ -15,12 +15,7 @@ from tests import postgres_server
 from tests.conftest import Cardtrail, Planted
 from tests.postgres_server import Server
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.skipif(
-        postgres_server.missing() is not None, reason=postgres_server.missing() or ""
-    ),
-]
+pytestmark = postgres_server.MARKS
 DATABASE = "large_schema"
 TABLES = 300
 SCHEMAS = ["public", "Sales 2024", 'q"uote', "ünïcode", "select", "dotted.name"]

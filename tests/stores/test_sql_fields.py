@@ -92,10 +92,7 @@ def test_columns_of_postgres(cardtrail: Cardtrail, planted: Planted) -> None:
 @pytest.mark.skipif(mariadb_server.missing() is not None, reason="needs a MariaDB server")
 def test_columns_of_mariadb(cardtrail: Cardtrail, planted: Planted) -> None:
     server = mariadb_server.server()
-    server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
-    try:
+    with server.database(DATABASE):
         with server.connect(DATABASE) as connection:
             fill(connection, planted, "int")
         check(cardtrail, server.target(DATABASE))
-    finally:
-        server.run(None, f"DROP DATABASE IF EXISTS {DATABASE}")
