@@ -339,6 +339,12 @@ def all_lost_a_digit(seen: int, zeros: int) -> bool:
     return seen >= 3 and 10 * zeros >= 9 * seen
 
 
+def may_have_lost_a_digit(seen: int, valid: int, zeros: int) -> bool:
+    """Whether what fails Luhn in a field, in one block, may be cards that lost their last digit:
+    then most of it ends in 0. ``zeros`` counts those that satisfy it, too: one in ten of them."""
+    return 2 * (zeros - valid / 10) >= seen - valid
+
+
 def is_ids(seen: int, valid: int) -> bool:
     """Whether a field holds ids beyond doubt: enough seen, Luhn share like chance. Where fewer
     numbers satisfy it, they may be tokens made to fail it, with cards among them."""

@@ -99,7 +99,7 @@ def in_one_piece(
         take = take[not_ids(sign, take, good, zero)]
     if len(take):
         take = take[stripe[take] | counter.unlike_ids(field, good, zero, take)]
-    ends_in_0: dict[int, tuple[int, int]] = {}  # of a field in this block: numbers, such numbers
+    counts: dict[int, tuple[int, int, int]] = {}  # of a field in this block
     for row in take.tolist():
         at, size = int(start[row]) + frame.origin, int(length[row])
         layout = "emv" if chip[row] else "plain"
@@ -107,10 +107,10 @@ def in_one_piece(
         found.field = int(field[row])
         found.luhn = bool(good[row])
         if zero[row] and not stripe[row]:
-            if (name := int(sign[row])) not in ends_in_0:
+            if (name := int(sign[row])) not in counts:
                 same = sign == sign[row]
-                ends_in_0[name] = int(same.sum()), int((same & zero).sum())
-            if not lost_digit(found, *ends_in_0[name]):
+                counts[name] = int(same.sum()), int((same & good).sum()), int((same & zero).sum())
+            if not lost_digit(found, *counts[name]):
                 continue
         yield found
 
@@ -134,12 +134,15 @@ def candidate(data: Bytes, start: int, end: int, layout: str) -> Candidate:
     )
 
 
-def lost_digit(found: Candidate, seen: int, zeros: int) -> bool:
+def lost_digit(found: Candidate, seen: int, valid: int, zeros: int) -> bool:
     """Gives its last digit back to a number that ends in 0 and fails Luhn; no for one whose digits
-    were blanked. Where all the field has lost theirs (``zeros`` of ``seen`` end in 0), what share
-    of it satisfies Luhn says nothing: its numbers then count for no field."""
+    were blanked, or that stands among others which fail it. Where all the field has lost theirs
+    (``zeros`` of ``seen`` end in 0), what share of it satisfies Luhn says nothing: its numbers then
+    count for no field."""
     if not found.luhn:
         if found.digits.endswith("0000"):
+            return False
+        if not fieldcount.may_have_lost_a_digit(seen, valid, zeros):
             return False
         found.layout = "lost-digit"
         found.digits = found.digits[:15] + check_digit(found.digits[:15])

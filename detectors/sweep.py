@@ -94,9 +94,10 @@ class Sweep:
             found = candidate(data, start, start + length, "emv" if flags & _CHIP else "plain")
             found.field = entries[entry][_FIELD]
             found.luhn = bool(flags & _GOOD)
-            in_zero = flags & (_ZERO | _STRIPE) == _ZERO
-            if in_zero and not lost_digit(found, entries[entry][_SEEN], entries[entry][_ZEROS]):
-                continue
+            if flags & (_ZERO | _STRIPE) == _ZERO:
+                counts = entries[entry][_SEEN : _ZEROS + 1]
+                if not lost_digit(found, *counts):
+                    continue
             yield found
 
 

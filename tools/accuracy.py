@@ -183,6 +183,7 @@ def special() -> None:
         generate.tokens(1_000, 0, by_chance=True, listed=False),
         generate.tokens(1_000, 0, by_chance=True, listed=True),
         generate.tokens(1_000, 30, by_chance=False, listed=False),
+        generate.tokens(200, 100, by_chance=False, listed=False),
         Document("dense log", _dense()),
     ):
         confirmed, possible = levels(document.data)

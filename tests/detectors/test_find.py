@@ -238,6 +238,23 @@ def test_a_column_of_numbers_that_lost_their_last_digit(count: int) -> None:
     assert not [m for m in detectors.find(table.data, hints=table) if m.layout == "lost-digit"]
 
 
+@pytest.mark.parametrize("count", [10, 100, 2000])
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_fails_luhn_beside_cards_lost_its_digit_only_where_it_ends_in_0(
+    count: int, lost: bool
+) -> None:
+    bodies = [f"45391{i * 7919 % 10**9:09}7" for i in range(2 * count)]
+    good = [body + luhn.check_digit(body) for body in bodies[:count]]
+    others = [body + ("0" if lost else str(i % 10)) for i, body in enumerate(bodies[count:])]
+    bad = [number for number in others if not luhn.valid(number)]
+    table = Table(
+        ["card"], [[number] for pair in zip(good, others, strict=True) for number in pair]
+    )
+    found = [match.layout for match in detectors.find(table.data, hints=table)]
+    assert found.count("lost-digit") == (len(bad) if lost else 0)
+    assert len(found) - found.count("lost-digit") == 2 * count - len(bad)
+
+
 # --- tracks, truncations, hashes -----------------------------------------------------------------
 
 
