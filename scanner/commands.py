@@ -373,6 +373,11 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
         for option in ("uri", "store", "selectors", "public_keys"):
             if isinstance(evidence.options.get(option), str):
                 evidence.options[option] = _absolute(evidence.options[option], base)
+        if isinstance(opened := evidence.options.get("resources"), dict):
+            evidence.options["resources"] = {
+                resource: _absolute(uri, base) if isinstance(uri, str) else uri
+                for resource, uri in opened.items()
+            }
     if settings.snooping:
         for option in ("watch", "tickets"):
             if named := getattr(settings.snooping, option):

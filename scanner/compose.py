@@ -137,6 +137,11 @@ def evidence_tasks(
             options["mute"] = [*settings.mute, *options.get("mute", ())]
         if "store" in options:
             options["store"] = _meant(options["store"], settings, stores)
+        if "resources" in options:
+            options["resources"] = {
+                resource: _meant(uri, settings, stores)
+                for resource, uri in options["resources"].items()
+            }
         task = EvidenceTask(table.kind, options, tuple(stores), window(settings, now))
         tasks.append(replace(task, snooping=against))
     return tasks
@@ -163,6 +168,12 @@ def of_no_store(tasks: Sequence[EvidenceTask], stores: Sequence[Store]) -> Itera
                 f"evidence[{number}] ({task.kind}): its “store” is none of those scanned now; it is"
                 " not read"
             )
+        for resource, uri in task.settings.get("resources", {}).items():
+            if uri not in uris:
+                yield (
+                    f"evidence[{number}] ({task.kind}): the store of {resource} is none of those"
+                    " scanned now; calls on it are not counted"
+                )
 
 
 def logs_of(settings: Settings) -> Iterator[tuple[str, Store]]:

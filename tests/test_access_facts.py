@@ -128,6 +128,24 @@ def test_the_store_of_evidence_is_meant_as_it_is_written(
     assert "evidence[0] (pattern): its “store” is none of those scanned now" in done.err
 
 
+def test_stores_of_resources_are_meant_as_they_are_written(
+    cardtrail: Cardtrail, company: Path
+) -> None:
+    table, secret = "dynamodb:eu-west-1:111122223333:table/a", "secretsmanager:::secret:b"
+    config = company / "cardtrail.toml"
+    stores = config.read_text().partition("[[evidence]]")[0]
+    config.write_text(
+        f'{stores}[[evidence]]\nkind = "cloudtrail"\nuri = "trail"\n[evidence.resources]\n'
+        f'"arn:aws:{table}" = "data"\n"arn:aws:{secret}" = "postgresql://db/other"\n'
+    )
+    (company / "trail").mkdir()
+    done = cardtrail("scan", "-c", str(config), "-o", "-", "-f", "json")
+    assert f"the store of arn:aws:{secret} is none of those scanned now" in done.err
+    assert table not in done.err
+    (store,) = json.loads(done.out)["stores"]
+    assert store["access"]["evidence"][0]["source"] == "cloudtrail-data-events"
+
+
 def test_without_evidence_there_is_nothing_to_ask(cardtrail: Cardtrail, company: Path) -> None:
     config = company / "cardtrail.toml"
     config.write_text(config.read_text().partition("[[evidence]]")[0])

@@ -101,7 +101,7 @@ def told(view: View, asked: Question, store: str, *, things: str = "objects") ->
         reads.append(_reads(who, found, muted.rest(*key, flags), asked, known))
     reads.sort(key=lambda each: (-(each.reads or 0), each.principal))
     remarks = (
-        *_card_remark(reads, known, things),
+        *_card_remark(reads, sum(each.nameless for each in totals.values()), known, things),
         *_rolled_remark(view.rolled_until(store), things),
         *muted.remarks(),
         *asked.faults,
@@ -149,7 +149,9 @@ def _reads(
     if who.session:
         name += f" session {seal_around_accounts(who.session, asked.seal_name)}"
     unseen = found.asked and not found.reads  # it may have read, nobody knows what
-    cards = None if known.cards is None or unseen else min(found.card_reads, found.reads)
+    cards: int | None = min(found.card_reads, found.reads)
+    if known.cards is None or unseen or (known.cards and found.nameless and not cards):
+        cards = None
     return Reads(
         principal=name,
         reads=None if unseen else found.reads,
@@ -285,17 +287,23 @@ class _Muted:
 # --- remarks --------------------------------------------------------------------------------------
 
 
-def _card_remark(readers: Sequence[Reads], known: Known, things: str) -> Iterator[str]:
+def _card_remark(
+    readers: Sequence[Reads], nameless: int, known: Known, things: str
+) -> Iterator[str]:
+    """``nameless`` of the reads do not tell what they were of."""
     if not known.cards or not readers:
         return
-    reads = sum(each.card_reads or 0 for each in readers)
-    who = sum(bool(each.card_reads) for each in readers)
-    cards = len(known.cards)
-    yield (
-        f"{reads:,} of the reads seen, by {plural(who, 'principal')},"
-        f" {'was' if reads == 1 else 'were'} of the {some(cards, things)} that"
-        f" {'holds' if cards == 1 else 'hold'} cards"
-    )
+    if nameless < sum(each.reads or 0 for each in readers) or not nameless:
+        reads = sum(each.card_reads or 0 for each in readers)
+        who = sum(bool(each.card_reads) for each in readers)
+        cards = len(known.cards)
+        yield (
+            f"{reads:,} of the reads seen, by {plural(who, 'principal')},"
+            f" {'was' if reads == 1 else 'were'} of the {some(cards, things)} that"
+            f" {'holds' if cards == 1 else 'hold'} cards"
+        )
+    if nameless:
+        yield f"which {things} {plural(nameless, 'read')} were of is not told"
 
 
 def _rolled_remark(until: datetime | None, things: str) -> Iterator[str]:

@@ -7,13 +7,13 @@ sizes, not of content: they are no reads. Every event counts once, however often
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from scanner.access import cloudtrail_files, coverage, identity, kept_digests, rules
+from scanner.access import cloudtrail_files, coverage, identity, kept_digests, other_reads, rules
 from scanner.access.answer import Question, question, told
 from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
@@ -24,7 +24,7 @@ from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncolle
 from scanner.access.plaincolumns import Columns, PlainColumns
 from scanner.access.trail import Trail, from_file, look_up
 from scanner.batch import Verb
-from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source
+from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Source, Wrong
 from scanner.known import Known
 from scanner.model import Store
 
@@ -56,7 +56,10 @@ class CloudTrail:
         "profile": str,
     }
 
-    check = staticmethod(rules.wrong)
+    def check(self, settings: Mapping[str, Any]) -> Iterator[Wrong]:
+        """See ``contracts.EvidenceKind``."""
+        yield from rules.wrong(settings)
+        yield from other_reads.wrong(settings)
 
     def collect(
         self,
@@ -73,7 +76,6 @@ class CloudTrail:
         book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
         asked = question(settings, window, seal_name, known)
         others = Resources(settings, stores)
-        asked.faults = (*asked.faults, *others.faults)
         collector = _Collector(stores, asked, book, others)
         if not collector.places.all and not others.uris:
             return {}

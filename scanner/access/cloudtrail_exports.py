@@ -22,7 +22,7 @@ PARQUET = b"PAR1"
 _AS_IT_IS = "hive_partitioning = false"
 _NAMES = (
     *("eventVersion", "eventTime", "eventSource", "eventName", "eventID", "eventType"),
-    *("sharedEventID", "eventCategory", "managementEvent", "readOnly", "errorCode", "errorMessage"),
+    *("sharedEventID", "eventCategory", "managementEvent", "errorCode", "errorMessage"),
     *("recipientAccountId", "awsRegion", "sourceIPAddress", "userIdentity", "requestParameters"),
     *("additionalEventData", "resources", "vpcEndpointId"),
 )
@@ -77,9 +77,8 @@ def _record(plain: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("userIdentity", "requestParameters", "additionalEventData", "resources"):
         if name in found:
             found[name] = _parsed(found[name])
-    for name in ("managementEvent", "readOnly"):
-        if found.get(name) in ("true", "false"):
-            found[name] = found[name] == "true"
+    if found.get("managementEvent") in ("true", "false"):
+        found["managementEvent"] = found["managementEvent"] == "true"
     time = found.get("eventTime")
     match = _TIME.fullmatch(time) if isinstance(time, str) else None
     if match:

@@ -39,7 +39,7 @@ _NAMES = {
     "name": "eventName",
     "category": "eventCategory",
     "management": "managementEvent",
-    "read_only": "readOnly",
+    "region": "awsRegion",
     "error": "errorCode",
     "recipient": "recipientAccountId",
     "identity": "userIdentity",
@@ -87,6 +87,11 @@ class Parameters(msgspec.Struct, frozen=True, gc=False):
     cluster: Any = msgspec.field(default=None, name="resourceArn")
     secret: Any = msgspec.field(default=None, name="secretId")
     secrets: Any = msgspec.field(default=None, name="secretIdList")
+    exported: Any = msgspec.field(default=None, name="tableArn")
+    statement: Any = None
+    statements: Any = None
+    items: Any = msgspec.field(default=None, name="requestItems")
+    transaction: Any = msgspec.field(default=None, name="transactStatements")
 
 
 class Additional(msgspec.Struct, frozen=True, gc=False):
@@ -111,7 +116,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=_NAMES):
     name: Any = None
     category: Any = None
     management: Any = None
-    read_only: Any = None
+    region: Any = None
     error: Any = None
     recipient: Any = None
     identity: msgspec.Raw = msgspec.Raw(b"null")

@@ -7,8 +7,10 @@ resource is, or opens, which store:
     "arn:aws:rds:eu-west-1:111122223333:cluster:shop" = "postgresql://scanner@db/shop"
     "arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop-AbCdEf" = "postgresql://..."
 
-Calls on a DynamoDB table are reads. A statement of the Data API may be one: the trail hides its
-text. So may be the use of a secret: whoever fetched it could read as the user of the database.
+Calls on a DynamoDB table, its stream and its exports are reads. CloudTrail calls every statement of
+PartiQL a write, and shows its text without the values that are no keys: its first word tells. A
+statement of the Data API may be a read: the trail hides its text. So may be the use of a secret:
+whoever fetched it could read as the user of the database.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scanner.access.cloudtrail_files import Event, resources_of
+from scanner.access.cloudtrail_files import Event, Parameters, resources_of
 from scanner.batch import Verb
+from scanner.contracts import Wrong
 from scanner.model import Store
 
 _DYNAMODB, _RDS_DATA, _SECRETS = (
@@ -26,7 +29,12 @@ _DYNAMODB, _RDS_DATA, _SECRETS = (
     "secretsmanager.amazonaws.com",
 )
 SOURCES = frozenset({_DYNAMODB, _RDS_DATA, _SECRETS})
-_TABLE_READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
+_TABLE_READS = frozenset(
+    {
+        *("GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"),
+        *("GetRecords", "ExportTableToPointInTime"),
+    }
+)
 _PARTIQL = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
 _STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteSql"})
 _FETCHES = frozenset({"GetSecretValue", "BatchGetSecretValue"})
@@ -34,28 +42,30 @@ _RESOURCE = re.compile(
     r"arn:aws[a-z-]*:(?:dynamodb:[^:]*:[^:]*:table/|rds:[^:]*:[^:]*:cluster:"
     r"|secretsmanager:[^:]*:[^:]*:secret:)[^:]+"
 )
+_SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 class Resources:
-    """The resources that the settings name, and the stores they are or open. ``faults`` say what
-    of the settings cannot be obeyed."""
+    """The resources that the settings name, and the stores they are or open: those that are scanned
+    now."""
 
     def __init__(self, settings: Mapping[str, Any], stores: Sequence[Store]) -> None:
-        known = {store.uri for store in stores}
-        self.faults: list[str] = []
+        scanned = {store.uri for store in stores}
+        given: Mapping[str, str] = settings.get("resources") or {}
         self._uris: dict[str, str] = {}
-        self._named: dict[str, set[str]] = {}
-        """of tables and secrets by their bare name, as some events name them"""
-        for resource, uri in dict(settings.get("resources") or {}).items():
-            fault = _fault(resource, uri, known)
-            if fault:
-                self.faults.append(fault)
+        self._named: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+        """source and bare name of a table or secret, as some events name them, to region, account
+        and store"""
+        for resource, uri in given.items():
+            if uri not in scanned:
                 continue
-            self._uris[resource] = uri
-            for name in _names(resource):
-                self._named.setdefault(name, set()).add(uri)
+            for arn in _spellings(resource):
+                self._uris[arn] = uri
+                _, _, service, region, account, rest = arn.split(":", 5)
+                key = f"{service}.amazonaws.com", re.split("[:/]", rest, maxsplit=1)[1]
+                self._named.setdefault(key, []).append((region, account, uri))
 
     @property
     def uris(self) -> list[str]:
@@ -68,8 +78,10 @@ class Resources:
         for each in _told(event):
             if each in self._uris:
                 found[self._uris[each]] = None
-            else:
-                found.update(dict.fromkeys(sorted(self._named.get(each, ()))))
+            # a bare name is one of the region and the account of the call
+            for region, account, uri in self._named.get((str(event.source), each), ()):
+                if event.region in (None, region) and event.recipient in (None, account):
+                    found[uri] = None
         return list(found)
 
 
@@ -78,34 +90,45 @@ def verb(event: Event) -> Verb | None:
     if event.source == _DYNAMODB:
         if event.name in _TABLE_READS:
             return Verb.READ
-        if event.name in _PARTIQL and event.read_only is not False:
-            return Verb.READ if event.read_only is True else Verb.ASKED
-        return None
+        return _of_statements(event) if event.name in _PARTIQL else None
     if event.source == _RDS_DATA:
         return Verb.ASKED if event.name in _STATEMENTS else None
     return Verb.ASKED if event.name in _FETCHES else None
 
 
-def _fault(resource: Any, uri: Any, known: set[str]) -> str | None:
-    if not isinstance(resource, str) or not _RESOURCE.fullmatch(resource):
-        return (
-            "a key of “resources” is not obeyed: expected the ARN of a DynamoDB table, an RDS"
-            " cluster or a secret"
-        )
-    if not isinstance(uri, str) or uri not in known or uri.startswith("s3://"):
-        return (
-            f"“resources” of {resource} is not obeyed: expected the uri of a database that is"
-            " scanned"
-        )
-    return None
+def _of_statements(event: Event) -> Verb | None:
+    """PartiQL."""
+    told = list(_statements(event.parameters or Parameters()))
+    if not told:
+        return Verb.ASKED
+    return Verb.READ if any(map(_SELECT.match, told)) else None
 
 
-def _names(resource: str) -> Iterator[str]:
-    """A resource as the parameters of calls may spell it, apart from its ARN."""
-    name = resource.rpartition(":")[2].removeprefix("table/")
-    yield name
-    if ":secret:" in resource and _SUFFIX.search(name):
-        yield _SUFFIX.sub("", name)
+def _statements(parameters: Parameters) -> Iterator[str]:
+    listed = (parameters.statements, parameters.items, parameters.transaction)
+    entries = [each for many in listed if isinstance(many, list) for each in many]
+    for text in (
+        parameters.statement,
+        *(each.get("statement") for each in entries if isinstance(each, dict)),
+    ):
+        if isinstance(text, str):
+            yield text
+
+
+def wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Resources that there cannot be."""
+    for resource, uri in (settings.get("resources") or {}).items():
+        if not _RESOURCE.fullmatch(resource):
+            expected = "ARNs of DynamoDB tables, RDS clusters or secrets"
+            yield Wrong("resources", expected, resource)
+        elif not isinstance(uri, str) or uri.startswith("s3://"):
+            yield Wrong(f"resources.{resource}", "the uri of a database", str(uri))
+
+
+def _spellings(resource: str) -> Iterator[str]:
+    """Its ARN, of a secret also without the six characters that AWS puts behind its name."""
+    yield resource
+    if ":secret:" in resource and _SUFFIX.search(resource):
         yield _SUFFIX.sub("", resource)
 
 
@@ -113,12 +136,13 @@ def _told(event: Event) -> Iterator[str]:
     """The resources of a call, by ARN or name."""
     for resource in resources_of(event):
         if isinstance(resource.arn, str):
-            # an index of a table is the table
-            yield resource.arn.partition("/index/")[0]
+            # an index or the stream of a table is the table
+            yield re.split("/(?:index|stream)/", resource.arn, maxsplit=1)[0]
     parameters = event.parameters
     if parameters is None:
         return
     several = parameters.secrets if isinstance(parameters.secrets, list) else ()
-    for each in (parameters.table, parameters.cluster, parameters.secret, *several):
+    named = (parameters.table, parameters.exported, parameters.cluster, parameters.secret)
+    for each in (*named, *several):
         if isinstance(each, str):
             yield each

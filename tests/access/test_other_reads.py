@@ -8,8 +8,19 @@ import pytest
 
 from scanner.access.cloudtrail import EVIDENCE
 from scanner.contracts import EvidenceResult
+from scanner.known import Known
 from scanner.model import Access, Coverage, Store
-from tests.access.trails import END, OWNER, START, delivered, event, heartbeat, opener, user
+from tests.access.trails import (
+    END,
+    FOREIGN,
+    OWNER,
+    START,
+    delivered,
+    event,
+    heartbeat,
+    opener,
+    user,
+)
 
 DATABASE = "postgresql://db/shop"
 TABLES = "dynamodb://eu-west-1/cards"
@@ -33,7 +44,21 @@ def call(source: str, name: str, parameters: Any = None, *arns: str, **more: Any
     )
 
 
-def collect(*records: Any, resources: Any = RESOURCES) -> dict[str, EvidenceResult]:
+SELECT = {"statement": "SELECT pan FROM cards WHERE id = 'a'"}
+WRITES = [
+    {"statement": f"{words} WHERE id = 'select'"}
+    for words in ("UPDATE cards SET x = ***(Redacted)", "DELETE FROM cards")
+]
+
+
+def partiql(name: str, parameters: Any) -> dict[str, Any]:
+    """CloudTrail calls every one of them a write."""
+    return call("dynamodb", name, parameters, TABLE, readOnly=False)
+
+
+def collect(
+    *records: Any, resources: Any = RESOURCES, known: Any = None
+) -> dict[str, EvidenceResult]:
     return dict(
         EVIDENCE.collect(
             {"uri": "folder", "resources": resources},
@@ -41,6 +66,7 @@ def collect(*records: Any, resources: Any = RESOURCES) -> dict[str, EvidenceResu
             [Store(TABLES, "dynamodb"), Store(DATABASE, "postgres"), Store("s3://pay", "s3")],
             (START, END),
             lambda name: name,
+            known,
         )
     )
 
@@ -54,10 +80,21 @@ def collect(*records: Any, resources: Any = RESOURCES) -> dict[str, EvidenceResu
         (call("dynamodb", "Query", None, f"{TABLE}/index/by-date"), 1),
         (call("dynamodb", "BatchGetItem", {"requestItems": {"cards": {}}}, TABLE), 1),
         (call("dynamodb", "TransactGetItems", None, TABLE), 1),
-        (call("dynamodb", "ExecuteStatement", None, TABLE, readOnly=True), 1),
-        (call("dynamodb", "ExecuteStatement", None, TABLE, readOnly=False), 0),
+        (call("dynamodb", "GetRecords", {"shardIterator": "x"}, TABLE), 1),
+        (call("dynamodb", "GetRecords", None, f"{TABLE}/stream/2026-03-01T00:00:00.000"), 1),
+        (call("dynamodb", "ExportTableToPointInTime", {"tableArn": TABLE}, eventCategory=None), 1),
+        (partiql("ExecuteStatement", {"statement": "select * from cards"}), 1),
+        (partiql("BatchExecuteStatement", {"requestItems": [*WRITES, SELECT]}), 1),
+        (partiql("BatchExecuteStatement", {"statements": [SELECT, SELECT]}), 1),
+        (partiql("ExecuteTransaction", {"transactStatements": [SELECT]}), 1),
+        (partiql("ExecuteTransaction", {"transactStatements": WRITES}), 0),
+        (partiql("ExecuteStatement", WRITES[0]), 0),
         (call("dynamodb", "PutItem", None, TABLE), 0),
         (call("dynamodb", "GetItem", {"tableName": "cards2"}), 0),
+        (call("dynamodb", "GetItem", {"tableName": "cards"}, awsRegion="us-east-1"), 0),
+        (call("dynamodb", "GetItem", {"tableName": "cards"}, recipientAccountId=FOREIGN), 0),
+        (call("dynamodb", "GetItem", {"tableName": "cards"}, awsRegion=None), 1),
+        (call("dynamodb", "GetItem", {"tableName": "prod/shop"}), 0),
         (call("dynamodb", "GetItem", None, TABLE, errorCode="ValidationException"), 0),
         (call("s3", "GetItem", None, TABLE), 0),
     ],
@@ -78,7 +115,8 @@ def test_reads_of_a_table(record: Any, reads: int) -> None:
         call("secretsmanager", "GetSecretValue", {"secretId": SECRET[:-7]}),
         call("secretsmanager", "GetSecretValue", {"secretId": "prod/shop"}),
         call("secretsmanager", "BatchGetSecretValue", {"secretIdList": ["x", "prod/shop"]}),
-        call("dynamodb", "ExecuteStatement", None, TABLE, readOnly=None),
+        partiql("ExecuteStatement", None),
+        partiql("BatchExecuteStatement", {"requestItems": [7, {"statement": None}]}),
     ],
 )
 def test_what_may_have_been_a_read_is_never_a_number(record: Any) -> None:
@@ -120,15 +158,24 @@ def test_without_resources_only_buckets_are_answered_for() -> None:
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
-        ({"shop": DATABASE}, "expected the ARN of a DynamoDB table, an RDS cluster or a secret"),
-        ({CLUSTER: "postgresql://other/x"}, "expected the uri of a database that is scanned"),
-        ({CLUSTER: "s3://pay"}, "expected the uri of a database that is scanned"),
-        ({CLUSTER: 7}, "expected the uri of a database that is scanned"),
+        ({"shop": DATABASE}, "expected ARNs of DynamoDB tables, RDS clusters or secrets"),
+        ({CLUSTER: "s3://pay"}, "expected the uri of a database, found s3://pay"),
+        ({CLUSTER: 7}, "expected the uri of a database, found 7"),
     ],
 )
-def test_settings_that_cannot_be_obeyed_are_said(resources: Any, words: str) -> None:
-    found = collect(event(), resources=resources)
-    assert words in found["s3://pay"].evidence.detail
+def test_settings_that_cannot_be_right(resources: Any, words: str) -> None:
+    (wrong,) = EVIDENCE.check({"resources": resources})
+    assert words in f"expected {wrong.expected}, found {wrong.found}"
+    assert not list(EVIDENCE.check({"resources": RESOURCES}))
+
+
+def test_calls_that_name_no_table_are_not_said_to_be_of_none_with_cards() -> None:
+    known = {TABLES: Known(units=2, cards=frozenset({1}))}
+    record = call("dynamodb", "Scan", None, TABLE)
+    found = collect(record, known=known)[TABLES]
+    assert [each.card_reads for each in found.reads] == [None]
+    assert "which tables 1 read were of is not told" in found.evidence.detail
+    assert "that hold" not in found.evidence.detail
 
 
 def test_a_call_counts_once() -> None:
