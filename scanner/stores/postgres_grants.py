@@ -14,16 +14,27 @@ from detectors.records import dataclass
 from scanner.contracts import SealName
 from scanner.model import Access, Grant, Held
 from scanner.stores import postgres_rights
-from scanner.stores.postgres_rights import ALLOW, CONDITIONAL, Rights
+from scanner.stores.postgres_rights import ALLOW, CONDITIONAL, Reading, Rights
 from scanner.stores.postgres_session import Session
 
 UNKNOWN = "unknown"
 _ORDER = (ALLOW, CONDITIONAL, UNKNOWN)
 _SHOWN = 3
+_ELSEWHERE = ("v", "f")
+"""kinds of relations whose rows lie in another"""
 _FILES = {
     "pg_read_server_files": "can read the files of the server (pg_read_server_files)",
+    "pg_write_server_files": "can write files of the server (pg_write_server_files)",
     "pg_execute_server_program": "can run programs on the server (pg_execute_server_program)",
 }
+_FILE_FUNCTIONS = """
+SELECT r.oid::bigint, string_agg(DISTINCT p.proname, ', ')
+FROM pg_proc p JOIN pg_roles r ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
+WHERE p.proname IN ('pg_read_file', 'pg_read_binary_file', 'lo_import')
+  AND p.pronamespace = 'pg_catalog'::regnamespace AND NOT r.rolsuper
+GROUP BY 1
+"""
+"""without such a role these open the files of tables, too"""
 _FUNCTIONS = """
 SELECT p.oid::regprocedure::text, p.proowner::bigint,
        array(SELECT r.oid::bigint FROM pg_roles r
@@ -46,13 +57,24 @@ class _Ways:
     said: list[str] = field(default_factory=list)
     held: dict[Held, None] = field(default_factory=dict)
     part: bool = False
-    """there are tables that it cannot read"""
+    """there are tables that it cannot read, or not all of"""
 
-    def add(self, state: str, way: str, what: str, held: Held | None = None) -> None:
-        self.states.add(state)
-        self.by.setdefault(way, []).append(what)
-        if held is not None:
-            self.held[held] = None
+    def add(self, rights: Rights, relation: int, reading: Reading | None) -> None:
+        """``relation`` holds rows, or is a view of one that does."""
+        known = rights.relations[relation]
+        if reading is None:
+            self.part = self.part or known.kind not in _ELSEWHERE
+            return
+        what = f"view {known.key}" if known.kind == "v" else known.key
+        if reading.columns:
+            what += " (some columns)"
+        if reading.state == CONDITIONAL:
+            what += " (the rows its policies let through)"
+        self.part = self.part or (reading.rank > 0 and known.kind not in _ELSEWHERE)
+        self.states.add(reading.state)
+        self.by.setdefault(reading.way, []).append(what)
+        if reading.held is not None:
+            self.held[reading.held] = None
 
     def say(self, state: str, sentence: str) -> None:
         self.states.add(state)
@@ -79,16 +101,21 @@ def access(session: Session, seal: SealName) -> Access:
 
 def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
     ways: dict[int, _Ways] = {}
+    files = dict(session.rows(_FILE_FUNCTIONS))
     for role in rights.roles.values():
         if role.superuser and role.enters:
             own = ways.setdefault(role.oid, _Ways())
             own.say(ALLOW, "superuser")
             own.held[Held(role.name, "superuser")] = None
         elif role.enters:
-            own = _of(rights, role.oid)
+            own = _of(rights, role.oid, files)
             if own.states:
                 ways[role.oid] = own
     _by_function(session, rights, ways)
+    for oid, own in ways.items():
+        if since := rights.roles[oid].expired:
+            own.states -= {ALLOW}  # what is left of it depends on pg_hba.conf
+            own.say(CONDITIONAL, f"only without a password: its own expired on {since}")
     found = [
         ways[role.oid].grant(f"role:{role.name}", "superuser" if role.superuser else "role", seal)
         for role in rights.roles.values()
@@ -97,31 +124,17 @@ def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]
     return (*_public(rights, seal), *found)
 
 
-def _of(rights: Rights, role: int) -> _Ways:
+def _of(rights: Rights, role: int, files: dict[int, str]) -> _Ways:
     """What a role that is no superuser can read."""
     ways = _Ways()
-    for relation in rights.relations.values():
-        if not rights.holds(relation.oid):
-            continue
-        reading = rights.reading(role, relation.oid)
-        if reading is None:
-            ways.part = ways.part or relation.kind != "v"
-        else:
-            what = _described(rights, relation.oid, reading.columns)
-            ways.add(reading.state, reading.way, what, reading.held)
-            if reading.state == CONDITIONAL:
-                ways.by[reading.way][-1] += " (the rows its policies let through)"
-    _beyond(rights, role, ways)
+    for relation in rights.relations:
+        if rights.holds(relation):
+            ways.add(rights, relation, rights.reading(role, relation))
+    _beyond(rights, role, ways, files)
     return ways
 
 
-def _described(rights: Rights, relation: int, columns: bool) -> str:
-    known = rights.relations[relation]
-    view = "view " if known.kind == "v" else ""
-    return f"{view}{known.key}{' (some columns)' if columns else ''}"
-
-
-def _beyond(rights: Rights, role: int, ways: _Ways) -> None:
+def _beyond(rights: Rights, role: int, ways: _Ways, files: dict[int, str]) -> None:
     """What a role could do to get at more than it may read now."""
     who = rights.roles[role]
     if who.replicates:
@@ -133,6 +146,9 @@ def _beyond(rights: Rights, role: int, ways: _Ways) -> None:
     for name, sentence in _FILES.items():
         if name in names:
             ways.say(CONDITIONAL, sentence)
+    opened = {files[oid] for oid in (role, *rights.settable.get(role, ())) if oid in files}
+    if opened:
+        ways.say(CONDITIONAL, f"can read files of the server by {', '.join(sorted(opened))}")
     administered = [rights.roles[oid].name for oid in rights.administered.get(role, ())]
     if administered:
         ways.say(CONDITIONAL, f"ADMIN OPTION: can put itself into {_some(administered)}")
@@ -174,14 +190,9 @@ def _reads_anything(rights: Rights, role: int) -> bool:
 
 def _public(rights: Rights, seal: SealName) -> Iterator[Grant]:
     ways = _Ways()
-    for relation in rights.relations.values():
-        state = rights.reads_as_public(relation.oid)
-        if state is not None and rights.holds(relation.oid):
-            what = _described(rights, relation.oid, False)
-            way = "SELECT granted to every role that can log in"
-            ways.add(state, way, what, Held("PUBLIC", "table"))
-        elif relation.kind != "v" and rights.holds(relation.oid):
-            ways.part = True
+    for relation in rights.relations:
+        if rights.holds(relation):
+            ways.add(rights, relation, rights.reads_as_public(relation))
     if ways.states:
         yield ways.grant("PUBLIC", "public", seal)
 

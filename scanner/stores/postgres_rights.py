@@ -2,8 +2,9 @@
 
 The server's own functions judge each privilege (``has_table_privilege`` and the like: inheritance,
 PUBLIC, ownership, superusers, pg_read_all_data). What they do not tell is added here: SET ROLE,
-row-level security of another role, and that a view is read with the rights of its owner. Relations
-with the same owner, schema and grants are judged once, so a thousand tables cost little.
+row-level security of another role, that a view is read with the rights of its owner, and that
+postgres_fdw wants a user mapping. Relations with the same owner, schema and grants are judged once,
+so a thousand tables cost little.
 
 No name of a schema is looked up below a view: there its rules say, by number, what is read.
 """
@@ -23,6 +24,8 @@ from scanner.stores.postgres_session import Session
 _AT_ONCE = 100
 """classes of relations judged in one statement, so that none takes long"""
 ALLOW, CONDITIONAL = "allow", "conditional"
+PUBLIC = 0
+"""where the number of a role stands, as in the server's own catalogue"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Role:
     replicates: bool
     enters: bool
     """may log in, and into this database"""
+    expired: str | None
+    """since when its password lets it in no more"""
 
 
 @dataclass(slots=True)
@@ -84,7 +89,7 @@ class Rights:
     usage: set[tuple[int, int]] = field(default_factory=set)
     """(sample, role): the role may use its schema"""
     grants: dict[int, set[int]] = field(default_factory=dict)
-    """sample: roles named in its grants of SELECT, 0 for PUBLIC"""
+    """sample: roles named in its grants of SELECT"""
     inherited: set[tuple[int, int]] = field(default_factory=set)
     settable: dict[int, list[int]] = field(default_factory=dict)
     administered: dict[int, list[int]] = field(default_factory=dict)
@@ -93,15 +98,16 @@ class Rights:
     bases: dict[int, dict[int, frozenset[int]]] = field(default_factory=dict)
     """view: what it reads, and the numbers of the columns it reads of that"""
     children: dict[int, list[int]] = field(default_factory=dict)
-    """parent: its partitions, and the tables that inherit from it"""
-    public: set[int] = field(default_factory=set)
-    """samples that PUBLIC may read"""
+    """parent: its partitions, and the tables that inherit from it; a foreign table: the table of this
+    very database that it leads back to"""
+    mapped: dict[int, set[int]] = field(default_factory=dict)
+    """foreign table that needs one: roles with a user mapping"""
     _judged: dict[tuple[int, int], Reading | None] = field(default_factory=dict)
 
     def reading(self, role: int, relation: int) -> Reading | None:
         """How a role reads a relation that it names, as itself or after SET ROLE."""
         known = self.relations[relation]
-        if known.kind == "v" or known.secured:
+        if known.kind in ("v", "f") or known.secured:
             return self._reading(role, relation)
         place = (role, known.sample)
         if place not in self._judged:
@@ -113,7 +119,7 @@ class Rights:
         for identity in (role, *self.settable.get(role, ())):
             if (self.relations[relation].sample, identity) not in self.usage:
                 continue
-            state = self._state(identity, relation, frozenset())
+            state = self._state(identity, relation, identity)
             if state is not None:
                 way, held = self._way(role, identity, relation)
                 found = Reading(state, way, self._part(identity, relation), held)
@@ -121,21 +127,15 @@ class Rights:
                     best = found
         return best
 
-    def reads_as_public(self, relation: int) -> str | None:
-        """Whether any role at all can read it, whatever roles there will be."""
-        known = self.relations[relation]
-        if known.sample not in self.public:
+    def reads_as_public(self, relation: int) -> Reading | None:
+        """How any role at all can read it, whatever roles there will be."""
+        if (self.relations[relation].sample, PUBLIC) not in self.usage:
             return None
-        if known.kind != "v":
-            for_all = any(0 in meant for meant in self.policies.get(relation, ()))
-            return ALLOW if not known.secured else CONDITIONAL if for_all else None
-        below = [
-            self._state(known.owner, base, frozenset((relation,)), needed)
-            if base not in self.relations or not known.invoker
-            else self.reads_as_public(base)
-            for base, needed in self.bases.get(relation, {}).items()
-        ]
-        return None if None in below else CONDITIONAL if CONDITIONAL in below else ALLOW
+        state = self._state(PUBLIC, relation, PUBLIC)
+        if state is None:
+            return None
+        way, held = "SELECT granted to every role that can log in", Held("PUBLIC", "table")
+        return Reading(state, way, self._part(PUBLIC, relation), held)
 
     def doors(self, seal: SealName) -> tuple[Door, ...]:
         """The views and parents, by what they open."""
@@ -154,7 +154,7 @@ class Rights:
         by = {}
         for each in self.relations.values():
             granted = self.grants.get(each.sample, set()) - {each.owner}
-            by[each.key] = ["PUBLIC" if oid == 0 else self.roles[oid].name for oid in granted]
+            by[each.key] = ["PUBLIC" if oid == PUBLIC else self.roles[oid].name for oid in granted]
         return held_alike(by, seal)
 
     def holds(self, relation: int, seen: frozenset[int] = frozenset()) -> bool:
@@ -173,10 +173,13 @@ class Rights:
         self,
         role: int,
         relation: int,
-        seen: frozenset[int],
+        asker: int,
+        seen: frozenset[int] = frozenset(),
         needed: frozenset[int] = frozenset(),
     ) -> str | None:
-        """As itself, and without looking at the schema; all the columns that are ``needed``."""
+        """As itself, and without looking at the schema; all the columns that are ``needed``. What
+        lies under a view ``asker`` reads where the view says so (``security_invoker``), also when
+        it stands below a view that does not."""
         known = self.relations.get(relation)
         if known is None:  # of the system's own
             return ALLOW
@@ -184,12 +187,14 @@ class Rights:
             return None
         if not needed <= self.columns.get((known.sample, role), needed):
             return None
+        if known.kind == "f" and not {role, PUBLIC} & self.mapped.get(relation, {PUBLIC}):
+            return None
         if known.kind != "v":
             return self._rows(role, known)
         state = ALLOW
         for base, columns in self.bases.get(relation, {}).items():
-            reader = role if known.invoker else known.owner
-            below = self._state(reader, base, seen | {relation}, columns)
+            reader = asker if known.invoker else known.owner
+            below = self._state(reader, base, asker, seen | {relation}, columns)
             if below is None:
                 return None
             if below == CONDITIONAL:
@@ -198,12 +203,15 @@ class Rights:
 
     def _rows(self, role: int, relation: Relation) -> str | None:
         """What row-level security leaves."""
-        who = self.roles[role]
-        owns = role == relation.owner or (role, relation.owner) in self.inherited
-        if not relation.secured or who.superuser or who.bypasses or (owns and not relation.forced):
+        if not relation.secured:
             return ALLOW
+        if role != PUBLIC:
+            who = self.roles[role]
+            owns = role == relation.owner or (role, relation.owner) in self.inherited
+            if who.superuser or who.bypasses or (owns and not relation.forced):
+                return ALLOW
         for meant in self.policies.get(relation.oid, ()):
-            if 0 in meant or role in meant or any((role, r) in self.inherited for r in meant):
+            if PUBLIC in meant or role in meant or any((role, r) in self.inherited for r in meant):
                 return CONDITIONAL
         return None
 
@@ -224,7 +232,7 @@ class Rights:
         elif through:
             group = min(self.roles[r].name for r in through)
             way, held = f"SELECT granted to {group}", Held(group, "table")
-        elif 0 in grantees:
+        elif PUBLIC in grantees:
             way, held = "SELECT granted to PUBLIC", Held("PUBLIC", "table")
         else:
             way, held = "pg_read_all_data", Held(who.name, "read-all")
@@ -251,7 +259,6 @@ def ask(session: Session) -> Rights:
             rights.columns[sample, role] = frozenset(numbers)
         for sample, grantee in session.rows(_GRANTS, (some, some)):
             rights.grants.setdefault(sample, set()).add(grantee)
-        rights.public.update(sample for (sample,) in session.rows(_PUBLIC, (some,)))
     setting = "'SET'" if session.version >= 160000 else "'MEMBER'"
     rights.inherited.update(session.rows(_PAIRS.replace("{right}", "'USAGE'")))
     for role, other in session.rows(_PAIRS.replace("{right}", setting)):
@@ -262,6 +269,10 @@ def ask(session: Session) -> Rights:
         rights.policies.setdefault(relation, []).append(frozenset(roles))
     for parent, child in session.rows(_CHILDREN):
         rights.children.setdefault(parent, []).append(child)
+    for table, back, mapped in session.rows(_FOREIGN):
+        rights.mapped[table] = set(mapped)
+        if back is not None:
+            rights.children.setdefault(table, []).append(back)
     for view, base, numbers in session.rows(_BASES):
         rights.bases.setdefault(view, {})[base] = frozenset(numbers or ())
     return rights
@@ -275,8 +286,10 @@ def _by(items: Sequence[int], size: int) -> Iterator[list[int]]:
 _ROLES = """
 SELECT oid::bigint, rolname::text, rolsuper, rolbypassrls,
        rolcreaterole AND current_setting('server_version_num')::int < 160000, rolreplication,
-       rolcanlogin AND rolconnlimit <> 0
-         AND has_database_privilege(oid, current_database(), 'CONNECT')
+       rolcanlogin AND (rolconnlimit <> 0 OR rolsuper)  -- which binds no superuser
+         AND has_database_privilege(oid, current_database(), 'CONNECT'),
+       CASE WHEN rolvaliduntil <= now()
+            THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD') END
 FROM pg_roles ORDER BY rolname COLLATE "C"
 """
 _RELATIONS = """
@@ -286,8 +299,8 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relow
          CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
                            AND a.attacl IS NOT NULL) THEN c.oid END),
        c.relrowsecurity, c.relforcerowsecurity,
-       coalesce(c.reloptions && '{security_invoker=true,security_invoker=on,security_invoker=1}'
-                ::text[], false)
+       coalesce((SELECT option_value::boolean FROM pg_options_to_table(c.reloptions)
+                 WHERE option_name = 'security_invoker'), false)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -295,13 +308,13 @@ WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't'
 _JUDGED = """
 SELECT c.oid::bigint, r.oid::bigint, has_table_privilege(r.oid, c.oid, 'SELECT'),
        has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
-FROM pg_class c, pg_roles r
+FROM pg_class c, (SELECT oid FROM pg_roles UNION ALL SELECT 0) r  -- 0: PUBLIC
 WHERE c.oid = ANY(%s::oid[]) AND has_any_column_privilege(r.oid, c.oid, 'SELECT')
 """
 _SOME_COLUMNS = """
 SELECT c.oid::bigint, r.oid::bigint, array_agg(a.attnum::int)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT attisdropped
-CROSS JOIN pg_roles r
+CROSS JOIN (SELECT oid FROM pg_roles UNION ALL SELECT 0) r
 WHERE c.oid = ANY(%s::oid[])
   AND EXISTS (SELECT FROM pg_attribute x WHERE x.attrelid = c.oid AND x.attacl IS NOT NULL)
   AND NOT has_table_privilege(r.oid, c.oid, 'SELECT')
@@ -314,11 +327,6 @@ WHERE c.oid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
 UNION
 SELECT a.attrelid::bigint, x.grantee::bigint FROM pg_attribute a, aclexplode(a.attacl) x
 WHERE a.attrelid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
-"""
-_PUBLIC = """
-SELECT c.oid::bigint FROM pg_class c
-WHERE c.oid = ANY(%s::oid[]) AND has_any_column_privilege('public', c.oid, 'SELECT')
-  AND has_schema_privilege('public', c.relnamespace, 'USAGE')
 """
 _PAIRS = """
 SELECT r.oid::bigint, g.oid::bigint FROM pg_roles r, pg_roles g
@@ -334,6 +342,25 @@ _CHILDREN = """
 SELECT i.inhparent::bigint, i.inhrelid::bigint
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE c.relkind IN ('r', 'p', 'f')
 """
+_FOREIGN = """
+SELECT f.ftrelid::bigint, back.oid::bigint,
+       array(SELECT m.umuser::bigint FROM pg_user_mappings m WHERE m.srvid = s.oid)
+FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_foreign_server s ON s.oid = f.ftserver
+JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw JOIN pg_proc h ON h.oid = w.fdwhandler
+CROSS JOIN LATERAL (SELECT json_object_agg(option_name, option_value) AS has
+                    FROM pg_options_to_table(f.ftoptions || s.srvoptions)) option
+LEFT JOIN (pg_class back JOIN pg_namespace its ON its.oid = back.relnamespace)
+  ON its.nspname = coalesce(has ->> 'schema_name', n.nspname)
+ AND back.relname = coalesce(has ->> 'table_name', c.relname)
+ AND has ->> 'dbname' = current_database()
+ AND coalesce(has ->> 'port', '5432') = current_setting('port')
+ AND coalesce(has ->> 'hostaddr', has ->> 'host', '/')
+     ~ ('^(/.*|localhost|127[.][0-9.]+|::1|' || coalesce(host(inet_server_addr()), '') || ')$')
+WHERE h.proname = 'postgres_fdw_handler'
+"""
+"""the one wrapper that is known to need a mapping"""
 _BASES = """
 SELECT w.ev_class::bigint, d.refobjid::bigint,
        array_agg(d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)

@@ -186,8 +186,8 @@ def postgres_names() -> set[str]:
     return {*PEOPLE, *OWNERS, "reader", "root two", "bypasser"}
 
 
-def access(server: Server) -> Access:
-    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
+def access(server: Server, database: str = DATABASE) -> Access:
+    opened = STORE.connect(STORE.resolve(server.target(database), {}), str)
     try:
         return opened.access()
     finally:
@@ -226,6 +226,60 @@ def test_functions_and_admins_that_no_privilege_shows(server: Server) -> None:
     assert "ADMIN OPTION" in by_name["role:admin one"].via
     server.run(DATABASE, "DROP SCHEMA api CASCADE")
     _forget(server, roles)
+
+
+def test_what_a_login_shows_and_no_privilege() -> None:
+    """Each role tries what it was granted: it gets the rows, or is told that it cannot."""
+    server = postgres_server.server()
+    roles: dict[str, tuple[str, str, str | None, str]] = {
+        # its attributes, what it is granted, and the state and words of its grant; None: no grant
+        "below": ("", "yes", None, ""),
+        "nested": ("", "outer_view", None, ""),
+        "unmapped": ("", "back", None, ""),
+        "mapped": ("", "back", "allow", "SELECT granted: back"),
+        "late": ("VALID UNTIL '2020-01-02'", "cards", "conditional", "expired on 2020-01-02"),
+        "root late": ("SUPERUSER CONNECTION LIMIT 0", "cards", "allow", "superuser"),
+        "full": ("CONNECTION LIMIT 0", "cards", None, ""),
+        "some": ("", "cards (id)", "allow", "cards (some columns)"),
+    }
+    with server.database("logins") as database:
+        _forget(server, [*roles, "maker"])
+        server.run(
+            database,
+            "CREATE ROLE maker",
+            "CREATE TABLE cards (id, pan) AS VALUES (1, 'x')",
+            "GRANT SELECT ON cards TO maker",
+            "CREATE VIEW yes WITH (security_invoker = yes) AS SELECT * FROM cards",
+            "CREATE VIEW outer_view AS SELECT * FROM yes",
+            *(f"ALTER VIEW {view} OWNER TO maker" for view in ("yes", "outer_view")),
+            "CREATE EXTENSION postgres_fdw",
+            "CREATE SERVER itself FOREIGN DATA WRAPPER postgres_fdw"
+            f" OPTIONS (host '127.0.0.1', port '{server.port}', dbname '{database}')",
+            "CREATE FOREIGN TABLE back (id int, pan text) SERVER itself"
+            " OPTIONS (table_name 'cards')",
+            *(f'CREATE ROLE "{name}" LOGIN {role[0]}' for name, role in roles.items()),
+            "CREATE USER MAPPING FOR mapped SERVER itself"
+            f" OPTIONS (user '{postgres_server.ADMIN}', password_required 'false')",
+        )
+        for name, (_, on, _, _) in roles.items():
+            what, _, columns = on.partition(" ")
+            server.run(database, f'GRANT SELECT {columns} ON {what} TO "{name}"')
+        told = access(server, database)
+        by_name = {grant.principal: grant for grant in told.could_read}
+        for name, (_, on, state, words) in roles.items():
+            found = by_name.get(f"role:{name}")
+            assert (found and found.state) == state, (name, found)
+            assert words in (found.via if found else ""), name
+            what, _, columns = on.partition(" ")
+            try:
+                rows = server.rows(database, f"SELECT {columns or '*'} FROM {what}", name)
+            except psycopg.Error:
+                rows = []
+            assert bool(rows) is (state is not None), name
+        assert by_name["role:some"].part, "not the column with the cards, as far as is known"
+        (back,) = [door for door in told.doors if door.name == "back"]
+        assert back.opens == ("cards",)
+    _forget(server, [*roles, "maker"])
 
 
 def test_names_of_roles_and_tables_are_sealed(server: Server) -> None:
