@@ -1,16 +1,18 @@
 """The least grant of a database: GRANT to those who need it directly, then REVOKE.
 
-Text for a person: nothing here speaks to a server.
-PostgreSQL revokes on the tables that hold cards, and on views and parents that open them. In MySQL
-a right on a database or the server is
-not narrowed by a REVOKE on a table: there it is taken away whole, and what was read of other tables
-is granted before. GRANTs come first, so that nobody who needs the right is without it in between.
+Text for a person: nothing here speaks to a server. PostgreSQL revokes on the tables that hold
+cards, and on what opens them (views, parents, foreign tables that lead back). In MySQL a right on a
+database or the server is not narrowed by a REVOKE on a table: there it is taken away whole, and
+what was read of other tables is granted before. Who had single columns is granted those, and who
+reads for others, in a view or a function, keeps what it reads by. GRANTs come first, so that nobody
+who needs the right is without it in between.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from scanner.least_parts import MOST, Case, no_cards, note_names, sealed
@@ -23,7 +25,7 @@ _ABOVE = {
     "owner": "owner",
     "superuser": "superuser",
     "read-all": "pg_read_all_data",
-    "columns": "granted on single columns",
+    "grants": "grants rights on the whole server",
 }
 _DEFINER = "definer"
 _PART = re.compile(r'"((?:[^"]|"")*)"(?:\.|$)|([^.]+)(?:\.|$)')
@@ -55,9 +57,11 @@ def write(case: Case) -> tuple[str, list[str]]:
     others = [*case.rest, *(each for each in case.keep if no_cards(each))]
     granted = _Granted(access.holdings, tables)
     if case.report.store.kind == "postgresql":
-        lines = list(_Postgres(granted, keep).lines())
+        written: _Postgres | _MySql = _Postgres(granted, keep)
     else:
-        lines = list(_MySql(case, granted, keep, others).lines()) if tables else []
+        written = _MySql(case, granted, keep, others)
+    lines = list(written.lines()) if tables else []
+    notes += written.notes()
     apart = [each.principal for each in case.keep if no_cards(each)]
     if apart:
         notes.append(f"Read no table that holds cards, and do not keep them: {note_names(apart)}.")
@@ -79,16 +83,17 @@ class _Granted:
 
     def __init__(self, holdings: Iterable[Holding], tables: Sequence[str]) -> None:
         wanted = set(tables)
-        self.alike: list[tuple[list[str], tuple[str, ...]]] = []
-        """tables, and the holders of each of them"""
+        self.alike: list[Holding] = []
+        """of those tables, and of whom can be named"""
         for each in holdings:
-            some = [name for name in each.on if name in wanted]
-            holders = tuple(name for name in each.holders if not sealed(name))
-            if some and holders:
-                self.alike.append((some, holders))
-
-    def by(self, holder: str) -> list[str]:
-        return [name for names, holders in self.alike if holder in holders for name in names]
+            on = tuple(name for name in each.on if name in wanted)
+            holders, passing, definers = (
+                tuple(name for name in names if not sealed(name))
+                for names in (each.holders, each.passing, each.definers)
+            )
+            if on and holders and not any(map(sealed, each.columns)):
+                named = replace(each, on=on, holders=holders, passing=passing, definers=definers)
+                self.alike.append(named)
 
 
 def _above(others: Iterable[Seen]) -> Iterator[str]:
@@ -96,9 +101,6 @@ def _above(others: Iterable[Seen]) -> Iterator[str]:
         who = [e.principal for e in others if e.grant and any(h.on == on for h in e.grant.held)]
         if who:
             yield f"No REVOKE on a table takes it from ({said}): {note_names(who)}."
-    by_it = [e.principal for e in others if _defines(e)]
-    if by_it:
-        yield f"Left the right, for views and routines read by it: {note_names(by_it)}."
 
 
 def _defines(each: Seen) -> bool:
@@ -120,30 +122,63 @@ def _account(each: Seen) -> str:
     return grant.principal.removeprefix("role:")
 
 
+def _left(names: Iterable[str]) -> Iterator[str]:
+    if who := sorted(names):
+        yield f"Left the right, for views and routines read by it: {note_names(who)}."
+
+
+def _select(columns: Iterable[str], quote: str) -> str:
+    names = ", ".join(f"{quote}{name.replace(quote, quote * 2)}{quote}" for name in columns)
+    return f"SELECT ({names})" if names else "SELECT"
+
+
 class _Postgres:
     def __init__(self, granted: _Granted, keep: Sequence[Seen]) -> None:
         self._granted, self._keep = granted, keep
+        self._left: set[str] = set()
+        self._passing: set[str] = set()
 
     def lines(self) -> Iterator[str]:
-        own = {_account(each) for each in self._keep}
+        keep = {_account(each) for each in self._keep}
+        whole: dict[str, set[str]] = {name: set() for h in self._granted.alike for name in h.on}
+        """of each table, who is left the right to all of it"""
         taken = []
-        for tables, holders in self._granted.alike:
-            losing = [name for name in holders if name not in own]
-            if not losing:
-                continue
-            named = ", ".join(map(self._table, tables))
-            needing = {_account(e) for e, held in _held(self._keep) if held.holder in losing}
-            needing -= set(holders)
-            if needing:
-                yield f"GRANT SELECT ON TABLE {named} TO {self._roles(needing)};"
-            taken.append(f"REVOKE SELECT ON TABLE {named} FROM {self._roles(losing)};")  # noqa: S608
+        for each in sorted(self._granted.alike, key=lambda holding: bool(holding.columns)):
+            self._left.update(set(each.definers) - keep)
+            left = set(each.holders) & keep.union(each.definers)
+            losing = set(each.holders) - left
+            needing: set[str] = set()
+            what, named = _select(each.columns, '"'), ", ".join(map(self._table, each.on))
+            if losing:
+                needing = {_account(e) for e, held in _held(self._keep) if held.holder in losing}
+                needing.update(each.definers)
+                # a REVOKE by the owner leaves what others have granted: it ends with theirs
+                needing = needing | left if each.passing else needing - left
+                needing = {n for n in needing if any(n not in whole[name] for name in each.on)}
+                if needing:
+                    yield f"GRANT {what} ON TABLE {named} TO {self._roles(needing)};"
+                if each.passing:
+                    self._passing.update(each.passing)
+                    option = f"GRANT OPTION FOR {what} ON TABLE {named}"
+                    taken.append(f"REVOKE {option} FROM {self._roles(each.passing)} CASCADE;")
+                taken.append(f"REVOKE {what} ON TABLE {named} FROM {self._roles(losing)};")
+            if not each.columns:
+                for name in each.on:
+                    whole[name] |= left | needing
         yield from taken
+
+    def notes(self) -> Iterator[str]:
+        """Once the lines are written."""
+        yield from _left(self._left)
+        if self._passing:
+            who = note_names(sorted(self._passing))
+            yield f"Had handed the right on, and may no more: {who}."
 
     @staticmethod
     def _roles(names: Iterable[str]) -> str:
         return ", ".join(
             name if name == "PUBLIC" else '"' + name.replace('"', '""') + '"'
-            for name in sorted(set(names))
+            for name in sorted(names)
         )
 
     @staticmethod
@@ -160,35 +195,59 @@ class _MySql:
         self._database = unquote(urlsplit(case.report.store.uri).path.strip("/"))
         self._granted = granted
         without = [u for u in case.without if not u.startswith("(") and not sealed(u)]
-        self._without = [self._table(unit) for unit in without]
+        self._without = [("SELECT", self._table(unit)) for unit in without]
         self._keep, self._others = keep, others
+        own = {_account(each) for each in (*keep, *filter(_defines, others))}
+        direct = (Held(name, "table") for each in granted.alike for name in each.holders)
+        # also a right that is no known principal's
+        self._losing = dict.fromkeys(
+            held
+            for held in (*(held for _, held in _held(others)), *direct)
+            if held.holder not in own
+        )
 
     def lines(self) -> Iterator[str]:
-        own = {_account(each) for each in (*self._keep, *filter(_defines, self._others))}
-        losing = {held: None for _, held in _held(self._others) if held.holder not in own}
-        direct = {Held(name, "table"): None for _, names in self._granted.alike for name in names}
-        # also a right that lies beside a wider one, by which an account was judged
-        losing |= {held: None for held in direct if held.holder not in own}
         for each, held in _held((*self._keep, *filter(_defines, self._others))):
-            if held in losing:
+            if held in self._losing:
                 yield from self._grant(self._on(held), _account(each))
         for each, held in _held(self._others):
-            if held in losing and each.did and held.on != "table":
+            if held in self._losing and each.did and held.on != "table":
                 yield from self._grant(self._without, _account(each))
-        for held in losing:
-            for place in self._on(held):
-                yield f"REVOKE SELECT ON {place} FROM {self._user(held.holder)};"  # noqa: S608
+        for held in self._losing:
+            for what, place in self._on(held):
+                yield f"REVOKE {what} ON {place} FROM {self._user(held.holder)};"
 
-    def _grant(self, places: Iterable[str], account: str) -> Iterator[str]:
-        for place in places:
-            yield f"GRANT SELECT ON {place} TO {self._user(account)};"
+    def notes(self) -> Iterator[str]:
+        yield from _left(each.principal for each in filter(_defines, self._others))
+        wide = sorted(
+            {
+                held.holder
+                for held in self._losing
+                if held.on == "server"
+                or (held.on == "database" and re.sub(r"\\(.)", r"\1", held.where) != self._database)
+            }
+        )
+        if wide:
+            yield (
+                f"Loses other databases with it: {note_names(wide)}. Grant anew before what is"
+                " needed there."
+            )
 
-    def _on(self, held: Held) -> list[str]:
+    def _grant(self, places: Iterable[tuple[str, str]], account: str) -> Iterator[str]:
+        for what, place in places:
+            yield f"GRANT {what} ON {place} TO {self._user(account)};"
+
+    def _on(self, held: Held) -> list[tuple[str, str]]:
         if held.on == "server":
-            return ["*.*"]
+            return [("SELECT", "*.*")]
         if held.on == "database":
-            return [f"{self._quoted(held.where)}.*"]
-        return [self._table(name) for name in self._granted.by(held.holder)]
+            return [("SELECT", f"{self._quoted(held.where)}.*")]
+        return [
+            (_select(each.columns, "`"), self._table(name))
+            for each in self._granted.alike
+            if held.holder in each.holders
+            for name in each.on
+        ]
 
     def _table(self, unit: str) -> str:
         name = unit[1:-1].replace("``", "`") if unit.startswith("`") else unit

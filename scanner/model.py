@@ -213,8 +213,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Where the right of a grant lies: who holds it (the principal, a group it is in, PUBLIC), and
-    on what: ``table``, ``database`` (``where``: its pattern), ``server``; ``columns``, ``owner``,
-    ``superuser``, ``read-all``: beyond a REVOKE on a table; ``definer``: views read by it."""
+    on what: ``table`` or columns of it, ``database`` (``where``: its pattern), ``server``; beyond a
+    REVOKE: ``owner``, ``superuser``, ``read-all``, ``grants``; ``definer``: views read by it."""
 
     holder: str
     on: str

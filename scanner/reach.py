@@ -26,11 +26,17 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Relations that may be read by the same, by a grant on the relation itself: ``holders`` as in
-    ``model.Held``."""
+    """Relations that may be read by the same, by a grant on the relation itself or on ``columns``
+    of it: ``holders`` as in ``model.Held``."""
 
     on: tuple[str, ...]
     holders: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    """none: the whole relation"""
+    passing: tuple[str, ...] = ()
+    """who handed the right on to some of the holders"""
+    definers: tuple[str, ...] = ()
+    """who reads by this right for others, in a view or a function"""
 
 
 def doors(
@@ -55,13 +61,21 @@ def leading(to: Collection[str], known: Iterable[Door]) -> Iterator[Door]:
     return (door for door in known if any(each in to for each in door.opens))
 
 
-def held_alike(by: Mapping[str, Iterable[str]], seal: SealName) -> tuple[Holding, ...]:
-    """``by``: the holders of each relation. Thousands of tables have few different grants."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for name, holders in by.items():
-        alike.setdefault(tuple(sorted(holders)), []).append(name)
+def held_alike(
+    by: Mapping[tuple[str, str], tuple[Collection[str], ...]], seal: SealName
+) -> tuple[Holding, ...]:
+    """``by``: of each relation, and each column that was granted by itself (``""`` for the whole),
+    the holders, passing and definers of a ``Holding``. Thousands of tables have few different
+    grants, and columns of a table mostly the same ones."""
+    columns: dict[tuple[str, bool, tuple[tuple[str, ...], ...]], list[str]] = {}
+    for (name, column), who in by.items():
+        if who[0]:
+            place = name, not column, tuple(tuple(sorted(each)) for each in who)
+            columns.setdefault(place, []).append(column)
+    alike: dict[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], list[str]] = {}
+    for (name, whole, holders), some in columns.items():
+        alike.setdefault((() if whole else tuple(sorted(some)), holders), []).append(name)
     return tuple(
-        Holding(tuple(map(seal, sorted(names))), tuple(map(seal, holders)))
-        for holders, names in sorted(alike.items())
-        if holders
+        Holding(*(tuple(map(seal, each)) for each in (sorted(on), who[0], some, *who[1:])))
+        for (some, who), on in sorted(alike.items())
     )

@@ -257,10 +257,12 @@ missing_postgres = postgres_server.missing()
 def test_postgres_as_proposed() -> None:
     server = postgres_server.server()
     people = ("reads", "reads by group", "idle", "idle by group", "other table", 'odd "name', "own")
+    more = ("handed on", "idle handed on", "some columns", "by a view")
+    groups = ("team", "elders", "clerks", "viewer", "hands on")
     with server.database("least"):
-        for name in people:
+        for name in (*people, *more):
             server.run("postgres", f"CREATE ROLE {_quoted(name)} LOGIN")
-        server.run("postgres", "CREATE ROLE team", "CREATE ROLE elders")
+        server.run("postgres", *(f"CREATE ROLE {_quoted(name)}" for name in groups))
         try:
             server.run(
                 "least",
@@ -281,6 +283,19 @@ def test_postgres_as_proposed() -> None:
                 "CREATE TABLE more_cards (pan text)",
                 "GRANT SELECT ON more_cards TO team",
                 'ALTER TABLE "Odd.Schema".cards OWNER TO own',
+                # what a REVOKE by the owner leaves, and what somebody handed on to who needs it
+                'GRANT SELECT ON cards TO "hands on" WITH GRANT OPTION',
+                'SET ROLE "hands on"',
+                'GRANT SELECT ON cards TO "handed on", "idle handed on"',
+                "RESET ROLE",
+                # single columns by a group, and a view read by a right of its owner
+                "ALTER TABLE cards ADD note text",
+                "GRANT SELECT (note) ON cards TO clerks",
+                'GRANT clerks TO "some columns"',
+                "GRANT SELECT ON cards TO viewer",
+                "CREATE VIEW others AS SELECT * FROM cards",
+                "ALTER VIEW others OWNER TO viewer",
+                'GRANT SELECT ON others TO "by a view"',
             )
             store = POSTGRES.resolve(server.target("least"), {})
             opened = POSTGRES.connect(store, lambda name: name)
@@ -298,12 +313,26 @@ def test_postgres_as_proposed() -> None:
                     Reads("reads", 4, card_reads=2),
                     Reads("reads by group", 1),
                     Reads("other table", 9, card_reads=0),
+                    *(Reads(name, 1) for name in more if "idle" not in name),
                 ],
                 with_cards=with_cards,
                 without=("plain",),
             )
-            assert made.language == "sql" and "(owner): role:own" in "\n".join(made.notes)
+            said = "\n".join(made.notes)
+            assert made.language == "sql" and "(owner): role:own" in said
+            assert "read by it: viewer." in said and "may no more: hands on." in said
             server.run("least", *made.text.splitlines())
+            by_more = {
+                "pan": "SELECT pan FROM cards",
+                "note": "SELECT note FROM cards",
+                "others": "SELECT * FROM others",
+            }
+            assert {name: _gets(server, name, by_more) for name in more} == {
+                "handed on": ["pan", "note"],
+                "idle handed on": [],
+                "some columns": ["pan", "note"],  # the one by PUBLIC
+                "by a view": ["pan", "others"],
+            }
             can = {name: _reads(server, name) for name in people}
             nothing = dict.fromkeys(("cards", "Odd", "sales", "sales_cards", "shown", "more_cards"))
             every = dict.fromkeys(("cards", "Odd", "plain", "shown"), True)
@@ -317,7 +346,7 @@ def test_postgres_as_proposed() -> None:
             assert can["other table"]["plain"] and can["idle"]["plain"]
         finally:
             server.run("least", "DROP OWNED BY own CASCADE")
-            for name in (*people, "team", "elders"):
+            for name in (*people, *more, *groups):
                 with suppress(psycopg.Error):
                     server.run("least", f"DROP OWNED BY {_quoted(name)} CASCADE")
                 server.run("postgres", f"DROP ROLE {_quoted(name)}")
@@ -328,16 +357,22 @@ def _quoted(name: str) -> str:
 
 
 def _reads(server: postgres_server.Server, name: str) -> dict[str, bool | None]:
-    """True for what it can read."""
-    found: dict[str, bool | None] = {}
+    """True for what it can read all columns of that hold cards."""
+    tables = ("cards", "Odd", "plain", "sales", "sales_cards", "shown", "more_cards")
+    asked = {table: f"SELECT * FROM {table}" for table in tables}
+    asked["Odd"] = 'SELECT * FROM "Odd.Schema".cards'
+    got = _gets(server, name, asked)
+    return {table: True if table in got else None for table in tables}
+
+
+def _gets(server: postgres_server.Server, name: str, asked: dict[str, str]) -> list[str]:
+    """What of it is answered."""
+    found = []
     with server.connect("least", name) as connection:
-        for table in ("cards", "Odd", "plain", "sales", "sales_cards", "shown", "more_cards"):
-            where = '"Odd.Schema".cards' if table == "Odd" else table
-            try:
-                connection.execute(f"SELECT * FROM {where}".encode())
-                found[table] = True
-            except psycopg.errors.InsufficientPrivilege:
-                found[table] = None
+        for what, query in asked.items():
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(query.encode())
+                found.append(what)
     return found
 
 
@@ -354,17 +389,23 @@ def test_a_role_that_was_acted_as_keeps_the_right() -> None:
 missing_mariadb = mariadb_server.missing()
 
 
+SHOP_PEOPLE = (
+    *("reads", "reads_role", "idle", "idle_role", "wide", "all_of_it", "o'dd"),
+    *("twice", "one_column", "reads_column", "elsewhere"),
+)
+
+
 @pytest.fixture
 def _shop() -> Iterator[None]:
     server = mariadb_server.server()
-    people = ("reads", "reads_role", "idle", "idle_role", "wide", "all_of_it", "o'dd")
     server.run(
         None,
         "CREATE DATABASE least_shop",
-        "CREATE TABLE least_shop.cards (pan text)",
+        "CREATE TABLE least_shop.cards (pan text, note text)",
         "CREATE TABLE least_shop.plain (n int)",
-        *(f"CREATE USER {_user(name)}" for name in people),
+        *(f"CREATE USER {_user(name)}" for name in SHOP_PEOPLE),
         "CREATE ROLE least_team",
+        "CREATE ROLE least_clerks",
         "GRANT SELECT ON least_shop.* TO least_team",
         "GRANT least_team TO reads_role@localhost, idle_role@localhost",
         "SET DEFAULT ROLE least_team FOR reads_role@localhost",
@@ -372,20 +413,31 @@ def _shop() -> Iterator[None]:
         "GRANT SELECT ON least_shop.cards TO 'reads'@localhost, idle@localhost",
         "GRANT SELECT ON `least\\_%`.* TO wide@localhost",
         "GRANT SELECT ON *.* TO all_of_it@localhost",
-        f"GRANT SELECT ON least_shop.cards TO {_user(people[6])}",
+        f"GRANT SELECT ON least_shop.cards TO {_user(SHOP_PEOPLE[6])}",
         "CREATE TABLE least_shop.more (pan text)",
         # whose maker has no other use for the right
         "CREATE DEFINER = all_of_it@localhost VIEW least_shop.shown AS"
         " SELECT * FROM least_shop.cards",
         "GRANT SELECT ON least_shop.shown TO idle@localhost",
-        f"GRANT SELECT ON least_shop.more TO {_user(people[6])}",
+        f"GRANT SELECT ON least_shop.more TO {_user(SHOP_PEOPLE[6])}",
+        # a narrower right beside the one that lets read, single columns, and a wider host
+        "GRANT SELECT ON *.* TO twice@localhost",
+        "GRANT SELECT ON `least%`.* TO twice@localhost",
+        "GRANT SELECT ON least_shop.* TO twice@localhost",
+        "GRANT SELECT (pan) ON least_shop.cards TO least_clerks, one_column@localhost",
+        "GRANT least_clerks TO reads_column@localhost",
+        "SET DEFAULT ROLE least_clerks FOR reads_column@localhost",
+        "CREATE USER elsewhere@'%'",
+        "GRANT SELECT ON least_shop.cards TO elsewhere@'%'",
     )
     yield
     server.run(
         None,
         "DROP DATABASE least_shop",
-        *(f"DROP USER {_user(name)}" for name in people),
+        *(f"DROP USER {_user(name)}" for name in SHOP_PEOPLE),
+        "DROP USER elsewhere@'%'",
         "DROP ROLE least_team",
+        "DROP ROLE least_clerks",
     )
 
 
@@ -412,30 +464,37 @@ def test_mysql_as_proposed() -> None:
             Reads("reads", 4, card_reads=2),
             Reads("reads_role", 1),
             Reads("wide", 9, card_reads=0),
-            Reads(mariadb_server.ADMIN, 1),
+            Reads("reads_column", 1),
         ],
         with_cards=("cards", "more"),
         without=("plain",),
     )
     server.run(None, *(line.removesuffix(";") for line in made.text.splitlines()))
-    people = ("reads", "reads_role", "idle", "idle_role", "wide", "all_of_it", "o'dd")
-    tables = ("cards", "plain", "more", "shown")
-    can = {name: [each for each in tables if _selects(name, each)] for name in people}
+    # who grants rights keeps them: without, nobody could go on with the script, or take it back
+    assert "on the whole server): ct_admin@localhost" in "".join(made.notes)
+    assert "Loses other databases with it: twice@localhost, wide@localhost." in "".join(made.notes)
+    tables = ("cards", "plain", "more", "shown", "pan")
+    can = {name: [each for each in tables if _selects(name, each)] for name in SHOP_PEOPLE}
     assert can == {
-        "reads": ["cards"],
+        "reads": ["cards", "pan"],
         "reads_role": [*tables],
         "idle": [],
         "idle_role": [],
         "wide": ["plain"],  # what it may have read of other tables is left
         "all_of_it": [*tables],  # the view is read by its right
         "o'dd": [],
+        "twice": [],
+        "one_column": [],
+        "reads_column": ["pan"],
+        "elsewhere": [],
     }
 
 
 def _selects(name: str, table: str) -> bool:
+    what = "pan FROM cards" if table == "pan" else f"* FROM {table}"
     try:
-        with mariadb_server.server().connect("least_shop", name) as connection:
-            connection.cursor().execute(f"SELECT * FROM {table}")
+        with mariadb_server.server().connect(None, name) as connection:
+            connection.cursor().execute(f"SELECT {what.replace('FROM ', 'FROM least_shop.')}")
     except pymysql.err.MySQLError:
         return False
     return True

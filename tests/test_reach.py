@@ -28,9 +28,20 @@ def test_a_door_opens_whatever_can_be_reached_by_it(edges: dict[str, list[str]])
 
 
 def test_grants_alike_stand_together() -> None:
-    by = {"b": ["x"], "a": ["x"], "c": [], "d": ["y", "x"]}
-    found = held_alike(by, str.upper)
-    assert found == (Holding(("A", "B"), ("X",)), Holding(("D",), ("X", "Y")))
+    nobody = ((), ())
+    by = {
+        **{(name, ""): (["x"], *nobody) for name in "ba"},
+        ("c", ""): ([], *nobody),
+        ("d", ""): (["y", "x"], ["y"], ["x"]),
+        **{("d", column): (["x"], *nobody) for column in "nm"},
+        ("a", "o"): (["x"], *nobody),
+    }
+    assert held_alike(by, str.upper) == (
+        Holding(("A", "B"), ("X",)),
+        Holding(("D",), ("X", "Y"), (), ("Y",), ("X",)),
+        Holding(("D",), ("X",), ("M", "N")),
+        Holding(("A",), ("X",), ("O",)),
+    )
 
 
 def test_what_a_read_of_cards_is_called() -> None:

@@ -36,10 +36,10 @@ def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]
     routines, definers = _routines(session, rights)
     definers |= {v.definer for (base, _), v in rights.views.items() if base == rights.database}
     found = []
-    open_to_all, held, part = _ways(rights, PUBLIC)
+    open_to_all, part = _ways(rights, PUBLIC)
     if open_to_all:
         said = "; ".join(f"{way}: {_some(keys)}" for way, keys in open_to_all.items())
-        holders = _sealed(held, seal)
+        holders = _sealed(rights.held(PUBLIC), seal)
         found.append(Grant("PUBLIC", "public", "allow", seal(said), held=holders, part=part))
     for account in sorted(rights.accounts.values(), key=lambda account: account.id):
         if not account.role and not account.locked and account.id != PUBLIC:
@@ -53,7 +53,7 @@ def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]
 
 
 def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -> Grant | None:
-    ways, held, part = _ways(rights, account.id)
+    ways, part = _ways(rights, account.id)
     said = [f"{way}: {_some(keys)}" for way, keys in ways.items()]
     state = "allow" if said else "conditional" if account.beyond else "unknown"
     said += account.beyond
@@ -62,19 +62,19 @@ def _of(rights: Rights, account: Account, routines: list[str], seal: SealName) -
     if not said:
         return None
     via = seal("; ".join(said))
-    return Grant(seal(account.name), "account", state, via, held=_sealed(held, seal), part=part)
+    held = _sealed(rights.held(account.id), seal) if ways else ()
+    return Grant(seal(account.name), "account", state, via, held=held, part=part)
 
 
 def _sealed(held: Iterable[Held], seal: SealName) -> tuple[Held, ...]:
-    return tuple(Held(seal(each.holder), each.on, seal(each.where)) for each in held)
+    once = dict.fromkeys(held)
+    return tuple(Held(seal(each.holder), each.on, seal(each.where)) for each in once)
 
 
-def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held, ...], bool]:
-    """What can be read by each way, who holds the rights, and whether there are tables that it
-    cannot read."""
+def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], bool]:
+    """What can be read by each way, and whether there are tables that it cannot read all of."""
     part = False
     ways: dict[str, list[str]] = {}
-    held: dict[Held, None] = {}
     for place in rights.places:
         reading = rights.reading(account, place) if rights.holds(place) else None
         if reading is not None:
@@ -85,11 +85,9 @@ def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], tuple[Held
                 else ""
             )
             ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{some}")
-            if reading.held is not None:
-                held[reading.held] = None
-        elif place not in rights.views:
+        if place not in rights.views and (reading is None or reading.columns is not None):
             part = True
-    return dict(sorted(ways.items())), tuple(held), part
+    return dict(sorted(ways.items())), part
 
 
 def _routines(session: Session, rights: Rights) -> tuple[dict[Id, list[str]], set[Id]]:
@@ -115,8 +113,13 @@ def _routines(session: Session, rights: Rights) -> tuple[dict[Id, list[str]], se
         granted.setdefault((str(user), str(host)), set()).add(str(name))
     found: dict[Id, list[str]] = {}
     for id_ in rights.accounts:
-        holders = [id_, *rights.roles.get(id_, ()), PUBLIC]
-        own = {name for holder in holders for name in granted.get(holder, ())}
+        holders = rights.all_active(id_)
+        own = {
+            name
+            for line, some in granted.items()
+            if any(mysql_rights.covers(line, holder) for holder in holders)
+            for name in some
+        }
         mine = names if rights.executes(id_) else [name for name in names if name in own]
         if mine:
             found[id_] = mine

@@ -3,7 +3,9 @@
 ``information_schema`` lists what was granted, not what follows from it, so the tables of grants are
 read and judged here as the server does: global, database (with wildcards, where the most specific
 entry that matches is the only one that counts), table, column; roles that may be set, PUBLIC; and
-that a view is read with the rights of its definer. Needs SELECT on the ``mysql`` database.
+that a view is read with the rights of its definer. All but global rights are looked up by the name
+of the user and the host it comes from, not by the account that let it in: those of ``app@'%'`` are
+also those of ``app@localhost``. Needs SELECT on the ``mysql`` database.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ class Account:
     id: Id
     reads_all: bool
     executes_all: bool
+    grants_all: bool
+    """what it has on everything it may grant"""
     role: bool
     locked: bool
     beyond: tuple[str, ...]
@@ -57,10 +61,14 @@ class Pattern:
     def matches(self, database: str) -> bool:
         return _like(self.database, database)
 
+    def covers(self, holder: Id) -> bool:
+        """A line without a user is for all of them."""
+        return covers(self.id if self.id[0] else (holder[0], self.id[1]), holder)
+
     @property
-    def specific(self) -> tuple[int, int]:
+    def specific(self) -> tuple[int, int, bool]:
         """The server takes the most specific first: letters before the first wildcard count."""
-        return _weight(self.id[1]), _weight(self.database)
+        return _weight(self.id[1]), _weight(self.database), self.id[0] != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,6 @@ class Reading:
     way: str
     columns: frozenset[str] | None = None
     """None for all of them"""
-    held: Held | None = None
 
 
 @dataclass(slots=True)
@@ -84,8 +91,8 @@ class Rights:
     database: str
     accounts: dict[Id, Account] = field(default_factory=dict)
     patterns: list[Pattern] = field(default_factory=list)
-    tables: dict[tuple[Id, Place], bool] = field(default_factory=dict)
-    """True for SELECT on the table, False for some columns"""
+    tables: dict[str, dict[Place, dict[str, bool]]] = field(default_factory=dict)
+    """by user, table and host: True for SELECT on the table, False for other rights or columns"""
     columns: dict[tuple[Id, Place], set[str]] = field(default_factory=dict)
     roles: dict[Id, list[Id]] = field(default_factory=dict)
     """account or role: roles granted to it"""
@@ -128,25 +135,54 @@ class Rights:
         for holder, name in self._active(account, role):
             way = "" if holder == account else f" to {name}"
             if holder in self.accounts and self.accounts[holder].reads_all:
-                way = f"SELECT granted{way} on everything"
-                return Reading(way, held=self._held(holder, "server"))
+                return Reading(f"SELECT granted{way} on everything")
             pattern = self._by_database(holder, place[0])
             if pattern is not None and pattern.reads:
-                way = f"SELECT granted{way} on the database"
-                return Reading(way, held=self._held(pattern.id, "database", pattern.database))
-            if self.tables.get((holder, place)):
-                return Reading(f"SELECT granted{way}", held=self._held(holder, "table"))
-            columns |= self.columns.get((holder, place), set())
-        if not columns:
-            return None
-        held = self._held(account, "columns")
-        return Reading("SELECT granted on columns", frozenset(columns), held)
+                return Reading(
+                    f"SELECT granted{self._other(way, pattern.id, holder)} on the database"
+                )
+            line = self._line(holder, place)
+            if line is None:
+                continue
+            if self.tables[line[0]][place][line[1]]:
+                return Reading(f"SELECT granted{self._other(way, line, holder)}")
+            columns |= self.columns.get((line, place), set())
+        return Reading("SELECT granted on columns", frozenset(columns)) if columns else None
 
-    def _held(self, holder: Id, on: str, where: str = "") -> Held:
-        if holder == PUBLIC:
-            return Held("PUBLIC", on, where)
+    def _other(self, way: str, line: Id, holder: Id) -> str:
+        """A line of another account that counts for this one is named."""
+        return way if line == holder else f" to {self._name(line)}"
+
+    def _line(self, holder: Id, place: Place) -> Id | None:
+        """The line for a table that counts: the one of the most specific host."""
+        lines = self.tables.get(holder[0], {}).get(place, {})
+        hosts = [host for host in lines if covers((holder[0], host), holder)]
+        return (holder[0], max(hosts, key=_weight)) if hosts else None
+
+    def held(self, account: Id) -> Iterator[Held]:
+        """All lines that let an account read something of the database, also those that a more
+        specific one hides."""
+        for holder in self.all_active(account):
+            known = self.accounts.get(holder)
+            if known is not None and known.reads_all:
+                yield Held(known.name, "grants" if known.grants_all else "server")
+            for pattern in self.patterns:
+                if pattern.reads and pattern.covers(holder) and pattern.matches(self.database):
+                    yield Held(self._name(pattern.id), "database", pattern.database)
+            for line, place, whole in self._lines(holder[0]):
+                if covers(line, holder) and (whole or (line, place) in self.columns):
+                    yield Held(self._name(line), "table")
+
+    def _lines(self, user: str) -> Iterator[tuple[Id, Place, bool]]:
+        """Those of the tables of this database."""
+        for place, lines in self.tables.get(user, {}).items():
+            if place[0] == self.database:
+                for host, whole in lines.items():
+                    yield (user, host), place, whole
+
+    def _name(self, holder: Id) -> str:
         known = self.accounts.get(holder)
-        return Held(known.name if known else "@".join(holder), on, where)
+        return "PUBLIC" if holder == PUBLIC else known.name if known else "@".join(holder)
 
     def _active(self, account: Id, role: Id | None) -> Iterator[tuple[Id, str]]:
         yield account, ""
@@ -159,13 +195,15 @@ class Rights:
                 waiting += self.roles.get(one, ())
         yield PUBLIC, "PUBLIC"
 
+    def all_active(self, account: Id) -> list[Id]:
+        """Itself, PUBLIC and every role it can become, with those in them."""
+        roles = (None, *self.roles.get(account, ()))
+        return list(dict.fromkeys(h for role in roles for h, _ in self._active(account, role)))
+
     def _by_database(self, holder: Id, database: str) -> Pattern | None:
         """The entry that counts: the most specific that gives any right."""
         for pattern in self.patterns:  # most specific first
-            mine = pattern.id == holder or (
-                holder != PUBLIC and pattern.id[0] == "" and _like(pattern.id[1], holder[1])
-            )
-            if mine and pattern.matches(database) and pattern.any_right:
+            if pattern.covers(holder) and pattern.matches(database) and pattern.any_right:
                 return pattern
         return None
 
@@ -179,11 +217,13 @@ class Rights:
         return doors(edges, edges, seal)
 
     def holdings(self, seal: SealName) -> tuple[Holding, ...]:
-        """The grants of SELECT on whole tables and views."""
-        by: dict[str, list[str]] = {}
-        for (holder, (database, name)), whole in self.tables.items():
-            if whole and database == self.database:
-                by.setdefault(key_of(name), []).append(self._held(holder, "table").holder)
+        """The grants of SELECT on tables and views, and on columns of them."""
+        by: dict[tuple[str, str], tuple[set[str], ...]] = {}
+        for user in self.tables:
+            for line, place, whole in self._lines(user):
+                for column in self.columns.get((line, place), set()) | ({""} if whole else set()):
+                    which = key_of(place[1]), column
+                    by.setdefault(which, (set(), set(), set()))[0].add(self._name(line))
         return held_alike(by, seal)
 
     def holds(self, place: Place, seen: frozenset[Place] = frozenset()) -> bool:
@@ -194,15 +234,13 @@ class Rights:
         return place not in seen and any(self.holds(base, seen | {place}) for base in view.reads)
 
     def executes(self, account: Id) -> bool:
-        """Whether it may run every routine of the database."""
-        for holder, _ in self._active(account, None):
+        """Whether it may run every routine of the database, after SET ROLE if need be."""
+        for holder in self.all_active(account):
             if holder in self.accounts and self.accounts[holder].executes_all:
                 return True
-            for pattern in self.patterns:
-                if pattern.id == holder and pattern.matches(self.database) and pattern.any_right:
-                    if pattern.executes:
-                        return True
-                    break
+            pattern = self._by_database(holder, self.database)
+            if pattern is not None and pattern.executes:
+                return True
         return False
 
 
@@ -222,7 +260,8 @@ def ask(session: Session) -> Rights:
         "SELECT user, host, db, table_name, find_in_set('Select', table_priv) > 0"
         " FROM mysql.tables_priv"
     ):
-        rights.tables[(_text(user), _text(host)), (_text(database), _text(table))] = bool(whole)
+        lines = rights.tables.setdefault(_text(user), {})
+        lines.setdefault((_text(database), _text(table)), {})[_text(host)] = bool(whole)
     for user, host, database, table, column in session.rows(
         "SELECT user, host, db, table_name, column_name FROM mysql.columns_priv"
         " WHERE find_in_set('Select', column_priv) > 0"
@@ -250,6 +289,7 @@ def _account(row: dict[str, Any]) -> Account:
         (_text(row["user"]), _text(row["host"])),
         has("select"),
         has("execute"),
+        has("grant"),
         role,
         locked,
         tuple(words for words, true in beyond.items() if true),
@@ -262,8 +302,12 @@ def _roles(session: Session, rights: Rights) -> None:
     else:
         query = "SELECT to_user, to_host, from_user, from_host FROM mysql.role_edges"
     for user, host, role, role_host in session.rows(query):
-        granted = (_text(role), _text(role_host))
-        rights.roles.setdefault((_text(user), _text(host)), []).append(granted)
+        granted, grantee = (_text(role), _text(role_host)), (_text(user), _text(host))
+        holders = [grantee]
+        if session.mariadb:  # which looks for the user and its host here, too
+            holders = [each for each in rights.accounts if covers(grantee, each)] or holders
+        for holder in holders:
+            rights.roles.setdefault(holder, []).append(granted)
 
 
 def _views(session: Session, rights: Rights) -> None:
@@ -314,6 +358,13 @@ def _dicts(session: Session, query: str) -> Iterable[dict[str, Any]]:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def covers(line: Id, holder: Id) -> bool:
+    """Whether a line of a table of grants counts for an account. Roles have no host."""
+    return line == holder or (
+        line[0] == holder[0] and holder[1] != "" and _like(line[1], holder[1])
+    )
 
 
 def _like(pattern: str, text: str) -> bool:

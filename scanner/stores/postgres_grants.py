@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from typing import TypeAlias
 
 from detectors.records import dataclass
 from scanner.contracts import SealName
@@ -45,6 +46,10 @@ WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND p.prorettype <> 'event_trigger'::regtype  -- nobody can call those
 ORDER BY 1
 """
+
+
+_Function: TypeAlias = tuple[str, int, list[int]]
+"""its name, its owner, and who may call it"""
 
 
 @dataclass(slots=True)
@@ -91,15 +96,22 @@ class _Ways:
 def access(session: Session, seal: SealName) -> Access:
     """All of it but what is public. Raises ``Unreadable``."""
     rights = postgres_rights.ask(session)
+    functions = [
+        (name, owner, callers)
+        for name, owner, callers in session.rows(_FUNCTIONS)
+        if _reads_anything(rights, owner)
+    ]
     return Access(
         could_read_known=True,
-        could_read=_fold(session, rights, seal),
+        could_read=_fold(session, rights, functions, seal),
         doors=rights.doors(seal),
-        holdings=rights.holdings(seal),
+        holdings=rights.holdings({owner for _, owner, _ in functions}, seal),
     )
 
 
-def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
+def _fold(
+    session: Session, rights: Rights, functions: list[_Function], seal: SealName
+) -> tuple[Grant, ...]:
     ways: dict[int, _Ways] = {}
     files = dict(session.rows(_FILE_FUNCTIONS))
     for role in rights.roles.values():
@@ -111,7 +123,7 @@ def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]
             own = _of(rights, role.oid, files)
             if own.states:
                 ways[role.oid] = own
-    _by_function(session, rights, ways)
+    _by_function(rights, functions, ways)
     for oid, own in ways.items():
         if since := rights.roles[oid].expired:
             own.states -= {ALLOW}  # what is left of it depends on pg_hba.conf
@@ -130,6 +142,8 @@ def _of(rights: Rights, role: int, files: dict[int, str]) -> _Ways:
     for relation in rights.relations:
         if rights.holds(relation):
             ways.add(rights, relation, rights.reading(role, relation))
+    if ways.states:
+        ways.held.update(dict.fromkeys(rights.holding(role)))
     _beyond(rights, role, ways, files)
     return ways
 
@@ -163,12 +177,10 @@ def _beyond(rights: Rights, role: int, ways: _Ways, files: dict[int, str]) -> No
         ways.say(CONDITIONAL, f"owner, can grant itself the right: {_some(owned)}")
 
 
-def _by_function(session: Session, rights: Rights, ways: dict[int, _Ways]) -> None:
+def _by_function(rights: Rights, functions: list[_Function], ways: dict[int, _Ways]) -> None:
     """Functions that run with the rights of an owner who can read something."""
     found: dict[int, list[str]] = {}
-    for name, owner, callers in session.rows(_FUNCTIONS):
-        if not _reads_anything(rights, owner):
-            continue
+    for name, owner, callers in functions:
         for role in callers:
             who = rights.roles.get(role)
             if who is not None and who.enters and not who.superuser and role != owner:

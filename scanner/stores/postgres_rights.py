@@ -90,6 +90,9 @@ class Rights:
     """(sample, role): the role may use its schema"""
     grants: dict[int, set[int]] = field(default_factory=dict)
     """sample: roles named in its grants of SELECT"""
+    given: dict[int, dict[str, set[tuple[int, int]]]] = field(default_factory=dict)
+    """sample: of the whole ("") and of each column that was granted by itself, to whom and by whom
+    """
     inherited: set[tuple[int, int]] = field(default_factory=set)
     settable: dict[int, list[int]] = field(default_factory=dict)
     administered: dict[int, list[int]] = field(default_factory=dict)
@@ -98,8 +101,8 @@ class Rights:
     bases: dict[int, dict[int, frozenset[int]]] = field(default_factory=dict)
     """view: what it reads, and the numbers of the columns it reads of that"""
     children: dict[int, list[int]] = field(default_factory=dict)
-    """parent: its partitions, and the tables that inherit from it; a foreign table: the table of this
-    very database that it leads back to"""
+    """parent: its partitions, and the tables that inherit from it; foreign table: the table of
+    this very database that it leads back to"""
     mapped: dict[int, set[int]] = field(default_factory=dict)
     """foreign table that needs one: roles with a user mapping"""
     _judged: dict[tuple[int, int], Reading | None] = field(default_factory=dict)
@@ -149,13 +152,45 @@ class Rights:
         views = {each.key for each in known.values() if each.kind == "v"}
         return doors(edges, views, seal)
 
-    def holdings(self, seal: SealName) -> tuple[Holding, ...]:
-        """The grants of SELECT on relations, but for those of owners to themselves."""
+    def holdings(self, functions: set[int], seal: SealName) -> tuple[Holding, ...]:
+        """The grants of SELECT on relations, but for those of owners to themselves. ``functions``:
+        whose right SECURITY DEFINER functions read by."""
+        definers: dict[int, set[int]] = {}
+        for view, bases in self.bases.items():
+            if view in self.relations and not self.relations[view].invoker:
+                for base in bases:
+                    definers.setdefault(base, set()).add(self.relations[view].owner)
         by = {}
         for each in self.relations.values():
-            granted = self.grants.get(each.sample, set()) - {each.owner}
-            by[each.key] = ["PUBLIC" if oid == PUBLIC else self.roles[oid].name for oid in granted]
+            own = {each.owner}
+            for column, given in self.given.get(each.sample, {}).items():
+                holders = {grantee for grantee, _ in given} - own
+                by_it = {
+                    role
+                    for role in (functions | definers.get(each.oid, set())) - own
+                    if self.near(role) & holders and not self.roles[role].superuser
+                }
+                passing = {grantor for _, grantor in given} - own
+                by[each.key, column] = tuple(map(self._names, (holders, passing, by_it)))
         return held_alike(by, seal)
+
+    def near(self, role: int) -> set[int]:
+        """Whose grants are its own: PUBLIC, and the groups it is in or can become."""
+        found = {PUBLIC, role, *self.settable.get(role, ())}
+        return found | {group for member, group in self.inherited if member in found}
+
+    def _names(self, oids: set[int]) -> set[str]:
+        return {
+            "PUBLIC" if oid == PUBLIC else self.roles[oid].name
+            for oid in oids
+            if oid == PUBLIC or oid in self.roles  # or it was made while we asked
+        }
+
+    def holding(self, role: int) -> Iterator[Held]:
+        """All grants on relations or columns that let a role read."""
+        granted = set().union(*self.grants.values())
+        for name in sorted(self._names(self.near(role) & granted)):
+            yield Held(name, "table")
 
     def holds(self, relation: int, seen: frozenset[int] = frozenset()) -> bool:
         """Whether it holds rows, or is a view of something that does."""
@@ -257,8 +292,10 @@ def ask(session: Session) -> Rights:
                 rights.usage.add((sample, role))
         for sample, role, numbers in session.rows(_SOME_COLUMNS, (some,)):
             rights.columns[sample, role] = frozenset(numbers)
-        for sample, grantee in session.rows(_GRANTS, (some, some)):
+        for sample, column, grantee, grantor in session.rows(_GRANTS, (some, some)):
             rights.grants.setdefault(sample, set()).add(grantee)
+            given = rights.given.setdefault(sample, {})
+            given.setdefault(column, set()).add((grantee, grantor))
     setting = "'SET'" if session.version >= 160000 else "'MEMBER'"
     rights.inherited.update(session.rows(_PAIRS.replace("{right}", "'USAGE'")))
     for role, other in session.rows(_PAIRS.replace("{right}", setting)):
@@ -322,10 +359,12 @@ WHERE c.oid = ANY(%s::oid[])
 GROUP BY 1, 2
 """
 _GRANTS = """
-SELECT c.oid::bigint, x.grantee::bigint FROM pg_class c, aclexplode(c.relacl) x
+SELECT c.oid::bigint, '', x.grantee::bigint, x.grantor::bigint
+FROM pg_class c, aclexplode(c.relacl) x
 WHERE c.oid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
 UNION
-SELECT a.attrelid::bigint, x.grantee::bigint FROM pg_attribute a, aclexplode(a.attacl) x
+SELECT a.attrelid::bigint, a.attname::text, x.grantee::bigint, x.grantor::bigint
+FROM pg_attribute a, aclexplode(a.attacl) x
 WHERE a.attrelid = ANY(%s::oid[]) AND x.privilege_type = 'SELECT'
 """
 _PAIRS = """

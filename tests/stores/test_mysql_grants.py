@@ -20,6 +20,8 @@ pytestmark = mariadb_server.MARKS
 DATABASE = "shop_rights"
 PEOPLE = [f"person {i}" for i in range(41)]
 ROLES = [f"role {i}" for i in range(8)]
+TWINS = PEOPLE[33:]
+"""of whom there is another account, from any host: rights of that one count for these, too"""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,7 @@ def server() -> Iterator[Server]:
         None,
         f"DROP DATABASE {DATABASE}",
         *(f"DROP USER '{name}'@localhost" for name in PEOPLE),
+        *(f"DROP USER '{name}'@'%'" for name in TWINS),
         *(f"DROP ROLE '{name}'" for name in ROLES),
     )
 
@@ -40,6 +43,8 @@ def _statements(rng: random.Random) -> Iterator[str]:
     yield f"CREATE DATABASE {DATABASE}"
     for name in PEOPLE:
         yield f"CREATE USER '{name}'@localhost"
+    for name in TWINS:
+        yield f"CREATE USER '{name}'@'%'"
     for name in ROLES:
         yield f"CREATE ROLE '{name}'"
     people = [f"'{name}'@localhost" for name in PEOPLE]
@@ -55,6 +60,14 @@ def _statements(rng: random.Random) -> Iterator[str]:
         for taker in rng.sample([*people, *roles], 9):
             what = rng.choice(["SELECT", "SELECT", "SELECT (b)", "INSERT"])
             yield f"GRANT {what} ON {DATABASE}.`{table}` TO {taker}"
+    twins = [f"'{name}'@'%'" for name in TWINS]
+    for table in tables:
+        for taker in rng.sample(twins, 3):
+            what = rng.choice(["SELECT", "SELECT (b)", "INSERT"])
+            yield f"GRANT {what} ON {DATABASE}.`{table}` TO {taker}"
+    yield f"GRANT SELECT ON *.* TO {twins[0]}"  # the one right that is the account's alone
+    yield f"GRANT SELECT ON {DATABASE}.* TO {twins[1]}"
+    yield f"GRANT {roles[7]} TO {twins[2]}"
     yield f"GRANT SELECT ON *.* TO {people[13]}"
     yield f"GRANT SELECT ON {DATABASE}.* TO {people[12]}"
     yield f"GRANT SELECT ON `shop%`.* TO {people[11]}"
@@ -138,6 +151,11 @@ def test_one_grant_for_each_account_with_its_way(server: Server) -> None:
         f"GRANT EXECUTE ON PROCEDURE {DATABASE}.everything TO 'person 9'@localhost",
         "GRANT FILE ON *.* TO 'person 9'@localhost",
     )
+    server.run(
+        DATABASE,  # a role, and an account from elsewhere, let run routines too
+        f"GRANT EXECUTE ON {DATABASE}.* TO 'role 0'",
+        f"GRANT EXECUTE ON PROCEDURE {DATABASE}.everything TO 'person 33'@'%'",
+    )
     opened = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
     told = opened.access()
     facts = {fact.control: fact for fact in opened.facts()}
@@ -148,6 +166,11 @@ def test_one_grant_for_each_account_with_its_way(server: Server) -> None:
     assert "on everything" in by_name["person 13@localhost"].via
     assert "on the database" in by_name["person 11@localhost"].via
     assert "everything" in by_name["person 9@localhost"].via
+    assert "everything" in by_name["person 33@localhost"].via
+    in_it = server.rows(None, "SELECT user FROM mysql.roles_mapping WHERE role = 'role 0'")
+    assert all(
+        "everything" in by_name[f"{name}@localhost"].via for (name,) in in_it if name != ADMIN
+    )
     assert "FILE" in by_name["person 9@localhost"].via
     assert by_name["PUBLIC"].kind == "public" and "table 5" in by_name["PUBLIC"].via
     assert not any(name in by_name for name in ROLES), "a role cannot log in"
