@@ -40,6 +40,7 @@ from scanner.access.logparts import (
     Enough,
     Log,
     Opened,
+    begun,
     changed,
     end_of,
     fill_notes,
@@ -343,7 +344,9 @@ class LogBook(Book):
         if same is not None and same.loose and not loose:
             same = None
         kept = self._take_rows(log, told, digest or "", stopped=stopped)
-        if digest is not None and (same is None or not same.stores >= set(self.batch.stores)):
+        new = same is None or not same.stores >= set(self.batch.stores)
+        # of a known content that is damaged here nothing is said anew
+        if digest is not None and (new or (begun(log, digest) and not log.track.damaged)):
             end = self._second, self.save(), log.of
             tail.growth = growth_of(log, told, at if stopped else log.track.taken, digest, end)
             _, was = self._names_known.get(log.name, ("", ""))

@@ -78,11 +78,10 @@ def growth_of(log: Log, told: Sequence[Cut], length: int, digest: str, end: End)
     """``told``: the places that all before is settled at; ``end``: when and with what state the
     log ends."""
     known = log.known
-    begun = [c for c in log.track.beginnings if c is not known and c.digest != digest]
     growth = Growth(
         length,
         follows="" if known is None else known.digest,
-        absorbs=tuple(c.digest for c in begun if not empty(c)),
+        absorbs=begun(log, digest),
     )
     state: list[Any] = [0, log.records, None]
     places = [*(() if known is None else known.places), *((c.place, c.prefix) for c in told)]
@@ -104,6 +103,12 @@ def end_of(state: str) -> End:
     """Out of ``Growth.state``, which earlier builds wrote without the last."""
     _, _, _, second, end, *of = msgspec.json.decode(state)
     return second, end, of[0] if of else ""
+
+
+def begun(log: Log, digest: str) -> tuple[str, ...]:
+    """Known contents that this one was when it was shorter, besides the one it was read on from."""
+    others = (c for c in log.track.beginnings if c is not log.known and c.digest != digest)
+    return tuple(c.digest for c in others if not empty(c))
 
 
 def empty(content: Content) -> bool:

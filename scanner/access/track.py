@@ -32,23 +32,32 @@ class Track:
 
     def __init__(self, source: Source, key: bytes, known: Iterable[Content] = ()) -> None:
         self._source, self._key = source, key
-        self._file: Bytes = unpacked(source.file)
+        self._end: int | None = None
+        self._begin()
         self._packed = isinstance(self._file, Gunzip)
-        self._hash = self._new()
-        self._ahead, self.damaged = read(self._file, HEAD)
-        self._block, self._before = b"", self._hash.copy()
-        self.start = self.at = self.taken = self._cut = 0
+        self._ahead = self._more(HEAD)
         self.due = self._torn = False
         self.head = self._digest(self._ahead)
+        self._known = [each for each in known if each.head == self.head or each.length < HEAD]
+        self._watch()
+        self.goes_on = self._find() if source.seekable and not self.damaged else None
+
+    def _begin(self) -> None:
+        self._file: Bytes = unpacked(self._source.file)
+        self._hash, self._ahead, self.damaged = self._new(), b"", False
+        self._block, self._before = b"", self._hash.copy()
+        self.start = self.at = self.taken = self._got = self._cut = 0
+
+    def _watch(self) -> None:
+        """For known contents that this one begins with, whole or as far as to some of the places
+        noted of them."""
         self.beginnings: list[Content] = []
-        """known contents that this one begins with, as far as it was read"""
-        mine = [each for each in known if each.head == self.head or each.length < HEAD]
-        self.goes_on = self._find(mine) if source.seekable and not self.damaged else None
+        """those it begins with, as far as it was read"""
         places = [
             (place, digest, each)
-            for each in mine
+            for each in self._known
             for place, digest in ((each.length, each.digest), *each.places)
-            if place and place >= self.start
+            if place
         ]
         self._watched = sorted(places, key=lambda place: -place[0])
         self._passed: dict[str, int] = {}
@@ -64,33 +73,28 @@ class Track:
 
     # --- finding where to go on
 
-    def _find(self, known: list[Content]) -> Content | None:
-        """Goes to where the longest of ``known`` that this one begins with is to be read on."""
-        for each in sorted(known, key=lambda each: -each.resume):
+    def _find(self) -> Content | None:
+        """Goes to where the longest known content that this one begins with is to be read on."""
+        for each in sorted(self._known, key=lambda each: -each.resume):
             if each.resume and each.head == self.head:
                 if self._skip(each.resume) and self._hash.hexdigest() == each.prefix:
-                    self.start = self.at = self.taken = self._cut = each.resume
-                    self._before = self._hash.copy()
+                    self.start = self.at = self._cut = each.resume
+                    self.due = False
                     return each
-                self._rewind()
+                self._source.file.seek(0)
+                self._begin()
+                self._watch()
         return None
 
     def _skip(self, size: int) -> bool:
-        """Hashes so many bytes, False if there are fewer."""
+        """Passes over so many bytes, False if there are fewer."""
         while size:
-            if self._ahead:
-                data, self._ahead = self._ahead[:size], self._ahead[size:]
-            else:
-                data, damaged = read(self._file, min(size, _STEP))
-                if damaged or not data:
-                    return False
-            self._hash.update(data)
+            data = self._next(min(size, _STEP))
+            if not data or self.damaged:
+                return False
+            self._take(data)
             size -= len(data)
         return True
-
-    def _rewind(self) -> None:
-        self._source.file.seek(0)
-        self._file, self._hash, self._ahead = unpacked(self._source.file), self._new(), b""
 
     # --- reading
 
@@ -100,14 +104,28 @@ class Track:
 
     def read(self, size: int, /) -> bytes:
         """Less than ``size`` at the end and before damage only: then raises ``EOFError``."""
-        data, self._ahead = self._ahead[:size], self._ahead[size:]
-        if len(data) < size and not self.damaged:
-            more, self.damaged = read(self._file, size - len(data))
-            data += more
+        data = self._next(size)
         if data:
             self._take(data)
         elif self.damaged:
             raise EOFError
+        return data
+
+    def _next(self, size: int) -> bytes:
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        if len(data) < size and not self.damaged:
+            data += self._more(size - len(data))
+        return data
+
+    def _more(self, size: int) -> bytes:
+        """Of the file, up to where it first was at its end: what is written since then comes when
+        it is read on, or half of the reader would have seen it."""
+        if self._end is not None:
+            size = min(size, self._end - self._got)
+        data, self.damaged = read(self._file, size)
+        self._got += len(data)
+        if len(data) < size and not self.damaged:
+            self._end = self._got
         return data
 
     def _take(self, data: bytes) -> None:
@@ -165,7 +183,7 @@ class Track:
         noted of it, which is all but the last stretch."""
         for each in known:
             if each.head == self.head and each.length > self.taken and not self.damaged:
-                places = [place for place, _ in each.places if self.start <= place <= self.taken]
+                places = [place for place, _ in each.places if place <= self.taken]
                 same = self._passed.get(each.digest, 0) == len(places)
                 if same and (places or each is self.goes_on):
                     return each

@@ -69,6 +69,8 @@ class Folder:
     settings: dict[str, Any] = field(default_factory=dict)
     batches: int = 0
     archived: set[str] = field(default_factory=set)
+    writes: Callable[[str, int], bytes] = lambda name, at: b""
+    """what comes to a file whose end was reached at a byte, while it is read"""
 
     def night(self, *, killed: Callable[[], bool] = lambda: False) -> EvidenceResult:
         """As the pipeline does it. ``killed``: the batch at hand is lost, and the run begins
@@ -104,7 +106,7 @@ class Folder:
 
     def _open(self, uri: str) -> Iterator[tuple[str, Source | Problem]]:
         for name, data in sorted(self.files.items()):
-            source = Source(_Watched(data, name, self.opened), name, len(data))  # type: ignore[arg-type]
+            source = Source(_Watched(data, name, self), name, len(data))  # type: ignore[arg-type]
             source.version = f"{len(data)}-{hash(data)}"
             if name in self.archived:
                 yield f"by another name {name}", Problem("archived", version=source.version)
@@ -113,15 +115,17 @@ class Folder:
 
 
 class _Watched:
-    def __init__(self, data: bytes, name: str, opened: list[str]) -> None:
-        self._data, self._at, self._name, self._opened = data, 0, name, opened
+    def __init__(self, data: bytes, name: str, folder: Folder) -> None:
+        self._data, self._at, self._name, self._folder = data, 0, name, folder
 
     def read(self, size: int = -1) -> bytes:
-        if self._name not in self._opened:
-            self._opened.append(self._name)
+        if self._name not in self._folder.opened:
+            self._folder.opened.append(self._name)
         end = len(self._data) if size < 0 else self._at + size
         data = self._data[self._at : end]
         self._at += len(data)
+        if len(data) < size:
+            self._data += self._folder.writes(self._name, self._at)
         return data
 
     def peek(self, size: int) -> bytes:
@@ -220,6 +224,32 @@ def test_rotated_packed_and_doubled(name: str, seed: int, tmp_path: Path) -> Non
         last, before = folder.night(), end
     folder.files.pop("copy.9", None)
     assert told(last) == once(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pattern", "pgaudit csvlog"])
+@pytest.mark.parametrize("begun", [9, 40, 2_000])
+def test_a_log_that_grows_while_it_is_read(name: str, begun: int, tmp_path: Path) -> None:
+    """However often its end is reached: the end is where it was at first."""
+    data = whole(name)
+    folder = Folder(name, tmp_path / "facts", {"log": data[:begun]})
+    folder.writes = lambda name, at: data[at : at + 37]
+    folder.night()
+    folder.files, folder.writes = {"log": data}, lambda name, at: b""
+    assert told(folder.night()) == once(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["general log", "S3 access log, text"])
+def test_a_log_that_is_being_packed(name: str, tmp_path: Path) -> None:
+    """What a night saw of the packed one is part of what is known, and no damage any more."""
+    data = whole(name)
+    folder = Folder(name, tmp_path / "facts", {"log": data})
+    folder.night()
+    packed = gzip.compress(data)
+    for size in (len(packed) // 2, len(packed) * 2 // 3):
+        folder.files["log.2.gz"] = packed[:size]
+        assert "1 file is cut off or corrupt" in folder.night().evidence.detail
+    folder.files = {"log.2.gz": packed}
+    assert told(folder.night()) == once(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", LOGS)
