@@ -28,6 +28,8 @@ from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, SealName, Sour
 from scanner.known import Known
 from scanner.model import Store
 
+S3 = frozenset({"s3.amazonaws.com", "s3express.amazonaws.com"})
+"""the latter has the directory buckets"""
 COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _LISTINGS = frozenset({"ListObjects", "ListObjectVersions"})
 _METADATA = _LISTINGS | {"HeadObject", "GetObjectAttributes"}
@@ -214,7 +216,7 @@ class _Collector:
         self._book.mark(coverage.DATA if data else coverage.MANAGEMENT, when)
         if event.source in SOURCES:
             return self._take_other(event, when)
-        if event.source != "s3.amazonaws.com" or not data:
+        if event.source not in S3 or not data:
             if event.source == "cloudtrail.amazonaws.com":
                 coverage.note_switch(self._book, event, when)
             return True
@@ -222,6 +224,8 @@ class _Collector:
         if found is None:
             return True
         bucket, key = found
+        if not bucket:
+            return False
         touched = self.places.of(bucket)
         if not touched:
             return True
@@ -348,12 +352,13 @@ def is_data(event: Event) -> bool:
         return event.category == "Data"
     if isinstance(event.management, bool):
         return not event.management
-    return event.source == "s3.amazonaws.com" and event.name in READS | COPIES | _METADATA
+    return event.source in S3 and event.name in READS | COPIES | _METADATA
 
 
 def object_of(event: Event) -> tuple[str, str | None] | None:
-    """Bucket and key of what an event reads or asks about, for a copy of its source. A write has
-    no key here: it tells that the bucket's events are recorded at all."""
+    """Bucket and key of what an event reads or asks about, for a copy of its source; the bucket is
+    empty where a copy came through an access point of nobody knows which. A write has no key here:
+    it tells that the bucket's events are recorded at all."""
     parameters = event.parameters
     if parameters is None:
         return None
@@ -364,28 +369,41 @@ def object_of(event: Event) -> tuple[str, str | None] | None:
         if not isinstance(source, str):
             return None
         path = unquote(source.partition("?versionId=")[0]).removeprefix("/")
-        bucket, _, copied = path.partition("/")
-        return _bucket_name(bucket, event), copied or None
+        bucket, _, copied = path.partition("/object/" if path.startswith("arn:") else "/")
+        if _is_access_point(bucket):
+            bucket = _bucket_copied_from(copied, event)
+        return bucket, copied or None
     bucket, key = parameters.bucket, parameters.key
     if not isinstance(bucket, str):
         return None
     if event.name in READS or event.name in _METADATA:
-        if bucket.startswith("arn:") or bucket.endswith("-s3alias"):
-            bucket = _bucket_name(bucket, event)
+        if _is_access_point(bucket):
+            bucket = next((told for told, _ in _objects(event)), bucket)
         return bucket, key if isinstance(key, str) else None
     return bucket, None
 
 
-def _bucket_name(bucket: str, event: Event) -> str:
-    """The bucket itself where the call came through an access point, which the resources tell."""
-    if not (bucket.startswith("arn:") or bucket.endswith("-s3alias")):
-        return bucket
+def _is_access_point(bucket: str) -> bool:
+    return bucket.startswith("arn:") or bucket.endswith("-s3alias")
+
+
+def _bucket_copied_from(copied: str, event: Event) -> str:
+    """The bucket behind an access point that was copied from. The resources name the copy as well,
+    and first."""
+    made = (event.parameters.bucket, event.parameters.key) if event.parameters else ()
+    named = [bucket for bucket, key in _objects(event) if key == copied and (bucket, key) != made]
+    return next(iter(named), "")
+
+
+def _objects(event: Event) -> Iterator[tuple[str, str]]:
+    """Buckets and keys of the objects among the resources, which tell the bucket where a call came
+    through an access point."""
     for resource in resources_of(event):
         if resource.kind == "AWS::S3::Object":
             arn = resource.arn or resource.prefix
             if isinstance(arn, str) and ":::" in arn:
-                return arn.partition(":::")[2].partition("/")[0]
-    return bucket
+                bucket, _, key = arn.partition(":::")[2].partition("/")
+                yield bucket, key
 
 
 def _owner(event: Event, bucket: str) -> tuple[Any, bool]:

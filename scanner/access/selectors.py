@@ -7,14 +7,36 @@ count apart: CopyObject and UploadPartCopy read their source, and CloudTrail cal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from detectors.records import dataclass
 from scanner.text import plural
 
 _READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 _COPIES = frozenset({"CopyObject", "UploadPartCopy"})
+
+
+_DIRECTORY = re.compile(r".+--x-s3")
+_DIRECTORY_ARN = re.compile(r"arn:aws:s3express:[^:]*:[^:]*:bucket/")
+
+
+class _Scope(NamedTuple):
+    """What selectors may choose of a store, and by which names."""
+
+    kind: str
+    source: str
+    arn: str
+    """what the ARNs of all its objects begin with"""
+
+    @classmethod
+    def of(cls, bucket: str, prefix: str) -> _Scope:
+        path = f"{bucket}/{prefix}{'/' if prefix else ''}"
+        if _DIRECTORY.fullmatch(bucket):
+            arn = f"arn:aws:s3express:::bucket/{path}"
+            return cls("AWS::S3Express::Object", "s3express.amazonaws.com", arn)
+        return cls("AWS::S3::Object", "s3.amazonaws.com", f"arn:aws:s3:::{path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,7 @@ def recorded(document: Any, bucket: str, prefix: str) -> Recorded:
         "EventSelectors" in document or "AdvancedEventSelectors" in document
     ):
         raise BadSelectors("expected the lists EventSelectors or AdvancedEventSelectors")
-    scope = f"arn:aws:s3:::{bucket}/{prefix}{'/' if prefix else ''}"
+    scope = _Scope.of(bucket, prefix)
     reads: list[tuple[str, ...]] = []
     copies: list[tuple[str, ...]] = []
     for selector in basic:
@@ -76,23 +98,25 @@ def recorded(document: Any, bucket: str, prefix: str) -> Recorded:
     return Recorded(True, gaps)
 
 
-def _basic(selector: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
+def _basic(selector: Mapping[str, Any], scope: _Scope) -> tuple[str, ...] | None:
     """Gaps of one basic selector; None when it records nothing of the scope."""
     values = [
         value
         for resource in selector.get("DataResources") or ()
-        if isinstance(resource, Mapping) and resource.get("Type") == "AWS::S3::Object"
+        if isinstance(resource, Mapping) and resource.get("Type") == scope.kind
         for value in resource.get("Values") or ()
         if isinstance(value, str)
     ]
-    return _by_prefix([_any_partition(value) for value in values], scope)
+    return _by_prefix(list(map(_plain, values)), scope.arn)
 
 
-def _any_partition(arn: str) -> str:
+def _plain(arn: str) -> str:
+    """Whatever its partition, and of a directory bucket region and account, which its name tells:
+    one name is there once in a zone."""
     for partition in ("aws-cn", "aws-us-gov"):
         if arn.startswith(f"arn:{partition}:"):
-            return arn.replace(f":{partition}:", ":aws:", 1)
-    return arn
+            arn = arn.replace(f":{partition}:", ":aws:", 1)
+    return _DIRECTORY_ARN.sub("arn:aws:s3express:::bucket/", arn)
 
 
 def _by_prefix(prefixes: list[str], scope: str) -> tuple[str, ...] | None:
@@ -106,7 +130,7 @@ def _by_prefix(prefixes: list[str], scope: str) -> tuple[str, ...] | None:
 
 
 def _advanced(
-    fields: list[Mapping[str, Any]], scope: str, read_only: str, names: frozenset[str]
+    fields: list[Mapping[str, Any]], scope: _Scope, read_only: str, names: frozenset[str]
 ) -> tuple[str, ...] | None:
     """Gaps of one advanced selector for reads (``read_only`` "true") or copies; None when it
     records none of them. All its fields must hold."""
@@ -114,11 +138,11 @@ def _advanced(
     by_name = {str(field.get("Field")): field for field in fields}
     if not _lets(by_name.get("eventCategory"), "Data", required=True):
         return None
-    if not _lets(by_name.get("resources.type"), "AWS::S3::Object", required=True):
+    if not _lets(by_name.get("resources.type"), scope.kind, required=True):
         return None
     if not _lets(by_name.get("readOnly"), read_only):
         return None
-    if not _lets(by_name.get("eventSource"), "s3.amazonaws.com"):
+    if not _lets(by_name.get("eventSource"), scope.source):
         return None
     for name, field in by_name.items():
         if name in {"eventCategory", "resources.type", "readOnly", "eventSource"}:
@@ -130,7 +154,7 @@ def _advanced(
             if left_out:
                 gaps.append(f"the trail's selectors leave out {', '.join(left_out)}")
         elif name == "resources.ARN":
-            found = _by_arn(field, scope)
+            found = _by_arn(field, scope.arn)
             if found is None:
                 return None
             gaps.extend(found)
@@ -182,8 +206,8 @@ def _lets(field: Mapping[str, Any] | None, value: str, required: bool = False) -
 
 def _by_arn(field: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
     gaps: tuple[str, ...] = ()
-    starts = [_any_partition(each) for each in _list(field, "StartsWith")]
-    equals = [_any_partition(each) for each in _list(field, "Equals")]
+    starts = [_plain(each) for each in _list(field, "StartsWith")]
+    equals = [_plain(each) for each in _list(field, "Equals")]
     if starts or equals:
         found = _by_prefix(starts, scope)
         if found is None:
@@ -192,14 +216,12 @@ def _by_arn(field: Mapping[str, Any], scope: str) -> tuple[str, ...] | None:
                 return None
             found = (f"the trail records reads of {plural(len(inside), 'named object')} only",)
         gaps += found
-    for prefix in map(_any_partition, _list(field, "NotStartsWith")):
+    for prefix in map(_plain, _list(field, "NotStartsWith")):
         if scope.startswith(prefix):
             return None
         if prefix.startswith(scope):
             gaps += (f"the trail leaves out reads under {prefix}",)
-    excepted = [
-        each for each in map(_any_partition, _list(field, "NotEquals")) if each.startswith(scope)
-    ]
+    excepted = [each for each in map(_plain, _list(field, "NotEquals")) if each.startswith(scope)]
     if excepted:
         gaps += (f"the trail leaves out {plural(len(excepted), 'named object')}",)
     for operator in ("EndsWith", "NotEndsWith"):

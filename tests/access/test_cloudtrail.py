@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -118,6 +119,37 @@ def test_an_access_point_is_not_the_bucket() -> None:
     through = event(bucket="pay")
     through["requestParameters"]["bucketName"] = "arn:aws:s3:eu-west-1:123456789012:accesspoint/ap"
     assert one(delivered(through)).reads[0].reads == 1
+
+
+POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/ap"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{POINT}/object/dir/cards.csv",
+        quote(f"{POINT}/object/dir/cards.csv", safe=""),
+        "ap-0123456789abcdefghijklmnop-s3alias/dir/cards.csv?versionId=1",
+    ],
+)
+def test_a_copy_through_an_access_point_is_of_the_bucket_behind_it(source: str) -> None:
+    """The resources name the copy, too, which often has the same key."""
+    made, read = event(key="dir/cards.csv", bucket="elsewhere"), event(key="dir/cards.csv")
+    record = copy(source, resources=[*made["resources"], *read["resources"]])
+    record["requestParameters"]["key"] = "dir/cards.csv"
+    (reads,) = one(delivered(record)).reads
+    assert (reads.reads, reads.objects) == (1, 1)
+    record["resources"] = made["resources"]
+    untold = one(delivered(record))
+    assert not untold.reads and untold.evidence.unparsed == 1
+
+
+def test_directory_buckets() -> None:
+    bucket = "fast--euw1-az1--x-s3"
+    record = event(bucket=bucket, eventSource="s3express.amazonaws.com")
+    uri = f"s3://{bucket}"
+    (reads,) = collect(delivered(record), stores=(uri,))[uri].reads
+    assert (reads.reads, reads.bytes, reads.flags) == (1, 100, ())
 
 
 def test_bytes_that_are_not_told_are_unknown() -> None:

@@ -258,6 +258,28 @@ def test_selectors(document: Any, reads: bool, gap: str | None) -> None:
         assert any(gap in each for each in found.gaps), found.gaps
 
 
+DIRECTORIES = field("resources.type", "Equals", "AWS::S3Express::Object")
+OF_DIRECTORY = "arn:aws:s3express:eu-west-1:123456789012:bucket/b--euw1-az1--x-s3"
+
+
+def of_directories(*fields: dict[str, Any]) -> dict[str, Any]:
+    return {"AdvancedEventSelectors": [{"FieldSelectors": [DATA, DIRECTORIES, *fields]}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "reads"),
+    [
+        (EVERYTHING, False),
+        (of_directories(), True),
+        (of_directories(field("resources.ARN", "StartsWith", f"{OF_DIRECTORY}/")), True),
+        (of_directories(field("resources.ARN", "StartsWith", f"{OF_DIRECTORY}x/")), False),
+    ],
+)
+def test_directory_buckets_have_data_events_of_their_own(document: Any, reads: bool) -> None:
+    found = recorded(document, "b--euw1-az1--x-s3", "p")
+    assert (found.reads, found.whole) == (reads, reads)
+
+
 def test_several_selectors_add_up() -> None:
     both = basic("ReadOnly", B)
     both["EventSelectors"] += basic("WriteOnly", "arn:aws:s3")["EventSelectors"]
