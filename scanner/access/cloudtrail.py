@@ -222,10 +222,8 @@ class _Collector:
             return True
         found = object_of(event)
         if found is None:
-            return True
+            return bool(event.error) or event.name not in READS | COPIES
         bucket, key = found
-        if not bucket:
-            return False
         touched = self.places.of(bucket)
         if not touched:
             return True
@@ -356,9 +354,9 @@ def is_data(event: Event) -> bool:
 
 
 def object_of(event: Event) -> tuple[str, str | None] | None:
-    """Bucket and key of what an event reads or asks about, for a copy of its source; the bucket is
-    empty where a copy came through an access point of nobody knows which. A write has no key here:
-    it tells that the bucket's events are recorded at all."""
+    """Bucket and key of what an event reads or asks about, for a copy of its source; None where it
+    does not tell, as of a copy through an access point of nobody knows which bucket. A write has no
+    key here: it tells that the bucket's events are recorded at all."""
     parameters = event.parameters
     if parameters is None:
         return None
@@ -372,7 +370,7 @@ def object_of(event: Event) -> tuple[str, str | None] | None:
         bucket, _, copied = path.partition("/object/" if path.startswith("arn:") else "/")
         if _is_access_point(bucket):
             bucket = _bucket_copied_from(copied, event)
-        return bucket, copied or None
+        return (bucket, copied or None) if bucket else None
     bucket, key = parameters.bucket, parameters.key
     if not isinstance(bucket, str):
         return None

@@ -1,8 +1,9 @@
 """Exports of CloudTrail records: what Athena's UNLOAD and CloudTrail Lake's queries write.
 
-Rows of a table instead of records: names in lower case or with underscores, objects as JSON text,
-numbers and truth as text, times without a zone (UTC). They are turned into records as CloudTrail
-writes them. As JSON, a row a line or as ``get-query-results`` prints them, and as Parquet.
+Rows of a table instead of records: names in lower case or with underscores, objects as JSON text or
+as the text of a row (``{type=Root, arn=...}``, of Lake), numbers and truth as text, times without a
+zone (UTC). They are turned into records as CloudTrail writes them. As JSON, a row a line or as
+``get-query-results`` prints them, and as Parquet.
 """
 
 from __future__ import annotations
@@ -92,13 +93,58 @@ def _record(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(value: Any) -> Any:
-    """What JSON text holds; anything else as it is."""
+    """What JSON text or the text of a row holds; anything else as it is."""
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
     try:
         return msgspec.json.decode(value)
     except (msgspec.MsgspecError, RecursionError):
+        pass
+    try:
+        return _row(value)
+    except ValueError:
         return value
+
+
+def _row(text: str, depth: int = 8) -> Any:
+    """A row, map or list as Lake and Athena print it: ``{type=Role, list=[{a=1}, {a=null}]}``.
+    Nothing is quoted: ``ValueError`` where text that somebody chose makes it read in two ways."""
+    inner = text[1:-1]
+    if depth and text[:1] == "{" and text[-1:] == "}":
+        found: dict[str, str] = {}
+        for part in _parts(inner):
+            name, equals, value = part.partition("=")
+            if equals and _NAME.fullmatch(name):
+                if name in found:
+                    raise ValueError
+                found[name] = value
+            elif found:  # a comma in a value
+                found[next(reversed(found))] += f", {part}"
+            elif part:
+                return text
+        return {name: _row(value, depth - 1) for name, value in found.items()}
+    if depth and text[:1] == "[" and text[-1:] == "]":
+        return [_row(part, depth - 1) for part in _parts(inner)]
+    return None if text == "null" else text
+
+
+def _parts(text: str) -> Iterator[str]:
+    """What stands between commas that are not inside brackets."""
+    start = depth = 0
+    for match in _COMMA_OR_BRACKET.finditer(text):
+        depth += (match[0] in "{[") - (match[0] in "}]")
+        if depth < 0:
+            raise ValueError
+        if not depth and match[0] == ", ":
+            yield text[start : match.start()]
+            start = match.end()
+    if depth:
+        raise ValueError
+    yield text[start:]
+
+
+_NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
+_COMMA_OR_BRACKET = re.compile(r", |[{}\[\]]")
 
 
 def _spelt(value: Any, names: Mapping[str, str], depth: int = 4) -> Any:

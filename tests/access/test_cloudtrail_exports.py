@@ -61,10 +61,16 @@ def whole(record: dict[str, Any]) -> dict[str, Any]:
 
 def cells(record: dict[str, Any]) -> list[dict[str, str]]:
     """A row of ``get-query-results``: a column an object, all values text."""
-    return [
-        {name: value if isinstance(value, str) else json.dumps(value)}
-        for name, value in lake(record).items()
-    ]
+    return [{name: printed(value)} for name, value in lake(record).items()]
+
+
+def printed(value: Any) -> str:
+    """As Lake prints rows, maps and lists."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}={printed(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(printed, value)) + "]"
+    return "null" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 ROWS = [athena, lake, whole]
@@ -88,6 +94,28 @@ def test_json(form: Callable[..., Any], packed: bool) -> None:
 def test_the_answer_of_get_query_results() -> None:
     document = {"QueryStatus": "FINISHED", "QueryResultRows": [cells(each) for each in RECORDS]}
     assert one(json.dumps(document, indent=2).encode()).reads == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("key", "reads", "objects"),
+    [
+        ("a, b (1).csv", 1, 1),
+        ("{a} [b]", 1, 1),
+        ("a=b", 1, 1),
+        ("a, bucketName=other", None, None),
+        ("a{b", None, None),
+        ("a}, {", None, None),
+    ],
+)
+def test_keys_that_read_as_columns_are_not_believed(
+    key: str, reads: int | None, objects: int | None
+) -> None:
+    document = {"QueryResultRows": [cells(event(key=key))]}
+    found = one(json.dumps(document).encode())
+    assert [(each.reads, each.objects) for each in found.reads] == (
+        [(reads, objects)] if reads else []
+    )
+    assert found.evidence.unparsed == (0 if reads else 1)
 
 
 def parquet(rows: list[dict[str, Any]], folder: Path) -> bytes:
