@@ -20,7 +20,6 @@ from dataclasses import replace
 import msgspec
 
 from scanner.access.lines import LONGEST, lines
-from scanner.access.logbook import LogBook
 from scanner.access.postgres_entries import (
     FAILURES,
     OF_THE_SERVER,
@@ -44,8 +43,9 @@ _HOUR = re.compile(
 
 
 class Reader:
-    """Reads the entries of one file that are wanted. ``cut`` is called where all before the line
-    at hand was given out and a record begins."""
+    """Reads the entries of one file that are wanted. ``cut`` is called with the line at hand where
+    a record begins and all before it was given out but what is ``held``, ``ending`` with the one
+    that the last record begins with, if that may go on."""
 
     def __init__(
         self,
@@ -54,24 +54,24 @@ class Reader:
         clock: Clock,
         notes: LogNotes,
         wanted: Wanted,
-        book: LogBook,
-        cut: Callable[[], None],
+        cut: Callable[[bytes], None],
+        ending: Callable[[bytes], None],
     ) -> None:
-        self._source, self._clock, self._notes = source, clock, notes
-        self._wanted, self._book, self._cut = wanted, book, cut
-        self._plain = _Plain(prefix, clock, notes, wanted, lambda: book.segment)
+        self._source, self._clock, self.notes = source, clock, notes
+        self._wanted, self._cut, self._ending = wanted, cut, ending
+        self._plain = _Plain(prefix, clock, notes, wanted)
         self.hours: set[tuple[bytes, bytes]] = set()
         """the hours and time zones of all entries, as written"""
 
-    def opened(self) -> int | None:
-        """The least segment with an entry that is held back, or was to the end."""
-        return self._plain.opened()
+    def held(self) -> Iterator[Entry]:
+        """What is held back, since more that belongs to it may come."""
+        return self._plain.last()
 
     def entries(self) -> Iterator[Entry]:
         """Raises ``Unreadable`` if the source does."""
-        wanted, notes = self._wanted, self._notes
+        wanted, notes = self._wanted, self.notes
         physical = lines(self._source, notes)
-        for form, data in _records(physical, notes, self._cut, self._book.ending):
+        for form, data in _records(physical, notes, self._cut, self._ending):
             stamp = _HOUR.match(data)
             if stamp:
                 self.hours.add((stamp[1], stamp[2]))
@@ -83,8 +83,13 @@ class Reader:
                     yield entry
             elif _is_torn(form, data):
                 notes.lost(data)
-        self._book.ending()
-        yield from self._plain.last(goes_on=self._book.torn)
+        yield from self._plain.last()
+
+
+def belongs(line: bytes) -> bool:
+    """Whether what begins with a line may belong to an entry before it. It is written at once with
+    that: after any other line comes nothing that does."""
+    return _BELONGS.search(line, 0, _HEAD) is not None
 
 
 # --- records --------------------------------------------------------------------------------------
@@ -93,8 +98,8 @@ class Reader:
 def _records(
     physical: Iterator[bytes],
     notes: LogNotes,
-    cut: Callable[[], None],
-    ending: Callable[[], None],
+    cut: Callable[[bytes], None],
+    ending: Callable[[bytes], None],
 ) -> Iterator[tuple[Form, bytes]]:
     """Lines put together to records: a field of csvlog may hold line ends, and a plain entry goes
     on with a tab."""
@@ -122,7 +127,7 @@ def _records(
         if held:
             yield Form.PLAIN, b"\n".join(held)
             held = []
-        cut()
+        cut(line)
         length = len(line)
         if line[:1] == b"{":
             yield Form.JSON, line
@@ -135,7 +140,7 @@ def _records(
     if open_field:
         notes.lost(held[0])
     elif held:
-        ending()
+        ending(held[0])
         yield Form.PLAIN, b"\n".join(held)
 
 
@@ -260,12 +265,10 @@ class _Plain:
         clock: Clock,
         notes: LogNotes,
         wanted: Wanted,
-        segment: Callable[[], int],
     ) -> None:
-        self._segment, self._count = segment, 0
-        self._at_end: int | None = None
-        self._since: dict[str, tuple[int, int]] = {}
-        """of each that is held: its segment, and how many entries came before it"""
+        self._count = 0
+        self._since: dict[str, int] = {}
+        """of each that is held, how many entries came before it"""
         self._prefixes = [prefix] if prefix else [Prefix(text, guessed=True) for text in USUAL]
         self._clock, self._notes, self._wanted = clock, notes, wanted
         self._held: dict[str, Entry] = {}
@@ -319,12 +322,9 @@ class _Plain:
         """What belongs to an entry is written with it: it does not come after so many others."""
         while self._held:
             oldest = next(iter(self._held))
-            if self._count - self._since[oldest][1] < _BEYOND:
+            if self._count - self._since[oldest] < _BEYOND:
                 return
             yield self._held.pop(oldest)
-
-    def opened(self) -> int | None:
-        return min((self._since[each][0] for each in self._held), default=self._at_end)
 
     def _hold(self, backend: str, groups: dict[str, str | None], messages: tuple[str, ...]) -> None:
         when = self._clock.moment(groups.get("time") or "")
@@ -335,7 +335,7 @@ class _Plain:
         of_a_client = not OF_THE_SERVER.match(messages[0])
         self._notes.nobody += user is None and of_a_client
         whole = groups.get("session") is not None
-        self._since[backend] = self._segment(), self._count
+        self._since[backend] = self._count
         self._held[backend] = Entry(
             Form.PLAIN,
             when,
@@ -350,9 +350,8 @@ class _Plain:
             number=groups.get("number") or "",
         )
 
-    def last(self, *, goes_on: bool = False) -> Iterator[Entry]:
-        """What is still held at the end of a file; ``goes_on``: which may go on."""
-        self._at_end = self.opened() if goes_on else None
+    def last(self) -> Iterator[Entry]:
+        """What is still held."""
         held, self._held, self._since = self._held, {}, {}
         yield from held.values()
 
@@ -368,6 +367,7 @@ _HEAD = 1000
 """characters of an entry that its prefix ends in; a client's name for itself has at most 63"""
 _MOST_HELD, _BEYOND = 10_000, 2_000
 _MARK = re.compile(rf"\b{SEVERITY}:  ")
+_BELONGS = re.compile(rf"\b(?:{FOLLOWS}):  ".encode())
 _AN_AUDIT = re.compile(
     rf"\b{SEVERITY}:  (?:AUDIT: (?:SESSION|OBJECT),|(?:duration: [\d.]+ ms  )?statement: )"
 )

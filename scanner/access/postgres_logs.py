@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from scanner.access.answer import Question
@@ -19,7 +19,7 @@ from scanner.access.postgres_entries import (
     log_damage,
     server_said,
 )
-from scanner.access.postgres_lines import Reader
+from scanner.access.postgres_lines import Reader, belongs
 from scanner.access.postgres_prefix import given_prefix
 from scanner.access.readings import Extent, Readings, Said, State, Whole, told
 from scanner.contracts import EvidenceResult, Source
@@ -61,30 +61,37 @@ class PostgresLogs(ABC):
         }
         self._extent = Extent(asked, book)
         book.strange_counts = True  # an entry that is not understood may be all there is
-        self._reader: Reader | None = None
+        self._reader: Reader
 
     def file(self, source: Source) -> None:
-        book = self._book
-        with book.notes(LogNotes()) as own:
-            reader = self._reader = Reader(
+        with self._book.notes(LogNotes()) as own:
+            self._reader = Reader(
                 *(source, self._prefix, self._clock, own, self.wanted),
-                *(book, self._cut),
+                *(self._cut, self._ending),
             )
             self.begin()
-            for entry in reader.entries():
-                own.records += 1
-                self.take(entry)
+            self._take_all(self._reader.entries())
             self._pour()
             self.ended()
 
-    def _cut(self) -> None:
-        if self._book.due:
+    def _take_all(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._reader.notes.records += 1
+            self.take(entry)
+
+    def _cut(self, line: bytes) -> None:
+        if self._book.due and not belongs(line):
+            self._take_all(self._reader.held())
             self._pour()
             self._book.cut()
 
+    def _ending(self, line: bytes) -> None:
+        if not belongs(line):
+            self._take_all(self._reader.held())
+        self._book.ending()
+
     def _pour(self) -> None:
         """What is collected of all entries goes to what was read so far."""
-        assert self._reader is not None  # a file is being read
         for when in self._clock.hours(self._reader.hours):
             self._extent.saw(when, counts=False)
         for zone in self._clock.zones:
@@ -93,8 +100,8 @@ class PostgresLogs(ABC):
         self._clock.zones.clear()
 
     def opened(self, ever: bool) -> int | None:
-        """See ``logbook.Opened``: what is held at the end goes on with what comes next."""
-        return None if self._reader is None else self._reader.opened()
+        """See ``logbook.Opened``: what is held where the log is read on from was taken before."""
+        return None
 
     def begin(self) -> None:
         """A file is about to be read."""

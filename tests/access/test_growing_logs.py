@@ -288,8 +288,8 @@ def test_killed_between_two_batches_nothing_is_lost_and_nothing_counts_twice(
     """A batch ends in the middle of a log; a kill takes some of those that were handed over."""
     monkeypatch.setattr(logbook, "ROWS", 15)
     rng = random.Random(7)
-    for name in ("pgaudit csvlog", "general log"):
-        folder = Folder(name, tmp_path / name, {"log": whole(name)})
+    for name in ("pgaudit csvlog", "general log", "log_statement stderr"):
+        folder = Folder(name, tmp_path / name, {"log.gz": gzip.compress(whole(name))})
         last = folder.night(killed=lambda: rng.random() < 0.3)
         assert folder.batches > 5
         assert told(last) == once(name, tmp_path / f"whole {name}")
