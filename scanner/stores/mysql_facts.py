@@ -28,12 +28,7 @@ def facts(session: Session, could_read: Grants, seal: SealName) -> tuple[Fact, .
         told("versioning", lambda: _versioning(session)),
         told("access-logging", lambda: _logging(session)),
         told("tls-only", lambda: _tls_only(session)),
-        session_tls(
-            local=is_local(session.host),
-            encrypted=session.encrypted,
-            verified=session.tls_mode == "verify",
-            mode=f"ssl_mode={session.tls_mode}",
-        ),
+        told("scanned-over-tls", lambda: _session_tls(session)),
         told("strong-passwords", lambda: _passwords(session)),
         told("read-only-role", lambda: _read_only(session)),
     )
@@ -105,6 +100,15 @@ def _tls_only(session: Session) -> tuple[Tri, str]:
     if found.get("have_ssl", "YES") != "YES":
         return Tri.NO, "the server has no TLS"
     return Tri.NO, "require_secure_transport is off; single accounts may still need TLS"
+
+
+def _session_tls(session: Session) -> tuple[Tri, str]:
+    return session_tls(
+        local=is_local(session.host),
+        encrypted=session.encrypted,
+        verified=session.tls_mode == "verify",
+        mode=f"ssl_mode={session.tls_mode}",
+    )
 
 
 def _passwords(session: Session) -> tuple[Tri, str]:

@@ -49,12 +49,7 @@ def facts(session: Session, could_read: Grants, seal: SealName) -> tuple[Fact, .
         told("versioning", lambda: _versioning(session)),
         told("access-logging", lambda: _logging(session)),
         told("tls-only", lambda: _tls_only(session, rules)),
-        session_tls(
-            local=session.local,
-            encrypted=session.encrypted,
-            verified=session.mode == "verify-full",
-            mode=f"sslmode={session.mode or 'not given'}",
-        ),
+        told("scanned-over-tls", lambda: _session_tls(session)),
         told("strong-passwords", lambda: _passwords(session, rules)),
         told("read-only-role", lambda: _read_only(session)),
     )
@@ -158,6 +153,15 @@ def _tls_only(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:
     if plain:
         return Tri.NO, f"pg_hba.conf lets in without TLS: {_some(plain)}"
     return Tri.YES, "pg_hba.conf lets nobody from elsewhere in without TLS"
+
+
+def _session_tls(session: Session) -> tuple[Tri, str]:
+    return session_tls(
+        local=session.local,
+        encrypted=session.encrypted,
+        verified=session.mode == "verify-full",
+        mode=f"sslmode={session.mode or 'not given'}",
+    )
 
 
 def _passwords(session: Session, rules: list[Rule] | str) -> tuple[Tri, str]:

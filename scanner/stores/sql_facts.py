@@ -68,16 +68,15 @@ def public_grants(could_read: Grants, everyone: str) -> Fact:
     return Fact(control, Tri.YES, "PUBLIC may read no table and no view of one")
 
 
-def session_tls(*, local: bool, encrypted: bool, verified: bool, mode: str) -> Fact:
+def session_tls(*, local: bool, encrypted: bool, verified: bool, mode: str) -> tuple[Tri, str]:
     """Of the connection that this scan reads over; ``mode`` is the option as it was given."""
-    control = "scanned-over-tls"
     if local:
-        return Fact(control, Tri.YES if encrypted else Tri.NO, "the server is on this machine")
+        return Tri.YES if encrypted else Tri.NO, "the server is on this machine"
     if not encrypted:
-        return Fact(control, Tri.NO, f"this scan read in the clear ({mode})")
+        return Tri.NO, f"this scan read in the clear ({mode})"
     if verified:
-        return Fact(control, Tri.YES, "the server's name was verified")
-    return Fact(control, Tri.NO, f"the server's name was not verified ({mode})")
+        return Tri.YES, "the server's name was verified"
+    return Tri.NO, f"the server's name was not verified ({mode})"
 
 
 def _why(fault: Unreadable) -> str:
