@@ -78,7 +78,8 @@ def thresholds(settings: Mapping[str, Any]) -> Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One rule on one day. ``volume`` is how much was read, to tell the worst day."""
+    """One rule on one day. ``volume`` is how much of what it is about there was, to tell the worst
+    day."""
 
     rule: str
     day: date
@@ -102,7 +103,7 @@ def alarms(
             if said:
                 name = _name(rule)
                 single = _SINGLE[rule](day) if rule in _SINGLE else None
-                amount = volume(day) if single is None else single.reads
+                amount = _AMOUNTS.get(rule, volume)(day) if single is None else single.reads
                 sentence = f"{said} ({_when(day if single is None else single)})"
                 yield Alarm(name, date.fromordinal(number), amount, sentence)
 
@@ -224,7 +225,7 @@ def _list_then_fetch(day: Day, past: _Past, units: int | None, limits: Threshold
         return ""
     return (
         f"listed the store at {day.listed:%H:%M} and fetched about"
-        f" {plural(fetched, 'object')}; it had not"
+        f" {plural(fetched, 'object')} that day, the last at {day.last:%H:%M}; it had not"
         f" listed it in the {plural(min(past.evidence_days, limits.history_days), 'day')} before"
     )
 
@@ -236,8 +237,8 @@ def _denied_then_success(day: Day, past: _Past, units: int | None, limits: Thres
     if day.denied < limits.denied_least or day.denied <= limits.bulk_factor * usual:
         return ""
     return (
-        f"was refused {times(day.denied)} from {day.refused:%H:%M} on, then read"
-        f" {plural(volume(day), 'record')} in the same day"
+        f"was refused {times(day.denied)} from {day.refused:%H:%M} on, and read"
+        f" {plural(volume(day), 'record')} that day, the last at {day.last:%H:%M}"
     )
 
 
@@ -300,6 +301,11 @@ _SINGLE: Mapping[Any, Callable[[Day], Single | None]] = {
     _no_ticket: lambda day: day.unticketed,
 }
 """rules that are about some reads of a day"""
+_AMOUNTS: Mapping[Any, Callable[[Day], int]] = {
+    _denied_then_success: lambda day: day.denied,
+    _same_record: lambda day: day.same,
+}
+"""what those rules count that are not about all that was read"""
 
 
 def _when(day: Day | Single) -> str:

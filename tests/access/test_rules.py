@@ -179,7 +179,7 @@ def test_list_then_fetch(facts: Facts) -> None:
         return acts.flags()
 
     assert flags(TODAY + timedelta(hours=2))["list-then-fetch"].startswith(
-        "listed the store at 02:00 and fetched about 30 objects; it had not"
+        "listed the store at 02:00 and fetched about 30 objects that day, the last at 09:00; it had"
     )
     assert flags(TODAY + timedelta(hours=23)) == {}
     assert flags(*(TODAY - timedelta(days=back) for back in range(40))) == {}
@@ -192,12 +192,21 @@ def test_denied_then_success(facts: Facts) -> None:
     assert acts.flags() == {}
     acts.read(TODAY, 1)
     assert (
-        "was refused 10 times from 08:00 on, then read 1 record"
+        "was refused 10 times from 08:00 on, and read 1 record that day, the last at 09:00"
         in acts.flags()["denied-then-success"]
     )
     # it is refused every day
     acts.refuse(*(TODAY - timedelta(days=1, minutes=number) for number in range(8)))
     assert acts.flags() == {}
+
+
+def test_the_worst_day_is_that_of_most_of_what_a_rule_is_about(facts: Facts) -> None:
+    acts = Acts(facts)
+    acts.usual(30)
+    for day, refusals, reads in ((TODAY, 10, 6), (TODAY + timedelta(days=1), 21, 1)):
+        acts.refuse(*(day + timedelta(hours=8, minutes=number) for number in range(refusals)))
+        acts.read(day, reads)
+    assert "was refused 21 times" in acts.flags()["denied-then-success"]
 
 
 def test_days_before_the_window_raise_nothing(facts: Facts) -> None:
