@@ -201,6 +201,7 @@ def _evidence(evidence: Evidence) -> Record:
         "to": rfc3339(evidence.end),
         "detail": evidence.detail,
         "unparsed": evidence.unparsed,
+        "not_understood": evidence.misfit_records(),
     }
 
 

@@ -7,13 +7,23 @@ must accept properties it does not know (``additionalProperties`` is therefore n
 
 from __future__ import annotations
 
-from typing import Any
-
 from reports import fieldschema
+from reports.schemaparts import (
+    Schema,
+    array,
+    count,
+    count_or_null,
+    one_of,
+    record,
+    text,
+    text_or_null,
+    time,
+    time_or_null,
+    yes_no,
+    yes_no_null,
+)
 from scanner.errors import Reason
 from scanner.model import SCHEMA, Coverage, Severity, Status, Tri, Verdict
-
-Schema = dict[str, Any]
 
 
 def schema() -> Schema:
@@ -26,20 +36,20 @@ def schema() -> Schema:
             " protected, who could read it and who did. A number that is not known is null, never"
             " 0. Times are RFC 3339 in UTC. No matched value stands anywhere in the document."
         ),
-        **_object(
+        **record(
             {
                 "schema": {"const": SCHEMA},
-                "tool": _object({"name": {"const": "cardtrail"}, "version": _text()}),
+                "tool": record({"name": {"const": "cardtrail"}, "version": text()}),
                 "run": _run(),
                 "coverage": _coverage(),
-                "stores": _list({"$ref": "#/$defs/store"}),
-                "findings": _list({"$ref": "#/$defs/finding"}),
-                "outcomes": _list(
+                "stores": array({"$ref": "#/$defs/store"}),
+                "findings": array({"$ref": "#/$defs/finding"}),
+                "outcomes": array(
                     {"$ref": "#/$defs/outcome"},
                     "Exactly one for each unit, the scanned ones too, and one for a listing that"
                     " broke off.",
                 ),
-                "earlier": _list(
+                "earlier": array(
                     {"$ref": "#/$defs/earlier"},
                     "Earlier finished runs over the same stores, oldest first.",
                 ),
@@ -66,88 +76,27 @@ def schema() -> Schema:
 # --- building blocks ----------------------------------------------------------------------------
 
 
-def _object(
-    properties: Schema, description: str | None = None, optional: tuple[str, ...] = ()
-) -> Schema:
-    """An object with these properties, all required but the ``optional`` ones."""
-    built: Schema = {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-    }
-    return built if description is None else {"description": description, **built}
-
-
-def _list(items: Schema, description: str | None = None) -> Schema:
-    built: Schema = {"type": "array", "items": items}
-    return built if description is None else {"description": description, **built}
-
-
-def _described(kind: Schema, description: str | None) -> Schema:
-    return kind if description is None else {"description": description, **kind}
-
-
-def _text(description: str | None = None) -> Schema:
-    return _described({"type": "string"}, description)
-
-
-def _text_or_null(description: str | None = None) -> Schema:
-    return _described({"type": ["string", "null"]}, description)
-
-
-def _count(description: str | None = None, least: int = 0) -> Schema:
-    return _described({"type": "integer", "minimum": least}, description)
-
-
-def _count_or_null(description: str | None = None, least: int = 0) -> Schema:
-    return _described({"type": ["integer", "null"], "minimum": least}, description)
-
-
-def _yes_no(description: str | None = None) -> Schema:
-    return _described({"type": "boolean"}, description)
-
-
-def _yes_no_null(description: str | None = None) -> Schema:
-    return _described({"type": ["boolean", "null"]}, description)
-
-
-# RFC 3339 in UTC; the pattern holds also where a validator does not check formats
-_TIME = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
-
-
-def _time(description: str | None = None) -> Schema:
-    return _described({"type": "string", **_TIME}, description)
-
-
-def _time_or_null(description: str | None = None) -> Schema:
-    return _described({"type": ["string", "null"], **_TIME}, description)
-
-
-def _one_of(values: Any, description: str | None = None) -> Schema:
-    return _described({"enum": [str(value) for value in values]}, description)
-
-
 # --- the parts ----------------------------------------------------------------------------------
 
 
 def _run() -> Schema:
-    return _object(
+    return record(
         {
-            "id": _text(),
-            "started": _time(),
-            "finished": _time_or_null("null while a run has not come to its end."),
-            "status": _one_of(
+            "id": text(),
+            "started": time(),
+            "finished": time_or_null("null while a run has not come to its end."),
+            "status": one_of(
                 ("complete", "incomplete"),
                 "incomplete: something in scope was not read in full, or the run was stopped.",
             ),
-            "profile": _text("Which detectors ran: card or full."),
-            "config_digest": _text("Digest of the settings in force."),
-            "key_id": _text(
+            "profile": text("Which detectors ran: card or full."),
+            "config_digest": text("Digest of the settings in force."),
+            "key_id": text(
                 "Id of the key that fingerprints were made with. Fingerprints of two runs compare"
                 " only under one key id. The key itself stands in no report."
             ),
-            "detectors": _list(_text()),
-            "targets": _list(_text()),
+            "detectors": array(text()),
+            "targets": array(text()),
         },
         optional=("config_digest", "key_id", "detectors", "targets"),
     )
@@ -155,25 +104,25 @@ def _run() -> Schema:
 
 def _coverage() -> Schema:
     reasons = ", ".join(reason.value for reason in Reason)
-    return _object(
+    return record(
         {
-            "units": _count("scanned + sampled + skipped + failed."),
-            "scanned": _count("Read from the first byte to the last."),
-            "sampled": _count("Read in part."),
-            "skipped": _count("Not read, as known before reading (encrypted, unsupported ...)."),
-            "failed": _count("Not read, although tried."),
-            "bytes": _count("What the units hold, as far as the stores told."),
-            "bytes_scanned": _count("What was read of them."),
-            "excluded": _count("Hidden by exclude rules: not in scope, but counted."),
+            "units": count("scanned + sampled + skipped + failed."),
+            "scanned": count("Read from the first byte to the last."),
+            "sampled": count("Read in part."),
+            "skipped": count("Not read, as known before reading (encrypted, unsupported ...)."),
+            "failed": count("Not read, although tried."),
+            "bytes": count("What the units hold, as far as the stores told."),
+            "bytes_scanned": count("What was read of them."),
+            "excluded": count("Hidden by exclude rules: not in scope, but counted."),
             "reasons": {
                 "description": f"Of skipped and failed, how many for each. Known: {reasons}.",
                 "type": "object",
-                "additionalProperties": _count(least=1),
+                "additionalProperties": count(least=1),
             },
             "reasons_in_part": {
                 "description": "Of sampled, the same.",
                 "type": "object",
-                "additionalProperties": _count(least=1),
+                "additionalProperties": count(least=1),
             },
         },
         "How much was read.",
@@ -182,37 +131,37 @@ def _coverage() -> Schema:
 
 
 def _store() -> Schema:
-    return _object(
+    return record(
         {
-            "uri": _text("Identity of the store, the same from run to run."),
-            "kind": _text(),
-            "environment": _text_or_null(),
-            "expected": _yes_no_null("Whether cards are meant to be here; null: nobody said."),
-            "owner": _text_or_null(),
-            "verdict": _one_of(Verdict),
-            "sentence": _text("The verdict in words."),
-            "distinct_pans": _count_or_null(
+            "uri": text("Identity of the store, the same from run to run."),
+            "kind": text(),
+            "environment": text_or_null(),
+            "expected": yes_no_null("Whether cards are meant to be here; null: nobody said."),
+            "owner": text_or_null(),
+            "verdict": one_of(Verdict),
+            "sentence": text("The verdict in words."),
+            "distinct_pans": count_or_null(
                 "Confirmed distinct PANs in clear or encoded form; null: nothing was read."
             ),
-            "distinct_pans_estimated": _yes_no("True beyond ten million distinct values."),
-            "findings": _count("How many of the findings are of this store."),
-            "protection": _list(
-                _object(
+            "distinct_pans_estimated": yes_no("True beyond ten million distinct values."),
+            "findings": count("How many of the findings are of this store."),
+            "protection": array(
+                record(
                     {
-                        "control": _text(),
-                        "state": _one_of(Tri, "unknown comes with a detail that says why."),
-                        "detail": _text(),
+                        "control": text(),
+                        "state": one_of(Tri, "unknown comes with a detail that says why."),
+                        "detail": text(),
                     }
                 ),
                 "Protection facts. For public-access, yes is the bad answer: the store is open.",
             ),
             "access": _access(),
-            "fields": _list(
+            "fields": array(
                 {"$ref": "#/$defs/field"},
                 "One verdict for each column of a table and key of a text that holds anything,"
                 " worst first.",
             ),
-            "fields_further": _count("Columns and keys beyond those in fields."),
+            "fields_further": count("Columns and keys beyond those in fields."),
             "beside_cards": {
                 "description": "null: made by a version that did not count it.",
                 "anyOf": [{"type": "null"}, {"$ref": "#/$defs/beside_cards"}],
@@ -229,60 +178,60 @@ def _store() -> Schema:
 
 
 def _access() -> Schema:
-    return _object(
+    return record(
         {
-            "window": _object({"from": _time_or_null(), "to": _time_or_null()}),
-            "answer": _one_of(
+            "window": record({"from": time_or_null(), "to": time_or_null()}),
+            "answer": one_of(
                 ("read", "not-read", "cannot-tell"),
                 "not-read is said under complete evidence only.",
             ),
-            "evidence": _list({"$ref": "#/$defs/evidence"}),
-            "could_read": _object(
+            "evidence": array({"$ref": "#/$defs/evidence"}),
+            "could_read": record(
                 {
-                    "public": _yes_no_null("Anyone at all; null: could not be found out."),
-                    "principals": _count_or_null("null: the list is not known to be whole."),
-                    "detail": _text("Why the list is not known to be whole and right."),
-                    "list": _list({"$ref": "#/$defs/grant"}),
+                    "public": yes_no_null("Anyone at all; null: could not be found out."),
+                    "principals": count_or_null("null: the list is not known to be whole."),
+                    "detail": text("Why the list is not known to be whole and right."),
+                    "list": array({"$ref": "#/$defs/grant"}),
                 },
                 optional=("detail",),
             ),
-            "did_read": _object(
+            "did_read": record(
                 {
-                    "principals": _count_or_null(),
-                    "reads": _count_or_null("null under evidence that cannot tell, never 0."),
-                    "rows": _count_or_null("null where the source does not tell rows."),
-                    "bytes": _count_or_null(),
-                    "first": _time_or_null(),
-                    "last": _time_or_null(),
-                    "at_least": _yes_no(
+                    "principals": count_or_null(),
+                    "reads": count_or_null("null under evidence that cannot tell, never 0."),
+                    "rows": count_or_null("null where the source does not tell rows."),
+                    "bytes": count_or_null(),
+                    "first": time_or_null(),
+                    "last": time_or_null(),
+                    "at_least": yes_no(
                         "True when the evidence covers the window in part only: the numbers are"
                         " lower bounds."
                     ),
-                    "list": _list({"$ref": "#/$defs/reads"}),
-                    "days": _list({"$ref": "#/$defs/day"}, "All of the window; empty: not kept."),
-                    "objects": _list({"$ref": "#/$defs/object_reads"}, "That hold card data."),
+                    "list": array({"$ref": "#/$defs/reads"}),
+                    "days": array({"$ref": "#/$defs/day"}, "All of the window; empty: not kept."),
+                    "objects": array({"$ref": "#/$defs/object_reads"}, "That hold card data."),
                 },
                 optional=("at_least", "days", "objects"),
             ),
-            "together": _list(
-                _object(
+            "together": array(
+                record(
                     {
-                        "principal": _text(),
-                        "relation": _one_of(USES, USE_MEANS),
-                        "could": _text_or_null("The principal of the grant that lets it in."),
+                        "principal": text(),
+                        "relation": one_of(USES, USE_MEANS),
+                        "could": text_or_null("The principal of the grant that lets it in."),
                     }
                 ),
                 "Everybody who could, did or was refused, once.",
             ),
-            "unused": _list(_unused(), "Most card numbers exposed first."),
+            "unused": array(_unused(), "Most card numbers exposed first."),
             "least_grant": {
                 "oneOf": [
                     {"type": "null"},
-                    _object(
+                    record(
                         {
-                            "language": _one_of(("json", "sql")),
-                            "text": _text("Empty when none can be proposed: the notes say why."),
-                            "notes": _list(_text()),
+                            "language": one_of(("json", "sql")),
+                            "text": text("Empty when none can be proposed: the notes say why."),
+                            "notes": array(text()),
                         }
                     ),
                 ],
@@ -303,66 +252,78 @@ USE_MEANS = (
 
 
 def _unused() -> Schema:
-    return _object(
+    return record(
         {
-            "store": _text(),
-            "via": _text("The statement, membership or grant."),
-            "public": _yes_no("Open to anybody."),
-            "distinct_pans": _count_or_null(),
-            "distinct_pans_estimated": _yes_no(),
-            "at_most": _yes_no("Some of them are let in to a part of the store only."),
-            "since": _time_or_null(),
-            "unused": _count("Principals that could and never did."),
-            "used": _count(),
-            "cannot_tell": _count(),
-            "exposed": _count_or_null("distinct_pans times unused."),
-            "principals": _list(_text("Those that never did.")),
+            "store": text(),
+            "via": text("The statement, membership or grant."),
+            "public": yes_no("Open to anybody."),
+            "distinct_pans": count_or_null(),
+            "distinct_pans_estimated": yes_no(),
+            "at_most": yes_no("Some of them are let in to a part of the store only."),
+            "since": time_or_null(),
+            "unused": count("Principals that could and never did."),
+            "used": count(),
+            "cannot_tell": count(),
+            "exposed": count_or_null("distinct_pans times unused."),
+            "principals": array(text("Those that never did.")),
         }
     )
 
 
 def _evidence() -> Schema:
-    return _object(
+    return record(
         {
-            "source": _text(),
-            "coverage": _one_of(Coverage, "How much of the window this source covers."),
-            "from": _time_or_null(),
-            "to": _time_or_null(),
-            "detail": _text(),
-            "unparsed": _count("Records that could not be understood."),
+            "source": text(),
+            "coverage": one_of(Coverage, "How much of the window this source covers."),
+            "from": time_or_null(),
+            "to": time_or_null(),
+            "detail": text(),
+            "unparsed": count("Records that could not be understood."),
+            "not_understood": array(_misfit(), "A few of them, each of another shape."),
+        },
+        optional=("not_understood",),
+    )
+
+
+def _misfit() -> Schema:
+    return record(
+        {
+            "file": text_or_null("Of the log, sealed. Null: not known any more."),
+            "place": text_or_null("line, record or row, and its number in the file, from one."),
+            "shape": text("Of the record: 9 stands for digits, a for all else; no value."),
         }
     )
 
 
 def _grant() -> Schema:
-    return _object(
+    return record(
         {
-            "principal": _text(),
-            "kind": _text("user, role, account, public ..."),
-            "state": _text("allow, conditional or unknown."),
-            "via": _text("The statement, grant or mode that lets it in."),
-            "last_read": _time_or_null(),
-            "used": _one_of(USES, USE_MEANS),
-            "part": _yes_no("It lets in to some objects or tables, not to all."),
+            "principal": text(),
+            "kind": text("user, role, account, public ..."),
+            "state": text("allow, conditional or unknown."),
+            "via": text("The statement, grant or mode that lets it in."),
+            "last_read": time_or_null(),
+            "used": one_of(USES, USE_MEANS),
+            "part": yes_no("It lets in to some objects or tables, not to all."),
         },
         optional=("used", "part"),
     )
 
 
 def _reads() -> Schema:
-    return _object(
+    return record(
         {
-            "principal": _text(),
-            "reads": _count_or_null(),
-            "rows": _count_or_null(),
-            "bytes": _count_or_null(),
-            "objects": _count_or_null(),
-            "denied": _count_or_null("Attempts that were refused; not part of reads."),
-            "card_reads": _count_or_null("Of reads, those of what holds card data."),
-            "first": _time_or_null(),
-            "last": _time_or_null(),
-            "flags": _list(
-                _object({"rule": _text(), "sentence": _text()}), "Why these reads look odd."
+            "principal": text(),
+            "reads": count_or_null(),
+            "rows": count_or_null(),
+            "bytes": count_or_null(),
+            "objects": count_or_null(),
+            "denied": count_or_null("Attempts that were refused; not part of reads."),
+            "card_reads": count_or_null("Of reads, those of what holds card data."),
+            "first": time_or_null(),
+            "last": time_or_null(),
+            "flags": array(
+                record({"rule": text(), "sentence": text()}), "Why these reads look odd."
             ),
         },
         optional=("denied", "card_reads"),
@@ -370,49 +331,49 @@ def _reads() -> Schema:
 
 
 def _day() -> Schema:
-    return _object(
+    return record(
         {
             "day": {"type": "string", "format": "date"},
-            **dict.fromkeys(("reads", "card_reads"), _count_or_null("null: not known, never 0.")),
-            "whole": _yes_no("False: the evidence has gaps, so reads is a lower bound."),
+            **dict.fromkeys(("reads", "card_reads"), count_or_null("null: not known, never 0.")),
+            "whole": yes_no("False: the evidence has gaps, so reads is a lower bound."),
         }
     )
 
 
 def _object_reads() -> Schema:
-    return _object(
+    return record(
         {
-            "unit": _text("Sealed name, as in findings."),
-            "principals": _count(least=1),
-            "reads": _count(),
-            **dict.fromkeys(("bytes", "rows"), _count_or_null()),
-            **dict.fromkeys(("first", "last"), _time()),
+            "unit": text("Sealed name, as in findings."),
+            "principals": count(least=1),
+            "reads": count(),
+            **dict.fromkeys(("bytes", "rows"), count_or_null()),
+            **dict.fromkeys(("first", "last"), time()),
         }
     )
 
 
 def _finding() -> Schema:
-    return _object(
+    return record(
         {
-            "store": _text("uri of its store."),
-            "unit": _text("Path, key or table inside the store."),
-            "detector": _text(),
-            "entity": _text(
+            "store": text("uri of its store."),
+            "unit": text("Path, key or table inside the store."),
+            "detector": text(),
+            "entity": text(
                 "CREDIT_CARD, TRACK_1, TRACK_2, CVV, PIN_BLOCK, PAN_HASH, Presidio's names for"
                 " PII, SECRET_... for secrets."
             ),
-            "brands": _list(_text()),
+            "brands": array(text()),
             "masked": {
                 "description": "First 6 and last 4 of a PAN; null where nothing may be shown.",
                 "type": ["string", "null"],
                 "pattern": r"^\d{0,6}\*+\d{0,4}$",
             },
-            "fingerprint": _text_or_null(
+            "fingerprint": text_or_null(
                 "Keyed hash of the value, the same from run to run under one key; null for the"
                 " rest after the limit of distinct values in a unit."
             ),
-            "distinct": _count("Distinct values this finding stands for.", least=1),
-            "count": _count(
+            "distinct": count("Distinct values this finding stands for.", least=1),
+            "count": count(
                 "Occurrences; their sum over findings is the total, but for PAN_WITH_SAD and"
                 " PAN_WITH_HOLDER, which count records.",
                 least=1,
@@ -426,18 +387,18 @@ def _finding() -> Schema:
                 "minimum": 0,
                 "maximum": 1,
             },
-            "severity": _one_of(Severity),
-            "state": _text("clear, encoded, test, truncated or hashed."),
+            "severity": one_of(Severity),
+            "state": text("clear, encoded, test, truncated or hashed."),
             "location": {
                 "description": "Where it stands first; all null when no place is known.",
                 "$ref": "#/$defs/location",
             },
             "locations": {
-                **_list({"$ref": "#/$defs/location"}, "Up to 15 places."),
+                **array({"$ref": "#/$defs/location"}, "Up to 15 places."),
                 "maxItems": 15,
             },
-            "requirements": _list(_text(), "PCI DSS v4.0.1 requirement numbers."),
-            "why": _list(_text(), "What decided the confidence, in words."),
+            "requirements": array(text(), "PCI DSS v4.0.1 requirement numbers."),
+            "why": array(text(), "What decided the confidence, in words."),
         },
         "One distinct value of one entity in one unit, or the rest of them past the limit.",
         optional=("locations", "why"),
@@ -445,32 +406,32 @@ def _finding() -> Schema:
 
 
 def _location() -> Schema:
-    return _object(
+    return record(
         {
-            "line": _count_or_null("From 1.", least=1),
-            "column": _count_or_null("From 1.", least=1),
-            "offset": _count_or_null("Bytes from the start of the unit, or of the member."),
-            "member": _text_or_null("Member of an archive."),
-            "page": _count_or_null(),
-            "sheet": _text_or_null(),
-            "row": _count_or_null(),
-            "field": _text_or_null("Column or key."),
-            "key": _text_or_null("Primary key of the row, where that is no short number; sealed."),
+            "line": count_or_null("From 1.", least=1),
+            "column": count_or_null("From 1.", least=1),
+            "offset": count_or_null("Bytes from the start of the unit, or of the member."),
+            "member": text_or_null("Member of an archive."),
+            "page": count_or_null(),
+            "sheet": text_or_null(),
+            "row": count_or_null(),
+            "field": text_or_null("Column or key."),
+            "key": text_or_null("Primary key of the row, where that is no short number; sealed."),
         },
         "What does not apply is null.",
     )
 
 
 def _outcome() -> Schema:
-    return _object(
+    return record(
         {
-            "store": _text(),
-            "unit": _text(),
-            "status": _one_of(Status),
-            "reason": _text_or_null("Why not read, or not in full; see coverage.reasons."),
-            "detail": _text("A sentence without content."),
-            "bytes": _count("Bytes read."),
-            "size": _count_or_null("Bytes the unit holds."),
+            "store": text(),
+            "unit": text(),
+            "status": one_of(Status),
+            "reason": text_or_null("Why not read, or not in full; see coverage.reasons."),
+            "detail": text("A sentence without content."),
+            "bytes": count("Bytes read."),
+            "size": count_or_null("Bytes the unit holds."),
             "fraction": {
                 "description": "Part read of a sampled unit; null: not known or not sampled.",
                 "type": ["number", "null"],
@@ -483,17 +444,17 @@ def _outcome() -> Schema:
 
 
 def _earlier() -> Schema:
-    return _object(
+    return record(
         {
-            "id": _text(),
-            "started": _time(),
-            "finished": _time_or_null(),
-            "status": _text(),
-            "profile": _text(),
-            "units": _count(),
-            "not_read": _count(),
-            "findings": _count(),
-            "distinct_pans": _count(),
-            "unprotected": _count("Stores with the verdict unprotected."),
+            "id": text(),
+            "started": time(),
+            "finished": time_or_null(),
+            "status": text(),
+            "profile": text(),
+            "units": count(),
+            "not_read": count(),
+            "findings": count(),
+            "distinct_pans": count(),
+            "unprotected": count("Stores with the verdict unprotected."),
         }
     )

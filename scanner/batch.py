@@ -36,6 +36,9 @@ READS = (Verb.READ, Verb.COPY)
 TOUCHES = (*READS, Verb.ALSO)
 """name what was read"""
 
+SAMPLES = 3
+"""records that were not understood: how many of a file are kept, as shapes"""
+
 COLUMNS = {
     "store": "u2",
     "verb": "u1",
@@ -121,8 +124,8 @@ class FileFacts:
     """by name, store uri (empty: none in particular) and hour"""
     texts: list[tuple[str, str, int, str]] = field(default_factory=list)
     """name, store uri, second, what is said"""
-    samples: list[str] = field(default_factory=list)
-    """the shape of records that could not be understood"""
+    samples: list[tuple[str, str]] = field(default_factory=list)
+    """places (``line 12``) and shapes of a few records that could not be understood"""
     growth: Growth | None = None
     """of logs; files of other kinds are delivered whole"""
 

@@ -11,7 +11,7 @@ data (member, column, sheet, key) are sealed by the pipeline, so plug-ins hand t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TextIO, TypeAlias, runtime_checkable
@@ -24,6 +24,7 @@ from scanner.model import (
     Evidence,
     Fact,
     Location,
+    Misfit,
     Outcome,
     Problem,
     Reads,
@@ -305,6 +306,9 @@ class EvidenceResult:
 
     evidence: Evidence
     reads: tuple[Reads, ...] = ()
+
+    def with_misfits(self, misfits: tuple[Misfit, ...]) -> EvidenceResult:
+        return replace(self, evidence=replace(self.evidence, misfits=misfits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ to), and the rest, which is read again when there is more of it, and said anew t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from detectors.records import dataclass
-from scanner.batch import Batch, FileFacts, Growth
+from scanner.batch import SAMPLES, Batch, FileFacts, Growth
 from scanner.factfile import fill, insert
 
 if TYPE_CHECKING:
@@ -266,8 +267,7 @@ class _Adding:
                 )
         notes = [(n, name, count) for n, file in pairs for name, count in file.notes.items()]
         insert(self.db, "note", ("content", "name", "count"), [each for each in notes if each[2]])
-        samples = [(n, shape) for n, file in pairs for shape in file.samples]
-        insert(self.db, "sample", ("content", "shape"), samples)
+        insert(self.db, "sample", ("content", "shape", "place"), self._samples(pairs))
         marks = [
             (n, self._store(uri), name, hour, mark.count, mark.first, mark.last)
             for n, file in pairs
@@ -288,6 +288,22 @@ class _Adding:
             for name, data in file.growth.kept.items()
         ]
         insert(self.db, "kept", ("content", "name", "data"), numbers)
+
+    def _samples(self, pairs: Sequence[tuple[int, FileFacts]]) -> list[tuple[int, str, str]]:
+        """A few of each content, however often it is added to."""
+        held: Counter[int] = Counter()
+        for number, count in self.db.execute(
+            "SELECT content, count(*) FROM sample WHERE list_contains(?::UINTEGER[], content)"
+            " GROUP BY content",
+            [list(self.more)],
+        ).fetchall():
+            held[number] = count
+        made = []
+        for number, file in pairs:
+            new = file.samples[: max(0, SAMPLES - held[number])]
+            held[number] += len(new)
+            made += [(number, shape, place) for place, shape in new]
+        return made
 
     def _store(self, uri: str) -> int:
         return self.numbers.get(uri, 0) if uri else 0  # of none in particular

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from detectors.records import dataclass
-from scanner.batch import Verb
+from scanner.batch import SAMPLES, Verb
 from scanner.facts import Facts
 from scanner.factwindow import facts
+from scanner.model import Misfit
 
 
 @dataclass(slots=True)
@@ -42,7 +43,8 @@ class Record:
         self._stores = dict(self._db.execute("SELECT uri, id FROM store").fetchall())
         self._noted: dict[tuple[str, int], dict[str, tuple[int, datetime, datetime]]] | None = None
         self._from, self._to = (int(moment.timestamp()) for moment in window)
-        self._contents = self._counting(listed)
+        self._listed = listed
+        self._contents = self._counting()
         self._marks = self._all_marks()
         self._notes: dict[str, int] = dict(
             self._db.execute(
@@ -52,7 +54,7 @@ class Record:
             ).fetchall()
         )
 
-    def _counting(self, listed: frozenset[str]) -> list[int]:
+    def _counting(self) -> list[int]:
         rows = self._db.execute(
             "SELECT content.id, base, low, high, list(file.name) FROM content"
             " LEFT JOIN file ON file.content = content.id WHERE content.source = ?"
@@ -62,7 +64,7 @@ class Record:
         here = {
             part
             for number, base, _, _, names in rows
-            if any(name in listed for name in names)
+            if any(name in self._listed for name in names)
             for part in (number, base)
         }
         return [
@@ -123,16 +125,23 @@ class Record:
         ).fetchall()
         return int(found[0][0])
 
-    def samples(self) -> list[str]:
-        """A few shapes of records that were not understood."""
-        return [
-            shape
-            for (shape,) in self._db.execute(
-                "SELECT DISTINCT shape FROM sample"
-                " WHERE list_contains(?::UINTEGER[], content) ORDER BY shape LIMIT 3",
-                [self._contents],
-            ).fetchall()
-        ]
+    def misfits(self) -> tuple[Misfit, ...]:
+        """A few records that were not understood, each of another shape."""
+        rows = self._db.execute(
+            """WITH named AS (
+              SELECT content AS of, name FROM file
+              UNION SELECT base, name FROM file JOIN content ON content = content.id)
+            SELECT coalesce(name, ''), coalesce(place, ''), shape
+            FROM sample LEFT JOIN named ON of = content
+            WHERE list_contains(?::UINTEGER[], content)""",
+            [self._contents],
+        ).fetchall()
+        # under the name its file has now, and the first of a shape
+        rows.sort(key=lambda row: (row[0] not in self._listed, row[0], len(row[1]), row[1]))
+        first: dict[str, Misfit] = {}
+        for file, place, shape in rows:
+            first.setdefault(shape, Misfit(file, place, shape))
+        return tuple(first.values())[:SAMPLES]
 
     def said(self, name: str, store: str = "") -> list[tuple[datetime, str]]:
         """Sentences of the window, each once, in order."""

@@ -25,7 +25,7 @@ from scanner.batch import TOUCHES, Batch, Verb, Who
 from scanner.errors import LedgerError, LedgerWriteError
 from scanner.factfile import attach, connect, fill, insert, put, storable
 
-_VERSION = 3
+_VERSION = 4
 KEPT_DAYS = 400
 _GROWTH = (
     ", length BIGINT, resume BIGINT, prefix VARCHAR, places VARCHAR, state VARCHAR, base UINTEGER,"
@@ -44,7 +44,7 @@ CREATE TABLE content (
 );
 {_KEPT};
 CREATE TABLE note (content UINTEGER, name VARCHAR, count BIGINT);
-CREATE TABLE sample (content UINTEGER, shape VARCHAR);
+CREATE TABLE sample (content UINTEGER, shape VARCHAR, place VARCHAR);
 CREATE TABLE mark (
   content UINTEGER, store USMALLINT, name VARCHAR, hour INTEGER, count BIGINT, first BIGINT,
   last BIGINT
@@ -111,12 +111,13 @@ class Facts:
                 db.execute(f"{_TABLES}; INSERT INTO about VALUES ({_VERSION})")
         below = "below." if overlay else ""
         version = db.execute(f"SELECT max(version) FROM {below}about").fetchall()
-        if version == [(2,)] and not overlay and not read_only:
-            self._from_2()
-            version = [(_VERSION,)]
         large: tuple[str, ...] = _LARGE
-        if version == [(2,)] and read_only:
-            version, large = [(_VERSION,)], tuple(each for each in _LARGE if each != "kept")
+        if version in ([(2,)], [(3,)]) and not overlay:
+            if not read_only:
+                self._take_over(from_2=version == [(2,)])
+            elif version == [(2,)]:
+                large = tuple(each for each in _LARGE if each != "kept")
+            version = [(_VERSION,)]
         if version != [(_VERSION,)]:
             raise LedgerError(
                 f"facts {self.path}: expected version {_VERSION}, found {version[0][0]};"
@@ -128,12 +129,16 @@ class Facts:
             also = f" UNION ALL SELECT * FROM below.{table}" if overlay else ""
             db.execute(f"CREATE TEMP VIEW all_{table} AS SELECT * FROM {table}{also}")
 
-    def _from_2(self) -> None:
-        """What logs say of themselves had no place in version 2: all of them are read again."""
+    def _take_over(self, *, from_2: bool) -> None:
+        """What logs say of themselves had no place in version 2: all of them are read again. Where
+        a sample stands had none in version 3."""
         with self.transaction():
-            for column in _GROWTH.removeprefix(", ").split(", "):
-                self.db.execute(f"ALTER TABLE content ADD COLUMN {column}")
-            self.db.execute(f"{_KEPT}; UPDATE about SET version = {_VERSION}")
+            if from_2:
+                for column in _GROWTH.removeprefix(", ").split(", "):
+                    self.db.execute(f"ALTER TABLE content ADD COLUMN {column}")
+                self.db.execute(_KEPT)
+            self.db.execute("ALTER TABLE sample ADD COLUMN place VARCHAR")
+            self.db.execute(f"UPDATE about SET version = {_VERSION}")
 
     def close(self) -> None:
         self.db.close()

@@ -193,6 +193,7 @@ def _told(access: Access) -> Iterator[str]:
             else ""
         )
         yield f"    {each.source}: {each.coverage}{reach}; {each.detail}"
+        yield from (f"      {line}" for line in each.misfit_lines())
 
 
 _TELL = {
@@ -268,6 +269,7 @@ def _evidence_record(each: Evidence) -> dict[str, Any]:
         "end": phrases.time_text(each.end),
         "detail": each.detail,
         "unparsed": each.unparsed,
+        "not_understood": each.misfit_records(),
     }
 
 

@@ -15,6 +15,9 @@ from enum import StrEnum
 from typing import Any
 
 from detectors.records import dataclass
+from scanner.evidence import Coverage as Coverage
+from scanner.evidence import Evidence as Evidence
+from scanner.evidence import Misfit as Misfit
 from scanner.reach import Door, Holding
 
 SCHEMA = "cardtrail.run/1"
@@ -186,28 +189,6 @@ class Outcome:
 
 
 # --- access -------------------------------------------------------------------------------------
-
-
-class Coverage(StrEnum):
-    """How much of a window the evidence of reads covers."""
-
-    COMPLETE = "complete"
-    PARTIAL = "partial"
-    NONE = "none"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One source of evidence for one store, and how far it reaches."""
-
-    source: str
-    coverage: Coverage
-    start: datetime | None
-    end: datetime | None
-    detail: str
-    unparsed: int = 0
-    """records that could not be understood: counted, never dropped in silence"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from scanner.model import (
     Flag,
     Grant,
     Location,
+    Misfit,
     ObjectReads,
     Outcome,
     Reads,
@@ -54,6 +55,7 @@ def dumps() -> StoreReport:
         START,
         "Trail “org-trail” records reads of this bucket since 31 December 2025; nothing before.",
         unparsed=2,
+        misfits=(Misfit("2026/02/11/trail_1.json.gz", "record 17", '{"a":"9.9","a":"a.a.a"}'),),
     )
     first = START - timedelta(days=58)
     return StoreReport(

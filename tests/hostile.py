@@ -11,6 +11,7 @@ from scanner.model import (
     Flag,
     Grant,
     Location,
+    Misfit,
     Reads,
     Run,
     Status,
@@ -62,7 +63,13 @@ def hostile() -> Run:
                 fields=(named(name),),
                 access=replace(
                     base.access,
-                    evidence=(Evidence(name, Coverage.PARTIAL, None, None, name),),
+                    evidence=(
+                        Evidence(
+                            *(name, Coverage.PARTIAL, None, None, name),
+                            unparsed=1,
+                            misfits=(Misfit(name, name, name),),
+                        ),
+                    ),
                     could_read=(Grant(name, name, "allow", name),),
                     did_read=(Reads(name, 3, flags=(Flag(name, name),)),),
                 ),

@@ -75,7 +75,11 @@ def test_no_card_number_leaves_the_worker(
     done = cardtrail("scan", *outputs)
     assert done.code == 3, done.err
     (found,) = json.loads((cardtrail.cwd / "run.json").read_text())["stores"]
+    (evidence,) = (e for e in found["access"]["evidence"] if e["source"] == kind)
+    shown = evidence["not_understood"]  # searched by the fixture, with all else
+    assert bool(shown) == bool(evidence["unparsed"]) and len(shown) <= 3
     readers = found["access"]["did_read"]["list"]
     (app,) = [each for each in readers if each["principal"].startswith("app-")]
     assert app["reads"] == 1 and "~" in app["principal"]  # sealed, and still told apart
-    assert cardtrail("access").code == 0
+    told = cardtrail("access")
+    assert told.code == 0 and all(f"{e['place']} of {e['file']}: " in told.out for e in shown)

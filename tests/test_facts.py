@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from scanner.access import book as books
+from scanner.access import lines, track
 from scanner.access.cloudtrail import EVIDENCE
 from scanner.access.pattern import EVIDENCE as PATTERN
+from scanner.access.shapes import shape
 from scanner.batch import Verb
 from scanner.contracts import EvidenceResult, FactsAt, OpenFiles, Source
 from scanner.errors import LedgerError
@@ -186,13 +188,29 @@ def _tables(facts: Facts) -> list[str]:
     return [name for (name,) in found.fetchall()]
 
 
-def test_what_is_no_event_is_sampled_by_its_shape(tmp_path: Path) -> None:
-    odd = event(eventTime=f"yesterday {CARD}")
-    collect(tmp_path / "facts", {"a.gz": delivered(event(), odd)})
+def test_a_log_that_grows_keeps_a_few_shapes_and_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is read whole or on, each line has the number it has in the file."""
+    for module, name, size in ((track, "SPACING", 200), (track, "HEAD", 16), (lines, "STEP", 100)):
+        monkeypatch.setattr(module, name, size)
+    form = {"store": "s3://pay", "format": "t={time} p={principal} o={object}"}
+    log = b""
+    for night in range(4):
+        log += b"".join(b"t=2026-03-01T00:%02d:00Z p=bob o=x\n" % m for m in range(30))
+        log += b"!" * night + f" no line {CARD}\n".encode() * 5
+        files = {f"a.{night}.log": log}
+        read_on = collect(tmp_path / "facts", files, kind=PATTERN, **form).evidence
+        whole = collect(tmp_path / f"anew {night}", files, kind=PATTERN, **form).evidence
+        assert read_on.unparsed == whole.unparsed == 5 * (night + 1)
+        assert {each.file for each in read_on.misfits} == {f"a.{night}.log"}
+        physical = log.split(b"\n")
+        for each in read_on.misfits:
+            assert shape(physical[int(each.place.removeprefix("line ")) - 1]) == each.shape
+        assert 0 < len(read_on.misfits) <= 3 and whole.misfits
     with closing(Facts(tmp_path / "facts", read_only=True)) as facts:
-        view = View(facts, str(_source(facts)), (START, END))
-        assert view.note("unparsed") == 1
-        assert view.samples() == ["a9.a.a a a 9"]
+        kept = "SELECT max(n) FROM (SELECT count(*) AS n FROM sample GROUP BY content)"
+        assert facts.db.execute(kept).fetchall()[0][0] <= 3
 
 
 def _source(facts: Facts) -> str:
@@ -349,17 +367,21 @@ def test_time_of_day_is_kept(tmp_path: Path) -> None:
     assert result.reads[0].last == datetime(2026, 3, 1, 0, 7, 30, tzinfo=UTC)
 
 
-def test_a_file_of_version_2_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_file_of_an_earlier_version_is_taken_over(tmp_path: Path, version: int) -> None:
     """What it holds stays, and can be asked before; a worker, which only reads, refuses it."""
     path = tmp_path / "facts"
     first = collect(path, {"a.gz": delivered(event(), event())})
     with closing(Facts(path)) as facts:
-        for column in ("length", "resume", "prefix", "places", "state", "base", "loose"):
-            facts.db.execute(f"ALTER TABLE content DROP COLUMN {column}")
-        facts.db.execute("DROP VIEW all_kept; DROP TABLE kept; UPDATE about SET version = 2")
+        facts.db.execute("ALTER TABLE sample DROP COLUMN place")
+        facts.db.execute(f"UPDATE about SET version = {version}")
+        if version == 2:
+            for column in ("length", "resume", "prefix", "places", "state", "base", "loose"):
+                facts.db.execute(f"ALTER TABLE content DROP COLUMN {column}")
+            facts.db.execute("DROP VIEW all_kept; DROP TABLE kept")
     with closing(Facts(path, read_only=True)) as facts:
         assert facts.db.execute("SELECT count(*) FROM content").fetchall() == [(1,)]
-    with pytest.raises(LedgerError, match="expected version 3, found 2"):
+    with pytest.raises(LedgerError, match=f"expected version 4, found {version}"):
         Facts(path, overlay=True)
     Facts(path).close()
     before = contents(path)

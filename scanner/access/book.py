@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +24,9 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from scanner.access.bookrows import Rows, alikeness, events_hashed, told_apart
-from scanner.access.lines import SAMPLE, SAMPLES
 from scanner.access.manynames import seal_all
-from scanner.batch import COLUMNS, Batch, FileFacts, Mark, Verb, Who
+from scanner.access.shapes import Samples, shape
+from scanner.batch import COLUMNS, SAMPLES, Batch, FileFacts, Mark, Verb, Who
 from scanner.contracts import FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Reason, Unreadable
 from scanner.facts import Facts
@@ -42,7 +41,6 @@ _MANY = 100_000
 _MOST = 3_000_000
 """rows of one file: about 150 MB"""
 _HEAD = 1_024
-_SHAPE = SAMPLE // 4
 _REMEMBERED = 500_000
 
 
@@ -294,11 +292,11 @@ class Book:
             said = seal_around_accounts(text, self._seal)
             self._file.texts.append((name, store, int(when.timestamp()), said))
 
-    def sample(self, record: bytes | str) -> None:
-        """Keeps the shape of a record that was not understood: letters and digits are made alike,
-        for nobody knows what they are."""
-        if len(self._file.samples) < SAMPLES:
-            self._file.samples.append(shape(record))
+    def sample(self, samples: Samples) -> None:
+        """Keeps the shapes of a few records that were not understood, and where they stand."""
+        kept = self._file.samples
+        kept += [(place, shape(record)) for place, record in samples.taken[: SAMPLES - len(kept)]]
+        samples.taken.clear()
 
     # --- the end
 
@@ -379,11 +377,6 @@ def _key(kind: str, settings: Mapping[str, Any]) -> str:
         if name not in OPTIONS and name not in _OF_THE_RUN
     )
     return hashlib.blake2b(repr((kind, own)).encode(), digest_size=12).hexdigest()
-
-
-def shape(record: bytes | str) -> str:
-    text = record.decode("utf-8", "replace") if isinstance(record, bytes) else record
-    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", text[:SAMPLE]))[:_SHAPE]
 
 
 class _Watched(io.RawIOBase):

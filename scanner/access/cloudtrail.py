@@ -17,7 +17,8 @@ from scanner.access import cloudtrail_files, coverage, identity, kept_digests, o
 from scanner.access.answer import Question, question, told
 from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
-from scanner.access.cloudtrail_files import Event, Notes, events, resources_of
+from scanner.access.cloudtrail_files import COUNTS, Notes, events
+from scanner.access.cloudtrail_records import Event, resources_of
 from scanner.access.digests import DIGEST_FILE, LOG_FILE, Checked
 from scanner.access.other_reads import DENIED, SOURCES, Resources, verb
 from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
@@ -89,11 +90,11 @@ class CloudTrail:
             trail = look_up(settings, window)
         elif settings.get("selectors"):
             trail = from_file(str(settings["selectors"]), open_files)
-        checked = kept_digests.checked(book.view(asked.window), settings, open_files)
-        return {
-            **{p.store.uri: collector.result(p, trail, checked) for p in collector.places.all},
-            **{uri: collector.other(uri, trail, checked) for uri in others.uris},
-        }
+        view = book.view(asked.window)
+        checked, misfits = kept_digests.checked(view, settings, open_files), view.misfits()
+        found = {p.store.uri: collector.result(p, trail, checked) for p in collector.places.all}
+        found |= {uri: collector.other(uri, trail, checked) for uri in others.uris}
+        return {uri: result.with_misfits(misfits) for uri, result in found.items()}
 
 
 EVIDENCE = CloudTrail()
@@ -123,8 +124,9 @@ class _Collector:
                 kept_digests.keep(self._book, digest)
         else:
             self._events(source, notes, name)
-        for note in Notes.__dataclass_fields__:
+        for note in COUNTS:
             self._book.note(note, getattr(notes, note))
+        self._book.sample(notes.samples)
 
     def _events(self, source: Source, notes: Notes, name: str) -> None:
         whole = None
@@ -132,8 +134,7 @@ class _Collector:
             whole = partial(kept_digests.keep_log, self._book, name)
         for event in self._plain.sift(events(source, notes, whole, self._columns.sift)):
             if not self._take(event):
-                notes.unparsed += 1
-                self._book.sample(f"{event.source} {event.name} {event.event_time}")
+                notes.lost()
         self._plain.flush()
 
     def _take_groups(self, groups: list[Group]) -> None:
@@ -310,7 +311,7 @@ class _Collector:
         found = told(view, self._asked, uri)
         evidence = coverage.judge(
             coverage.Files.of(view, book.unreadable, book.broke_off),
-            Notes(**{name: view.note(name) for name in Notes.__dataclass_fields__}),
+            Notes.of(view.note),
             coverage.Seen.of(view, uri, place.prefix),
             place.bucket,
             place.prefix,
@@ -330,7 +331,7 @@ class _Collector:
         found = told(view, self._asked, uri, things="tables")
         evidence = coverage.judge_other(
             coverage.Files.of(view, book.unreadable, book.broke_off),
-            Notes(**{name: view.note(name) for name in Notes.__dataclass_fields__}),
+            Notes.of(view.note),
             coverage.Seen.of(view, uri, ""),
             trail,
             asked=view.of_verb(uri, Verb.ASKED),

@@ -11,15 +11,18 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import field, replace
+from functools import partial
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import msgspec
 
 from detectors.records import dataclass
 from scanner.access import cloudtrail_exports, digests, lines
+from scanner.access.cloudtrail_records import UNDECODABLE, Event, event_from, leniently
 from scanner.access.digests import Digest
+from scanner.access.shapes import Samples
 from scanner.contracts import Source
 from scanner.errors import Unreadable
 
@@ -30,103 +33,6 @@ LARGEST_RECORD = 2 << 20
 UNPACKED = 4 << 30
 """bytes read of one file; what holds more is no log file of CloudTrail but a bomb"""
 _STEP = lines.STEP
-
-_NAMES = {
-    "event_id": "eventID",
-    "shared_event_id": "sharedEventID",
-    "event_time": "eventTime",
-    "source": "eventSource",
-    "name": "eventName",
-    "category": "eventCategory",
-    "management": "managementEvent",
-    "region": "awsRegion",
-    "error": "errorCode",
-    "recipient": "recipientAccountId",
-    "identity": "userIdentity",
-    "parameters": "requestParameters",
-    "additional": "additionalEventData",
-}
-
-
-class Issuer(msgspec.Struct, frozen=True):
-    arn: Any = None
-    name: Any = msgspec.field(default=None, name="userName")
-
-
-class Context(msgspec.Struct, frozen=True):
-    issuer: Issuer | None = msgspec.field(default=None, name="sessionIssuer")
-    source: Any = msgspec.field(default=None, name="sourceIdentity")
-
-
-class Behalf(msgspec.Struct, frozen=True):
-    user: Any = msgspec.field(default=None, name="userId")
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """``userIdentity``: what of it tells who called."""
-
-    kind: Any = msgspec.field(default=None, name="type")
-    principal: Any = msgspec.field(default=None, name="principalId")
-    arn: Any = None
-    account: Any = msgspec.field(default=None, name="accountId")
-    name: Any = msgspec.field(default=None, name="userName")
-    invoked: Any = msgspec.field(default=None, name="invokedBy")
-    context: Context | None = msgspec.field(default=None, name="sessionContext")
-    behalf: Behalf | None = msgspec.field(default=None, name="onBehalfOf")
-
-
-class Parameters(msgspec.Struct, frozen=True, gc=False):
-    """``requestParameters`` of calls that read, and of those that change a trail."""
-
-    bucket: Any = msgspec.field(default=None, name="bucketName")
-    key: Any = None
-    source: Any = msgspec.field(default=None, name="x-amz-copy-source")
-    name: Any = None
-    trail: Any = msgspec.field(default=None, name="trailName")
-    table: Any = msgspec.field(default=None, name="tableName")
-    cluster: Any = msgspec.field(default=None, name="resourceArn")
-    secret: Any = msgspec.field(default=None, name="secretId")
-    secrets: Any = msgspec.field(default=None, name="secretIdList")
-    exported: Any = msgspec.field(default=None, name="tableArn")
-    statement: Any = None
-    statements: Any = None
-    items: Any = msgspec.field(default=None, name="requestItems")
-    transaction: Any = msgspec.field(default=None, name="transactStatements")
-
-
-class Additional(msgspec.Struct, frozen=True, gc=False):
-    sent: Any = msgspec.field(default=None, name="bytesTransferredOut")
-
-
-class Resource(msgspec.Struct, frozen=True):
-    kind: Any = msgspec.field(default=None, name="type")
-    arn: Any = msgspec.field(default=None, name="ARN")
-    prefix: Any = msgspec.field(default=None, name="ARNPrefix")
-    account: Any = msgspec.field(default=None, name="accountId")
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=_NAMES):
-    """The fields of a record that anything here looks at. A record whose objects are none has None
-    for them; single values are of any type a hostile file says, so whoever reads one checks it."""
-
-    event_id: Any = None
-    shared_event_id: Any = None
-    event_time: Any = None
-    source: Any = None
-    name: Any = None
-    category: Any = None
-    management: Any = None
-    region: Any = None
-    error: Any = None
-    recipient: Any = None
-    identity: msgspec.Raw = msgspec.Raw(b"null")
-    """``Identity`` as it stands in the file: few different ones, which are decoded once"""
-    parameters: Parameters | None = None
-    additional: Additional | None = None
-    resources: msgspec.Raw = msgspec.Raw(b"null")
-    """see ``resources_of``; asked for now and then only"""
-    detail: Any = None
-    """the record inside an EventBridge envelope"""
 
 
 class _Whole(msgspec.Struct, rename={"records": "Records"}):
@@ -139,10 +45,22 @@ class _File(msgspec.Struct, rename={"records": "Records"}):
 
 _AS_DELIVERED = msgspec.json.Decoder(_Whole)
 _WHOLE_FILE = msgspec.json.Decoder(_File)
-_EVENT = msgspec.json.Decoder(Event)
-_IDENTITY: msgspec.json.Decoder[Identity | None] = msgspec.json.Decoder(Identity | None)
-_RESOURCES = msgspec.json.Decoder(list[Resource] | None)
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(slots=True)
+class AtHand(Samples):
+    """``Samples`` of records, which are shown only when they are asked for."""
+
+    show: Callable[[int], tuple[str, int, bytes]] = field(
+        default=lambda number: ("record", number, b""), repr=False
+    )
+    """of the how manieth that is looked at by itself: what it is called and its number in the file,
+    and its text"""
+
+    def take_it(self) -> None:
+        if self.wanted:
+            self.thing, at, record = self.show(self.at)
+            self.take(record, at)
 
 
 @dataclass(slots=True)
@@ -163,6 +81,23 @@ class Notes:
     exported: int = 0
     """rows that a query of somebody's chose, and put out"""
     unparsed: int = 0
+    samples: AtHand = field(default_factory=AtHand)
+
+    @classmethod
+    def of(cls, count: Callable[[str], int]) -> Notes:
+        """As they were counted before."""
+        made = cls()
+        for name in COUNTS:
+            setattr(made, name, count(name))
+        return made
+
+    def lost(self) -> None:
+        """The record at hand was not understood."""
+        self.unparsed += 1
+        self.samples.take_it()
+
+
+COUNTS = tuple(name for name in Notes.__dataclass_fields__ if name != "samples")
 
 
 def digest(source: Source, notes: Notes) -> Digest | None:
@@ -187,7 +122,7 @@ def events(
 ) -> Iterator[Event]:
     """The events of one file, but for those that ``sift`` takes. ``whole`` gets the SHA-256 of what
     it holds, unpacked, at the end. Raises ``Unreadable`` if the source does."""
-    file, counted = lines.unpacked(source.file), Notes()
+    file, counted = lines.unpacked(source.file), Notes(samples=notes.samples)
     hashed = None
     if lines.begins(file, cloudtrail_exports.PARQUET):
         found = _of_parquet(replace(source, file=cast(BinaryIO, file)), counted)
@@ -195,14 +130,14 @@ def events(
         hashed = lines.Hashed(file) if whole is not None else None
         found = _of_json(hashed or file, counted, sift)
     try:
-        for event in found:
+        for counted.samples.at, event in enumerate(found, 1):
             plausible = type(event.name) is str and type(event.source) is str
             if plausible and event.category != "Aggregated":
                 counted.records += 1
                 yield event
                 continue
             if not plausible and isinstance(event.detail, dict):
-                event = _from(event.detail)
+                event = event_from(event.detail)
                 plausible = isinstance(event.name, str) and isinstance(event.source, str)
             if event.category == "Aggregated":
                 counted.records += 1
@@ -211,7 +146,7 @@ def events(
                 counted.records += 1
                 yield event
             else:
-                counted.unparsed += 1
+                counted.lost()
     finally:
         counted.empty *= source.piece != ""
         _add(counted, notes)
@@ -224,21 +159,24 @@ def _of_json(file: lines.Bytes, notes: Notes, sift: Sift) -> Iterator[Event]:
     notes.empty += not head
     found = None
     if len(head) <= WHOLE and not damaged:
-        sifted = sift(head)
+        whole, sifted = head, sift(head)
         if sifted is not None:
             head, taken = sifted
             notes.records += taken
-        found = _at_once(head, notes)
+        notes.samples.show = partial(_of_list, whole, head)
+        found = _at_once(head)
     return found or _pieces(_Window(_Feed(head, file, damaged)), notes)
 
 
 def _of_parquet(source: Source, notes: Notes) -> Iterator[Event]:
     """Raises ``Unreadable`` when not a row of it could be read."""
+    row: dict[str, Any] = {}
+    notes.samples.show = lambda number: ("row", number, msgspec.json.encode(row))
     try:
         for row in cloudtrail_exports.parquet_rows(source):
             records = cloudtrail_exports.rows(row)
             notes.exported += len(records or ())
-            yield from map(_from, [row] if records is None else records)
+            yield from map(event_from, [row] if records is None else records)
     except Unreadable:
         if not notes.exported:
             raise
@@ -248,6 +186,7 @@ def _of_parquet(source: Source, notes: Notes) -> Iterator[Event]:
 def _add(counted: Notes, notes: Notes) -> None:
     if not counted.records and not counted.broken:
         notes.other += not counted.empty
+        notes.samples.taken.clear()
         return
     notes.files += 1
     notes.broken += counted.broken
@@ -288,93 +227,26 @@ class _Feed:
 # --- records --------------------------------------------------------------------------------------
 
 
-def _at_once(data: bytes, notes: Notes) -> Iterator[Event] | None:
-    """The fast way, None where the file is not as CloudTrail delivers it."""
+def _at_once(data: bytes) -> Iterator[Event] | None:
+    """The fast way, None where the file is not as CloudTrail delivers it. What is no record is an
+    event without anything in it."""
     try:
         return iter(_AS_DELIVERED.decode(data).records)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         pass  # some record is odd: one by one
     try:
         raws = _WHOLE_FILE.decode(data).records
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
-    return _decoded(raws, notes)
+    return (leniently(raw) or Event() for raw in raws)
 
 
-def _decoded(raws: list[msgspec.Raw], notes: Notes) -> Iterator[Event]:
-    for raw in raws:
-        event = _leniently(raw)
-        if event is None:
-            notes.unparsed += 1
-        else:
-            yield event
-
-
-def event_of(record: bytes) -> Event | None:
-    """One record as it stands in a file, None when it is no object."""
-    return _leniently(msgspec.Raw(record))
-
-
-def _leniently(raw: msgspec.Raw) -> Event | None:
-    """A record; bytes that are not UTF-8 or objects that are none must not hide it."""
-    try:
-        return _EVENT.decode(raw)
-    except _UNDECODABLE:
-        pass
-    try:
-        record = msgspec.json.decode(bytes(raw).decode("utf-8", "replace"))
-    except _UNDECODABLE:
-        return None
-    return _from(record) if isinstance(record, dict) else None
-
-
-def _from(record: Mapping[str, Any]) -> Event:
-    """What is not an object where one belongs is left out."""
-    plain = {
-        **record,
-        "userIdentity": msgspec.Raw(msgspec.json.encode(record.get("userIdentity"))),
-        "resources": msgspec.Raw(msgspec.json.encode(record.get("resources"))),
-        "requestParameters": _object(record.get("requestParameters")),
-        "additionalEventData": _object(record.get("additionalEventData")),
-    }
-    return msgspec.convert(plain, Event)
-
-
-def identity_of(raw: msgspec.Raw | bytes) -> Identity | None:
-    """Who called, None when that is not an object."""
-    try:
-        return _IDENTITY.decode(raw)
-    except _UNDECODABLE:
-        pass
-    found = _anything(raw)
-    if not isinstance(found, dict):
-        return None
-    context, behalf = _object(found.get("sessionContext")), _object(found.get("onBehalfOf"))
-    if context is not None:
-        context = {**context, "sessionIssuer": _object(context.get("sessionIssuer"))}
-    plain = {**found, "sessionContext": context, "onBehalfOf": behalf}
-    return msgspec.convert(plain, Identity)
-
-
-def resources_of(event: Event) -> list[Resource]:
-    """The resources of a record that are objects."""
-    try:
-        return _RESOURCES.decode(event.resources) or []
-    except _UNDECODABLE:
-        found = _anything(event.resources)
-        listed = found if isinstance(found, list) else []
-        return [msgspec.convert(each, Resource) for each in listed if isinstance(each, dict)]
-
-
-def _anything(raw: msgspec.Raw | bytes) -> Any:
-    try:
-        return msgspec.json.decode(bytes(raw).decode("utf-8", "replace"))
-    except _UNDECODABLE:
-        return None
-
-
-def _object(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
+def _of_list(whole: bytes, rest: bytes, number: int) -> tuple[str, int, bytes]:
+    """See ``AtHand.show``: of a file as delivered, of which ``rest`` was looked at."""
+    record = bytes(_WHOLE_FILE.decode(rest).records[number - 1])
+    if rest is not whole:
+        number = list(map(bytes, _WHOLE_FILE.decode(whole).records)).index(record) + 1
+    return "record", number, record
 
 
 # what stands between records: the list around them and the object around the list
@@ -390,12 +262,18 @@ def _pieces(window: _Window, notes: Notes) -> Iterator[Event]:
     """The careful way: one JSON object after the other."""
     good = bad = 0
     alike = False
+    samples, record = notes.samples, None
+
+    def within(number: int) -> tuple[str, int, bytes]:
+        return "record", number, msgspec.json.encode(record)
+
     while window.at_record():
         value = window.value()
+        samples.show = window.show
         if value is None:
             bad += 1
-            notes.unparsed += 1
             alike = alike or window.looks_like_event
+            yield Event()
             if bad >= _HOPELESS and not good and not alike:
                 break
             window.resync()
@@ -404,11 +282,11 @@ def _pieces(window: _Window, notes: Notes) -> Iterator[Event]:
         exported = cloudtrail_exports.rows(value)
         notes.exported += len(exported or ())
         records = value.get("Records") if exported is None else exported
-        for record in records if isinstance(records, list) else [value]:
-            if isinstance(record, dict):
-                yield _from(record)
-            else:
-                notes.unparsed += 1
+        records = records if isinstance(records, list) else [value]
+        if len(records) > 1:
+            samples.show = within
+        for record in records:
+            yield event_from(record) if isinstance(record, dict) else Event()
     cut = good > 0 and window.lists > 0
     notes.broken += window.damaged or cut or (alike and not good)
 
@@ -419,6 +297,7 @@ class _Window:
     def __init__(self, feed: _Feed) -> None:
         self._feed = feed
         self._text, self._place, self._ended = "", 0, False
+        self._began = self._lines = 0
         self.lists = 0
         """lists of records that began and did not end: a file cut off between two records"""
         self._decoder = json.JSONDecoder()
@@ -426,6 +305,13 @@ class _Window:
     @property
     def damaged(self) -> bool:
         return self._feed.damaged
+
+    def show(self, number: int) -> tuple[str, int, bytes]:
+        """See ``AtHand.show``: what ``value`` was asked for last, by its line where the file has
+        several."""
+        line = self._lines + self._text.count("\n", 0, self._began) + 1
+        text = self._text[self._began :].encode()
+        return ("record", number, text) if line == 1 else ("line", line, text)
 
     @property
     def looks_like_event(self) -> bool:
@@ -448,6 +334,7 @@ class _Window:
 
     def value(self) -> dict[str, Any] | None:
         """The object here, None if there is none or it is too large. The place moves past it."""
+        self._began = self._place
         while self._text[self._place] == "{":
             try:
                 value, end = self._decoder.raw_decode(self._text, self._place)
@@ -482,4 +369,6 @@ class _Window:
     def _fill(self) -> None:
         step = self._feed.more()
         self._ended = not step
+        self._lines += self._text.count("\n", 0, self._place)
+        self._began -= self._place
         self._text, self._place = self._text[self._place :] + step, 0

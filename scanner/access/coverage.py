@@ -16,7 +16,8 @@ from typing import Any
 
 from scanner.access import identity
 from scanner.access.book import Book
-from scanner.access.cloudtrail_files import Event, Notes, identity_of
+from scanner.access.cloudtrail_files import Notes
+from scanner.access.cloudtrail_records import Event, identity_of
 from scanner.access.digests import Checked
 from scanner.access.gaps import Gaps, Hours, clock, gaps
 from scanner.access.selectors import BadSelectors, Recorded, recorded

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from scanner.access.cloudtrail_files import Identity, identity_of
+from scanner.access.cloudtrail_records import Identity, identity_of
 from scanner.whoread import SOURCE
 
 ANONYMOUS = "anonymous (no credentials)"

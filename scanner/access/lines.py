@@ -13,6 +13,7 @@ from dataclasses import field
 from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 from detectors.records import dataclass
+from scanner.access.shapes import Samples
 from scanner.contracts import Source
 
 LONGEST = 1 << 20
@@ -20,8 +21,6 @@ LONGEST = 1 << 20
 UNPACKED = 64 << 30
 """bytes read of one file; what unpacks to more is a bomb"""
 STEP = 256 << 10
-SAMPLES, SAMPLE = 3, 640
-"""of what was not understood in a file: how many, and bytes of each"""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -41,14 +40,12 @@ class LineNotes:
     unreadable: int = 0
     broke_off: str = ""
     """why the listing of the files did not come to its end"""
-    samples: list[bytes] = field(default_factory=list)
-    """of what was not understood, as it is: for ``Book.sample``, which makes shapes of them"""
+    samples: Samples = field(default_factory=Samples)
 
-    def lost(self, record: bytes) -> None:
-        """One that was not understood."""
+    def lost(self, record: bytes, at: int = 0) -> None:
+        """One that was not understood; ``at`` as in ``Samples.take``."""
         self.unparsed += 1
-        if len(self.samples) < SAMPLES:
-            self.samples.append(record[:SAMPLE])
+        self.samples.take(record, at)
 
 
 class Bytes(Protocol):
@@ -60,6 +57,8 @@ class At(Protocol):
     """Unpacked content that is told where in it the line at hand begins; see ``track.Track``."""
 
     at: int
+    lines: int
+    """before the first that it gives"""
     torn: bool
     """the line at hand has no end: more of it may come"""
 
@@ -158,6 +157,7 @@ def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[
     file = unpacked(source.file)
     at = source.file if isinstance(source.file, At) else None
     place = 0 if at is None else at.at
+    samples, number = notes.samples, 0 if at is None else at.lines
     rest, taken, skipping, start = b"", 0, False, True
     while True:
         data, damaged = read(file, STEP)
@@ -172,6 +172,7 @@ def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[
         pieces[0] = rest + pieces[0]
         rest = pieces.pop()
         for line in pieces:
+            number += 1
             if at is not None:
                 at.at = place
                 place += len(line) + 1
@@ -179,19 +180,25 @@ def lines(source: Source, notes: LineNotes, longest: int = LONGEST) -> Iterator[
                 skipping = False  # the end of a line that was too long
             elif len(line) > longest:
                 notes.too_long += 1
+                samples.take(line, number)
             elif line := line.rstrip(b"\r"):
+                samples.at = number
                 yield line
         if skipping or len(rest) > longest:
-            notes.too_long += not skipping
+            if not skipping:
+                notes.too_long += 1
+                samples.take(rest, number + 1)
             place += len(rest)
             rest, skipping = b"", True
         if damaged:
             notes.broken += 1
-            notes.unparsed += bool(rest)
+            if rest:
+                notes.lost(rest, number + 1)
             return
         if not data:
             if rest and not skipping:
                 if at is not None:
                     at.at, at.torn = place, True
+                samples.at = number + 1
                 yield rest.rstrip(b"\r")
             return

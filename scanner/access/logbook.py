@@ -251,8 +251,7 @@ class LogBook(Book):
             self._log.track.torn = True
 
     def may_go_on(self, when: datetime) -> bool:
-        """Whether what began then and is open at the end of the log at hand is still to be
-        waited for."""
+        """Whether what began then and is open at the end of the log is still to be waited for."""
         assert self._log is not None  # a file is being read
         return not self._log.track.stayed and self._second - when.timestamp() < SOON
 
@@ -309,9 +308,7 @@ class LogBook(Book):
         if log.records or self.strange_counts:
             self.note("unparsed", log.strange)
             log.strange = 0
-            for shown in own.samples:
-                self.sample(shown)
-            own.samples.clear()
+            self.sample(own.samples)
 
     def _finish_log(
         self, source: Source, log: Log, open_since: int | None, *, stopped: bool

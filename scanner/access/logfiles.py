@@ -120,7 +120,8 @@ class LogFiles:
         collector.end()
         if book.unfinished():
             return {}
-        return {uri: collector.result(uri) for uri in uris}
+        misfits = book.view(asked.window).misfits()
+        return {uri: collector.result(uri).with_misfits(misfits) for uri in uris}
 
 
 def damage(notes: LineNotes, things: str, misfit: str = "could not be understood") -> Iterator[str]:

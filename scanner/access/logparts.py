@@ -12,7 +12,7 @@ from detectors.records import dataclass
 from scanner.access.bookrows import Rows
 from scanner.access.lines import LineNotes
 from scanner.access.track import Track
-from scanner.batch import FileFacts, Growth, Mark
+from scanner.batch import SAMPLES, FileFacts, Growth, Mark
 from scanner.factcontents import Content
 from scanner.factrecord import Record
 
@@ -127,7 +127,7 @@ def merged(parts: Sequence[FileFacts]) -> FileFacts:
             known.add(mark.last, 0)
         made.texts += part.texts
         made.samples += part.samples
-    made.samples = made.samples[:3]
+    made.samples = made.samples[:SAMPLES]
     return made
 
 

@@ -342,6 +342,8 @@ class _Slow:
     """there was a line that says whose it is"""
     torn: bool = False
     """there was one of which only the beginning is left"""
+    line: int = 0
+    """where it begins"""
 
 
 @dataclass(slots=True)
@@ -420,6 +422,7 @@ def slow(
                     user=user["user"] if user else None,
                     database=at_hand.database,
                     named=True,
+                    line=notes.samples.at,
                 )
             else:
                 notes.begun += 1
@@ -470,7 +473,7 @@ def _about(held: _Slow, text: str) -> bool:
 
 def _done(held: _Slow, notes: Notes) -> Iterator[Sent]:
     if held.when is None:
-        notes.unparsed += 1
+        notes.lost(held.text[0].encode(), held.line)
         return
     notes.records += 1
     text = "\n".join(held.text)

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scanner.access.cloudtrail_files import Event, Parameters, resources_of
+from scanner.access.cloudtrail_records import Event, Parameters, resources_of
 from scanner.batch import Verb
 from scanner.contracts import Wrong
 from scanner.model import Store

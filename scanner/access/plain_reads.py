@@ -16,7 +16,7 @@ from typing import Any
 
 from detectors.records import dataclass
 from scanner.access import identity
-from scanner.access.cloudtrail_files import Event
+from scanner.access.cloudtrail_records import Event
 
 READS = frozenset({"GetObject", "SelectObjectContent", "GetObjectTorrent"})
 HELD = 50_000

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from detectors.records import dataclass
 from scanner.access import compiled, identity
-from scanner.access.cloudtrail_files import Event, event_of
+from scanner.access.cloudtrail_records import Event, event_of
 
 _EVENTS = [
     *(("group", "u4"), ("key", "u4"), ("event", "u8"), ("moment", "i8"), ("sent", "i8")),

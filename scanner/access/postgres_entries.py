@@ -75,6 +75,8 @@ class Entry:
     transaction: str = ""
     number: str = ""
     """of the line within its session"""
+    line: int = 0
+    """of the file, where it begins"""
 
     @property
     def ambiguous(self) -> bool:

@@ -105,17 +105,20 @@ def _records(
     on with a tab."""
     held: list[bytes] = []
     open_field = False  # what is held is csvlog and ends inside quotes
-    length = 0
+    length = began = 0
+    samples = notes.samples
     for line in physical:
+        here = samples.at
         if open_field:
             if _CSV_SURE.match(line) or length + len(line) > LONGEST:
                 # a record begins, for inside a field its quotes would be doubled
-                notes.lost(held[0])
+                notes.lost(held[0], began)
                 held, open_field = [], False
             else:
                 held.append(line)
                 length += len(line)
                 if line.count(b'"') % 2:
+                    samples.at = began
                     yield Form.CSV, b"\n".join(held)
                     held, open_field = [], False
                 continue
@@ -125,8 +128,10 @@ def _records(
                 held.append(line[1:])
             continue
         if held:
+            samples.at = began
             yield Form.PLAIN, b"\n".join(held)
             held = []
+        samples.at = began = here
         cut(line)
         length = len(line)
         if line[:1] == b"{":
@@ -137,6 +142,7 @@ def _records(
             held, open_field = [line], True
         else:
             yield Form.CSV, line
+    samples.at = began
     if open_field:
         notes.lost(held[0])
     elif held:
@@ -209,6 +215,7 @@ def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
         when,
         row[1] or None,
         row[2] or None,
+        line=notes.samples.at,
         session=row[5],
         messages=(row[13],),
         raised=bool(row[18] or row[19]),
@@ -239,6 +246,7 @@ def _json(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
         when,
         texts.get("user") or None,
         texts.get("dbname") or None,
+        line=notes.samples.at,
         session=str(found.get("session_id") or found.get("pid") or ""),
         messages=(texts["message"],),
         raised="context" in found or "statement" in found,
@@ -314,7 +322,7 @@ class _Plain:
         else:
             messages = _readings(text, found, prefix, self._wanted)
         if messages:
-            self._hold(backend, groups, messages)
+            self._hold(backend, groups, messages, data)
         if len(self._held) > _MOST_HELD:
             yield from self.last()
 
@@ -326,10 +334,16 @@ class _Plain:
                 return
             yield self._held.pop(oldest)
 
-    def _hold(self, backend: str, groups: dict[str, str | None], messages: tuple[str, ...]) -> None:
+    def _hold(
+        self,
+        backend: str,
+        groups: dict[str, str | None],
+        messages: tuple[str, ...],
+        data: bytes,
+    ) -> None:
         when = self._clock.moment(groups.get("time") or "")
         if when is None:
-            self._notes.unparsed += 1
+            self._notes.lost(data)
             return
         user, database = groups.get("user"), groups.get("database")
         of_a_client = not OF_THE_SERVER.match(messages[0])
@@ -343,6 +357,7 @@ class _Plain:
             database or None,
             backend,
             messages,
+            line=self._notes.samples.at,
             pid_only=not whole,
             severity=groups.get("severity") or "LOG",
             state=groups.get("state") or "",

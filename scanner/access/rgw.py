@@ -47,7 +47,9 @@ def _lines(source: Source, notes: LineNotes) -> Iterator[bytes]:
         head, damaged = read(file, _LARGEST)
         shown = None if damaged else rgw_lines.shown(head)
         if shown is not None:
-            yield from shown
+            notes.samples.thing = "record"
+            for notes.samples.at, entry in enumerate(shown, 1):
+                yield entry
             return
         file = _Again(head, file)
     for line in lines(replace(source, file=cast(BinaryIO, file)), notes):
@@ -61,7 +63,7 @@ class _Again:
     def __init__(self, head: bytes, rest: Bytes) -> None:
         self._head, self._rest = io.BytesIO(head), rest
         self.torn = False
-        self.at = 0  # that it can be read on from nowhere is no loss: it is delivered whole
+        self.at = self.lines = 0  # it can be read on from nowhere: it is delivered whole
 
     def read(self, size: int, /) -> bytes:
         return self._head.read(size) or self._rest.read(size)

@@ -163,7 +163,8 @@ class _Collector:
         self._ended.clear()
 
     def _file(self, source: Source, notes: LineNotes) -> None:
-        inside: list[re.Match[str]] | None = None  # lines that may stand in a user name
+        # lines that may stand in a user name, each with its number
+        inside: list[tuple[int, re.Match[str]]] | None = None
         size = 0
         began: datetime | None = None
         for line in lines(source, notes):
@@ -174,13 +175,13 @@ class _Collector:
                 if _TAIL.fullmatch(text):
                     # the rest of the name: what was between belongs to it
                     if began is not None:  # what a forged line says of its time is worth nothing
-                        for each in inside:
+                        for _, each in inside:
                             self._book.noted("forged", began, event=_event(each, began))
                     notes.records += 1
                     inside = None
                     continue
                 if found is not None:
-                    inside.append(found)
+                    inside.append((notes.samples.at, found))
                 if size > _LONGEST_NAME:
                     notes.lost(line)
                     self._take_all(inside, notes)
@@ -189,7 +190,7 @@ class _Collector:
             if self._book.due:
                 self._book.cut()
             if found is not None:
-                self._take_all([found], notes)
+                self._take_all([(notes.samples.at, found)], notes)
             elif _START.match(text):
                 inside, size = [], len(text)
                 began = self._moment(text[: len("20260301 00:00:00")])
@@ -199,11 +200,11 @@ class _Collector:
             notes.lost(line)
             self._take_all(inside, notes)
 
-    def _take_all(self, found: Sequence[re.Match[str]], notes: LineNotes) -> None:
-        for each in found:
+    def _take_all(self, found: Sequence[tuple[int, re.Match[str]]], notes: LineNotes) -> None:
+        for line, each in found:
             when = self._moment(each["time"])
             if when is None:
-                notes.lost(each[0].encode())
+                notes.lost(each[0].encode(), line)
                 continue
             notes.records += 1
             self._extent.saw(when)

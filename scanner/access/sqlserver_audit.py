@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -66,6 +66,7 @@ class _Row(msgspec.Struct):
 
 
 _NAMES = _Row.__struct_fields__
+_Found: TypeAlias = tuple[_Row, datetime]
 
 
 @dataclass(slots=True)
@@ -101,11 +102,7 @@ class _Collector:
             if source.name.lower().endswith(".sqlaudit"):
                 self._book.note("binary")
                 return
-            for row in _rows(source, own):
-                when = _moment(row.event_time)
-                if when is None or not row.action_id:
-                    own.unparsed += 1
-                    continue
+            for row, when in _rows(source, own):
                 own.records += 1
                 self._take(row, when)
         for session in list(self._open):
@@ -211,7 +208,7 @@ def _doubts(said: Said) -> Iterator[str]:
 # --- the export -----------------------------------------------------------------------------------
 
 
-def _rows(source: Source, notes: LineNotes) -> Iterator[_Row]:
+def _rows(source: Source, notes: LineNotes) -> Iterator[_Found]:
     """The records of one file, whatever of the three forms it has."""
     physical = lines(source, notes, _ARRAY)
     first = next(physical, b"")
@@ -222,14 +219,16 @@ def _rows(source: Source, notes: LineNotes) -> Iterator[_Row]:
         for line in whole:
             yield from _json(line, notes)
     else:
-        yield from _csv((line.decode("utf-8", "replace") for line in whole), notes)
+        yield from _csv(whole, notes)
 
 
-def _array(physical: Iterable[bytes], notes: LineNotes) -> Iterator[_Row]:
+def _array(physical: Iterable[bytes], notes: LineNotes) -> Iterator[_Found]:
     held: list[bytes] = []
+    numbers: list[int] = []
     size = 0
     for line in physical:
         held.append(line)
+        numbers.append(notes.samples.at)
         size += len(line)
         if size > _ARRAY:
             raise Unreadable(Reason.BUDGET_MEMORY, "a JSON array larger than 64 MiB: export CSV")
@@ -237,69 +236,87 @@ def _array(physical: Iterable[bytes], notes: LineNotes) -> Iterator[_Row]:
     try:
         found = msgspec.json.decode(whole, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        yield from _what_is_left(whole, notes)
+        yield from _what_is_left(whole, numbers, notes)
         return
-    for each in found:
+    notes.samples.thing = "record"
+    for notes.samples.at, each in enumerate(found, 1):
         yield from _json(bytes(each), notes)
 
 
-def _what_is_left(data: bytes, notes: LineNotes) -> Iterator[_Row]:
-    """The records of an array that is damaged or cut. In a string no quote is bare, so nothing in
-    one looks like the beginning of a record, and records hold no objects."""
+def _what_is_left(data: bytes, numbers: list[int], notes: LineNotes) -> Iterator[_Found]:
+    """The records of an array that is damaged or cut; ``numbers`` are those of its
+    lines. In a string no quote is bare, so nothing in one looks like the beginning of a record, and
+    records hold no objects."""
     starts = [match.start() for match in _BEGINS.finditer(data)]
     if not starts:
-        notes.lost(data)
+        notes.lost(data, numbers[0])
     for start, end in pairwise([*starts, len(data)]):
         piece = data[start:end].rstrip(b" \t\r\n,]")
-        notes.unparsed += max(0, len(_TIME.findall(piece)) - 1)  # whose beginning is lost
+        notes.samples.at = numbers[data.count(b"\n", 0, start)]
+        for _ in _TIME.findall(piece)[1:]:
+            notes.lost(piece)  # one whose beginning is lost
         yield from _json(piece, notes)
 
 
-def _json(data: bytes, notes: LineNotes) -> Iterator[_Row]:
+def _json(data: bytes, notes: LineNotes) -> Iterator[_Found]:
     try:
         found = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = None
     if isinstance(found, dict):
-        row = _made({str(name).lower(): value for name, value in found.items()})
-        if row is not None:
-            yield row
+        made = _made({str(name).lower(): value for name, value in found.items()})
+        if made is not None:
+            yield made
             return
     notes.lost(data)
 
 
-def _csv(texts: Iterable[str], notes: LineNotes) -> Iterator[_Row]:
-    reader = csv.reader(f"{text}\n" for text in texts)
+def _csv(physical: Iterable[bytes], notes: LineNotes) -> Iterator[_Found]:
+    held: list[bytes] = []  # of the record at hand
+    began = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal began
+        for line in physical:
+            began = began if held else notes.samples.at
+            held.append(line)
+            yield line.decode("utf-8", "replace") + "\n"
+
+    reader = csv.reader(texts())
     names: list[str] = []
     while True:
+        held.clear()
         try:
             fields = next(reader, None)
         except csv.Error:
-            notes.unparsed += 1
+            notes.lost(b"\n".join(held), began)
             continue
         if fields is None:
             return
         if not names:
             names = [each.strip().lower() for each in fields]
             if "event_time" not in names or "action_id" not in names:
-                notes.lost(",".join(names).encode())
+                notes.lost(b"\n".join(held), began)
                 names = []
-        elif len(fields) != len(names):
-            notes.lost(",".join(fields).encode())
+            continue
+        found = None
+        if len(fields) == len(names):
+            found = _made(dict(zip(names, fields, strict=True)))
+        if found is None:
+            notes.lost(b"\n".join(held), began)
         else:
-            row = _made(dict(zip(names, fields, strict=True)))
-            if row is not None:
-                yield row
-            else:
-                notes.lost(",".join(fields).encode())
+            yield found
 
 
-def _made(found: Mapping[str, Any]) -> _Row | None:
+def _made(found: Mapping[str, Any]) -> _Found | None:
+    """None where it does not say what was done, or when."""
     values = {name: found[name] for name in _NAMES if name in found}
     try:
-        return msgspec.convert(values, _Row)
+        row = msgspec.convert(values, _Row)
     except msgspec.ValidationError:
         return None
+    when = _moment(row.event_time)
+    return None if when is None or not row.action_id else (row, when)
 
 
 def _moment(text: str) -> datetime | None:

@@ -28,7 +28,7 @@ _STEP = 256 << 10
 
 class Track:
     """Bytes from ``start`` on, for ``lines.lines``, which keeps ``at``, the place of the line at
-    hand. ``due``: it is time to note a place to read on from."""
+    hand. ``lines`` are before ``start``. ``due``: it is time to note a place to read on from."""
 
     def __init__(self, source: Source, key: bytes, known: Iterable[Content] = ()) -> None:
         self._source, self._key = source, key
@@ -46,7 +46,7 @@ class Track:
         self._file: Bytes = unpacked(self._source.file)
         self._hash, self._ahead, self.damaged = self._new(), b"", False
         self._block, self._before = b"", self._hash.copy()
-        self.start = self.at = self.taken = self._got = self._cut = 0
+        self.start = self.at = self.taken = self._got = self._cut = self.lines = 0
 
     def _watch(self) -> None:
         """For known contents that this one begins with, whole or as far as to some of the places
@@ -93,6 +93,7 @@ class Track:
             if not data or self.damaged:
                 return False
             self._take(data)
+            self.lines += data.count(b"\n")
             size -= len(data)
         return True
 

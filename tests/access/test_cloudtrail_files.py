@@ -14,7 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scanner.access import cloudtrail_files
-from scanner.access.cloudtrail_files import Event, Notes, events
+from scanner.access.cloudtrail_files import Notes, events
+from scanner.access.cloudtrail_records import Event
 from scanner.contracts import Source
 from scanner.errors import Reason, Unreadable
 from tests.access.trails import delivered, event
@@ -69,7 +70,7 @@ def test_one_record_in_a_file() -> None:
 
 
 def test_the_careful_way_and_the_fast_way_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloudtrail_files, "_at_once", lambda data, notes: None)
+    monkeypatch.setattr(cloudtrail_files, "_at_once", lambda data: None)
     monkeypatch.setattr(cloudtrail_files, "_STEP", 37)
     assert ids(read(delivered(*RECORDS))[0]) == IDS
 

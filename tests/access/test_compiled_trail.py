@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from scanner.access import compiled
 from scanner.access.book import events_hashed
 from scanner.access.cloudtrail import EVIDENCE, _owner
-from scanner.access.cloudtrail_files import event_of
+from scanner.access.cloudtrail_records import event_of
 from scanner.access.identity import Callers
 from scanner.access.plaincolumns import Doer, PlainColumns
 from scanner.contracts import EvidenceResult, FactsAt, Source

@@ -338,4 +338,5 @@ def test_what_was_not_understood_is_kept_in_shape_only(tmp_path: Any) -> None:
     )
     at.close()
     [file] = [file for batch in at.batches for file in batch.files]
-    assert file.samples == ["9  9:9:9\t  9 a 9"]
+    assert [place for place, _ in file.samples] == ["line 3"]
+    assert file.samples[0][1] == "9 9:9:9 9 a 9"
