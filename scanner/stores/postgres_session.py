@@ -75,8 +75,8 @@ class Session:
         self._connection: psycopg.Connection[Any] | None = None
         self._view: Any = None
         """loads a text as a view of the answer it came in"""
-        self.encrypted = False
-        """whether the newest connection was over TLS"""
+        self.encrypted: bool | None = None
+        """whether the newest connection was over TLS, None before the first"""
         self.version = 0
         """of the server, as 150004"""
         self.local = False

@@ -68,8 +68,13 @@ def public_grants(could_read: Grants, everyone: str) -> Fact:
     return Fact(control, Tri.YES, "PUBLIC may read no table and no view of one")
 
 
-def session_tls(*, local: bool, encrypted: bool, verified: bool, mode: str) -> tuple[Tri, str]:
-    """Of the connection that this scan reads over; ``mode`` is the option as it was given."""
+def session_tls(
+    *, local: bool, encrypted: bool | None, verified: bool, mode: str
+) -> tuple[Tri, str]:
+    """Of the connection that this scan reads over; ``encrypted`` None: there was none, ``mode`` is
+    the option as it was given."""
+    if encrypted is None:
+        return Tri.UNKNOWN, "the server was not reached"
     if local:
         return Tri.YES if encrypted else Tri.NO, "the server is on this machine"
     if not encrypted:

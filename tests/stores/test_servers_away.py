@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.conftest import Cardtrail
 
 KINDS = ("mysql", "postgresql", "mongodb", "postgresql+psycopg")
@@ -15,3 +17,5 @@ def test_a_scan_of_servers_that_are_away_ends(cardtrail: Cardtrail) -> None:
     done = cardtrail("scan", "-q", "--format", "json")
     assert done.code == 3, done.err
     assert done.out.count('"endpoint-unreachable"') == len(KINDS)
+    for store in json.loads(done.out)["stores"]:
+        assert {fact["state"] for fact in store["protection"]} <= {"unknown"}, store
