@@ -73,7 +73,7 @@ def least_grant(
         return LeastGrant(language, "", (f"No least grant can be proposed: {why}.",))
     case = Case(report, keep, [each for each in found if each not in keep], with_cards, units)
     text, notes = writer.write(case)
-    return LeastGrant(language, text, (*_notes(case, reach), *notes))
+    return LeastGrant(language, text, (*(_notes(case, reach) if text else ()), *notes))
 
 
 def _keeps(each: Seen, whole: bool) -> bool:

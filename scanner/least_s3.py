@@ -29,7 +29,7 @@ _TAKEN = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)(?:/.*)
 
 
 def write(case: Case) -> tuple[str, list[str]]:
-    """The policy, and what to know of it."""
+    """The policy, and what to know of it; none that would cut off everybody who read."""
     arns: dict[str, None] = {}
     services: dict[str, None] = {}
     foreign: dict[str, list[str]] = {}
@@ -48,6 +48,9 @@ def write(case: Case) -> tuple[str, list[str]]:
             known.extend([] if name in known else [name])
         else:
             unnamed.append(each.principal)
+    if unnamed and not (arns or services or foreign):
+        why = f"a bucket policy of AWS can name nobody who read: {note_names(unnamed)}"
+        return "", [f"No least grant can be proposed: {why}."]
     text = json.dumps(_policy(case, sorted(arns), sorted(services), foreign), indent=2)
     return text, list(_notes(case, unnamed, len(text)))
 
