@@ -53,6 +53,10 @@ class Counts(msgspec.Struct, frozen=True):
     started: datetime | None = None
     lacking: str = ""
     remark: str = ""
+    pushed_out: int = 0
+    """counters the server let go since ``began``, for others"""
+    whole: int | None = None
+    """a count that only a reset of all sets back, where ``began`` may be that of single counters"""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -91,6 +95,7 @@ class _Total:
     fell: int = 0
     """counters that went down"""
     gone: int = 0
+    pushed_out: int = 0
     own: int = 0
     alone: bool = False
     """there is but one snapshot, and when its counts began is not known or too long ago"""
@@ -115,8 +120,8 @@ def evidence(
                 before.pop(counts.source, None)  # what comes after it is the scan's own
                 if earlier is not None and earlier[0] >= window[0]:
                     _add(total, earlier, counts, snapshot.taken)
-                elif counts.began is not None and counts.began >= window[0]:
-                    nothing = msgspec.structs.replace(counts, counters=())
+                elif counts.began and counts.began >= window[0] and counts.whole is None:
+                    nothing = msgspec.structs.replace(counts, counters=(), pushed_out=0)
                     _add(total, (counts.began, nothing, 0), counts, snapshot.taken)
                 elif earlier is None:
                     total.alone = True
@@ -139,7 +144,9 @@ def _add(
         total.anew.append(after.began)
     elif after.started is not None and after.started > start:
         total.starts.append(after.started)
-    old = {} if anew else {each.id: each for each in counts.counters}
+    total.pushed_out += after.pushed_out - (0 if anew else counts.pushed_out)
+    of_all = after.whole is None or _less(after.whole, counts.whole)
+    old = {} if anew and of_all else {each.id: each for each in counts.counters}
     for each in after.counters:
         was = old.pop(each.id, None)
         fell = was is not None and (_less(each.reads, was.reads) or _less(each.rows, was.rows))
@@ -255,7 +262,8 @@ def _lead(total: _Total, readers: Mapping[str | None, _Reader], known: Known) ->
         numbers.append(some(sum(reads), what))
     if rows:
         numbers.append(plural(sum(rows), "row"))
-    least = "at least " if total.anew or total.starts or total.fell or total.gone else ""
+    lost = total.anew or total.starts or total.fell or total.gone or total.pushed_out
+    least = "at least " if lost else ""
     by = ", by whom is not recorded" if None in readers else f", by {plural(len(readers), 'role')}"
     yield f"{least}{' and '.join(numbers) or 'reads of unknown relations'} {span}{by}"
     cards = [each[3] for each in readers.values() if each[3] is not None]
@@ -293,6 +301,9 @@ def _doubts(total: _Total, window: tuple[datetime, datetime]) -> Iterator[str]:
             f"{plural(total.gone, 'counter is', 'counters are')} gone (dropped or pushed"
             " out): what it had last is unknown"
         )
+    if total.pushed_out:
+        counted = plural(total.pushed_out, "statement")
+        yield f"{counted} pushed out for others meanwhile: what they had counted is unknown"
     if any(hidden for _, _, hidden in total.by):
         hiding = sum(sums[0] or 0 for (_, _, hidden), sums in total.by.items() if hidden)
         yield f"{hiding:,} of the statements may read more than they name, or do not name it"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,13 @@ class Read:
     """What one statement reads. ``relations`` are its parts as the server understands them (case
     folded): ``("public", "cards")``. ``hidden``: it may read more than it names. ``executes``: it
     runs the prepared statement of that name; ``prepares``: it only makes one, and reads when that
-    is executed."""
+    is executed. ``cursor``: its rows are given out by FETCH."""
 
     relations: frozenset[tuple[str, ...]] = frozenset()
     hidden: bool = False
     executes: str | None = None
     prepares: str | None = None
+    cursor: bool = False
 
 
 def reads(text: str, dialect: str) -> tuple[Read, ...]:
@@ -247,7 +249,8 @@ def _one(bare: str, dialect: str) -> Read | None:
         run = _EXECUTE.match(bare)
         return Read(hidden=True, executes=_unquoted(run["name"]) if run else None)
     if first == "declare" and (cursor := _CURSOR.match(bare)):
-        return _one(bare[cursor.end() :], dialect)
+        opened = _one(bare[cursor.end() :], dialect)
+        return replace(opened, cursor=True) if opened else None
     if first == "handler":
         handler = _HANDLER.match(bare)
         return Read(frozenset({tuple(handler["name"].split("."))})) if handler else None

@@ -129,9 +129,8 @@ def test_postgres(server: Server, cardtrail: Cardtrail, jobs: str) -> None:
 @pytest.mark.xdist_group("postgres")
 def test_postgres_that_crashed_or_was_reset(server: Server, cardtrail: Cardtrail) -> None:
     target = server.target(DATABASE)
-    server.run(DATABASE, *["SELECT * FROM cards"] * 9)
     scanned(cardtrail, target)
-    server.run(DATABASE, "SELECT * FROM cards")
+    server.run(DATABASE, *["SELECT * FROM cards"] * 10)
     server.halt(2)
     server.start()
     orderly = evidence(scanned(cardtrail, target), "table-counters")["detail"]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scanner.contracts import EvidenceResult
 from scanner.counters import (
@@ -94,6 +95,32 @@ def test_a_reset_leaves_what_came_after_it() -> None:
     assert larger.reads[0].reads == 130  # all of it is since the reset
     fell = one(closing, snap(OPENING, 2, counts(table(30))))
     assert fell.reads[0].reads == 30 and "1 counter went down" in fell.evidence.detail
+
+
+def test_a_reset_that_may_be_of_single_counters_takes_nothing_for_new() -> None:
+    """PostgreSQL tells of both in one time. A count that only a reset of all sets back tells them
+    apart where it fell; where it did not, what is surely new is what was added."""
+    was = counts(table(100), table(4, 4, "other"))
+    closing = snap(CLOSING, 1, replace(was, whole=900))
+    now = counts(table(130), table(1, 1, "other"), began=at(1.5))
+    single = one(closing, snap(OPENING, 2, replace(now, whole=950)))
+    assert single.reads[0].card_reads == 30 and single.reads[0].reads == 31
+    assert "at least 31 scans" in single.evidence.detail
+    assert "began anew once" in single.evidence.detail
+    everything = one(closing, snap(OPENING, 2, replace(now, whole=50)))
+    assert everything.reads[0].reads == 131
+    first = one(snap(OPENING, 2, replace(now, whole=950)))
+    assert first.evidence.coverage is Coverage.UNKNOWN and not first.reads
+
+
+def test_counters_that_were_pushed_out_make_it_the_least_there_was() -> None:
+    """One may have come back meanwhile, and be larger than it was."""
+    closing = snap(CLOSING, 1, replace(counts(table(100)), pushed_out=7))
+    same = one(closing, snap(OPENING, 2, replace(counts(table(130)), pushed_out=7)))
+    assert "130" not in same.evidence.detail and same.evidence.detail.startswith("30 scans")
+    more = one(closing, snap(OPENING, 2, replace(counts(table(130)), pushed_out=9)))
+    assert more.evidence.detail.startswith("at least 30 scans")
+    assert "2 statements pushed out for others meanwhile" in more.evidence.detail
 
 
 def test_a_start_of_the_server_makes_it_the_least_there_was() -> None:

@@ -43,7 +43,9 @@ POSTGRES: dict[str, list[Read]] = {
     "COPY s.cards (id, pan) TO STDOUT WITH (FORMAT csv)": [named("s.cards")],
     "COPY (SELECT * FROM cards) TO '/tmp/x'": [named("cards")],
     "COPY cards FROM STDIN": [],
-    "DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT * FROM cards": [named("cards")],
+    "DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT * FROM cards": [
+        Read(frozenset({("cards",)}), cursor=True)
+    ],
     "FETCH 10 FROM c": [],
     "PREPARE p (int) AS SELECT * FROM cards": [
         Read(frozenset({("cards",)}), prepares="p"),

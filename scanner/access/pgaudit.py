@@ -49,6 +49,10 @@ _CONFLICT = re.compile(r"\bconflict\b", re.IGNORECASE)
 _WHOLE = frozenset({"COPY", "DECLARE CURSOR"})
 _FROM = re.compile(r"\b(?:from|table)\b|<", re.IGNORECASE)
 """pgaudit puts ``<not logged>`` where it leaves out the text"""
+_EXPLAINED = re.compile(
+    r"\s*explain\b(?!.*\banaly[sz]e\b.*\b(?:insert|create|update|delete|merge)\b)[^;]*$", re.DOTALL
+)
+"""alone, and no change that is explained by running it"""
 _CALL = re.compile(r"([\w$\"]+)\s*\(")
 _READ_NO_TABLE = frozenset(
     {"select", "version", "now", "set_config", "current_setting", "current_schemas"}
@@ -78,6 +82,8 @@ class Audit:
     """it changes rows and gives them back"""
     reads_none: bool = False
     """it names nothing to read from, and calls nothing that could: ``SELECT 1``"""
+    explained: bool = False
+    """and gives out no rows"""
 
 
 def audit(message: str) -> Audit | None:
@@ -112,6 +118,7 @@ def audit(message: str) -> Audit | None:
         said.lstrip()[:6].lower() == "select"
         and _FROM.search(said) is None
         and all(name.lower() in _READ_NO_TABLE for name in _CALL.findall(said)),
+        "explain" in lower and _EXPLAINED.match(lower) is not None,
     )
 
 
@@ -140,6 +147,8 @@ _IS_NAMED = name_hash("statement with a name")
 _IS_UNNAMED = {False: name_hash(_UNNAMED[False]), True: name_hash(_UNNAMED[True])}
 _PART = name_hash("part of a statement") | 1
 """what a statement is known to be is a number made of its own and one of these"""
+_LATELY = 1_000
+"""audits of roles by which those of their workers are known, where the log does not tell these"""
 _AGES = 5_000
 """of backends whose place in their statements is kept"""
 
@@ -157,6 +166,7 @@ class _Collector(PostgresLogs):
         super().__init__(stores, asked, settings, book)
         self._ages: dict[str, tuple[int, int, int, int]] = {}
         """of backends that go by a process id: its how manieth, statement, part, and when"""
+        self._lately: dict[int, None] = {}
         self._ids, self._entries = Seen(), Seen()
         """of the file at hand: what its statements were said to be, and its entries"""
         book.save = lambda: list(self._ages.items())[-_AGES:]
@@ -218,8 +228,16 @@ class _Collector(PostgresLogs):
         relation = found.relation
         system = relation is not None and relation.startswith(_SYSTEM)
         reading = found.group == "READ" or (found.returns and relation is not None)
-        if not reading or found.command == "PREPARE" or system:
+        if not reading or found.command == "PREPARE" or system or found.explained:
             return
+        # what follows the number of the statement
+        text = hash(message.split(",", 3)[-1])
+        if entry.user is not None:
+            self._lately[text] = None
+            if len(self._lately) > _LATELY:
+                del self._lately[next(iter(self._lately))]
+        elif text in self._lately:
+            return  # a parallel worker repeats what its leader said
         session = self._session(entry, found)
         statement = f"{session} {found.statement}"
         # the numbers of what is known of a statement are made of its own

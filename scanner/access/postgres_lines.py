@@ -8,6 +8,9 @@ all readings are given, and the entry is *ambiguous*.
 An entry that PL/pgSQL raised carries a context or the statement that raised it. pgaudit writes
 neither: so ``RAISE LOG 'AUDIT: ...'`` is told from an audit (not under ``log_error_verbosity =
 terse``, which leaves both out).
+
+A parallel worker does a part of the statement of the backend that leads it, and says again what
+that one says, in no role's name: its entries are left out where the log tells what it is.
 """
 
 from __future__ import annotations
@@ -152,6 +155,7 @@ def _records(
 
 _LEAST_COMMAS = 22
 """of a record of csvlog; newer servers have more"""
+_WORKER = "parallel worker"
 
 
 def split_csv(text: str, most: int = 100) -> list[str] | None:
@@ -210,6 +214,8 @@ def _csv(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
     if row is None or when is None:
         notes.lost(data)
         return None
+    if row[23:24] == [_WORKER]:
+        return None
     return Entry(
         Form.CSV,
         when,
@@ -240,6 +246,8 @@ def _json(data: bytes, clock: Clock, notes: LogNotes) -> Entry | None:
     when = clock.moment(texts["timestamp"]) if "timestamp" in texts else None
     if when is None or "message" not in texts or not isinstance(found, dict):
         notes.lost(data)
+        return None
+    if texts.get("backend_type") == _WORKER:
         return None
     return Entry(
         Form.JSON,
@@ -315,7 +323,7 @@ class _Plain:
             return
         if before is not None:
             yield before
-        if not wanted:
+        if not wanted or groups.get("leader") or groups.get("backend") == _WORKER:
             return  # what follows it is of this one
         if severity in FAILURES and self._wanted is STATEMENTS:
             messages: tuple[str, ...] = (text[found.end() :],)

@@ -15,10 +15,12 @@ _PLAIN_NAME = r"[^\s@]{0,63}?"
 _ESCAPES = {
     **{"m": _TIME, "t": _TIME, "n": r"(?P<time>\d{9,11}\.\d+)", "p": r"(?P<pid>\d+)"},
     **{"c": r"(?P<session>[0-9a-f]+\.[0-9a-f]+)", "u": rf"(?P<user>{_NAME})"},
-    **{"d": rf"(?P<database>{_NAME})", "a": _NAME, "h": r"\S*", "r": r"\S*", "b": r"[a-z ]*"},
+    **{"d": rf"(?P<database>{_NAME})", "a": _NAME, "h": r"\S*", "r": r"\S*"},
+    "b": r"(?P<backend>[a-z ]*)",
     **{"l": r"(?P<number>\d+)", "x": r"\d+", "v": r"(?P<transaction>[\d/]*)"},
     **{"i": r"[A-Za-z ]*", "e": r"(?P<state>\w{5})"},
-    **{"Q": r"-?\d+", "P": r"\d*", "s": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+", "q": "", "%": "%"},
+    **{"s": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+", "Q": r"-?\d+"},
+    **{"P": r"(?P<leader>\d*)", "q": "(?:", "%": "%"},
 }
 USUAL = (
     "%m [%p] %q%u@%d ",  # Debian
@@ -35,7 +37,7 @@ class Prefix:
     ``guessed``: nobody said it is this one, so names with blanks are not believed."""
 
     def __init__(self, text: str, guessed: bool = False) -> None:
-        pattern, place = "", 0
+        pattern, end, place = "", "", 0
         seen: set[str] = set()
         for escape in re.finditer(r"%(-?\d*)(.)", text):
             pattern += re.escape(text[place : escape.start()])
@@ -43,12 +45,14 @@ class Prefix:
             letter = escape[2]
             if letter not in _ESCAPES:
                 raise ValueError(f"%{letter}")
+            if letter == "q":  # what follows it is left out by processes that are of no session
+                end += ")?"
             part = _ESCAPES[letter].replace(_NAME, _PLAIN_NAME if guessed else _NAME)
             if part.startswith("(?P<") and part in seen:
                 part = re.sub(r"\?P<\w+>", "?:", part)
             seen.add(part)
             pattern += f" *{part} *" if escape[1] else part
-        pattern += re.escape(text[place:])
+        pattern += re.escape(text[place:]) + end
         self.forgeable = "%a" in text
         """True when a client chooses part of it"""
         self.pattern = re.compile(rf"{pattern}(?P<severity>{SEVERITY}|{FOLLOWS}):  ")

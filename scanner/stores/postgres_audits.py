@@ -103,6 +103,11 @@ def _pgaudit(settings: Mapping[str, str]) -> Iterator[str]:
             "pgaudit.log_statement or log_statement_once leaves out texts of statements now: rows"
             " that a change gives back, or a change of the audit, can go unseen"
         )
+    if settings.get("pgaudit.log_rows") == "on":
+        yield (
+            "pgaudit.log_rows is on now: a statement is audited when it ends, one that fails on its"
+            " way never, whatever it gave before"
+        )
     level = settings.get("pgaudit.log_level", "log")
     least = settings.get("log_min_messages", "warning")
     if level in _RANKS and least in _RANKS and _RANKS.index(level) < _RANKS.index(least):

@@ -11,7 +11,6 @@ from scanner.counters import Counter, Counts, Snapshot
 from scanner.errors import Unreadable
 from scanner.stores.postgres_catalogue import quote, spell
 from scanner.stores.postgres_session import Session
-from scanner.text import plural
 
 TABLES, STATEMENTS = "table-counters", "pg_stat_statements"
 _PATIENCE = 3.0
@@ -23,7 +22,7 @@ SELECT s.relid::bigint, s.schemaname::text, s.relname::text,
 FROM pg_stat_user_tables s
 """
 _BEGAN = """
-SELECT d.stats_reset, pg_postmaster_start_time()
+SELECT d.stats_reset, pg_postmaster_start_time(), d.xact_commit
 FROM pg_stat_database d WHERE d.datname = current_database()
 """
 _OWN = """
@@ -57,7 +56,7 @@ def _tables(session: Session, seal_name: SealName) -> Counts:
     )
     what = "scans of tables and indexes"
     try:
-        ((reset, started),) = session.rows(_BEGAN)
+        ((reset, started, transactions),) = session.rows(_BEGAN)
         rows = session.rows(_TABLES)
         ((on,),) = session.rows("SHOW track_counts")
     except (Unreadable, ValueError) as error:
@@ -68,7 +67,7 @@ def _tables(session: Session, seal_name: SealName) -> Counts:
         Counter(str(oid), (seal_name(spell(schema, name)),), None, int(scans), int(fetched))
         for oid, schema, name, scans, fetched in rows
     )
-    return Counts(TABLES, what, blind, counters, reset, started)
+    return Counts(TABLES, what, blind, counters, reset, started, whole=int(transactions))
 
 
 def _statements(session: Session, seal_name: SealName) -> Counts:
@@ -96,8 +95,7 @@ def _statements(session: Session, seal_name: SealName) -> Counts:
         counters = tuple(_counters(rows, seal_name))
     except (Unreadable, ValueError) as error:
         return Counts(STATEMENTS, what, blind, lacking=_why(error))
-    remark = f"{plural(pushed_out, 'statement')} pushed out since it began" if pushed_out else ""
-    return Counts(STATEMENTS, what, blind, counters, began, remark=remark)
+    return Counts(STATEMENTS, what, blind, counters, began, pushed_out=pushed_out)
 
 
 def _info(session: Session, schema: str) -> tuple[datetime | None, int]:
@@ -132,7 +130,7 @@ def _counters(rows: list[tuple[object, ...]], seal_name: SealName) -> list[Count
                 )
             )
             if names or read.hidden:
-                only = int(str(given)) if len(reads) == 1 else None
+                only = int(str(given)) if len(reads) == 1 and not read.cursor else None
                 number_here = f"{number}/{place}"
                 who = seal_name(str(role))
                 found.append(Counter(number_here, names, who, int(str(calls)), only, read.hidden))

@@ -37,6 +37,7 @@ class Said:
     transaction: str = ""
     number: int | str = ""
     """of the line in its session"""
+    backend: str = "client backend"
 
 
 def audit(
@@ -84,6 +85,7 @@ def as_csv(*entries: Said, **zone: Any) -> bytes:
         row[6], row[9], row[14] = said.number, said.transaction, said.detail
         row[11], row[12], row[13] = said.severity, said.state, said.message
         row[18], row[19], row[22] = said.context, said.statement, said.application
+        row[23] = said.backend
         # the server quotes every text, and nothing else
         out.write(",".join(_quoted(each) for each in row) + "\n")
     return out.getvalue().encode()
@@ -100,6 +102,7 @@ def as_json(*entries: Said, **zone: Any) -> bytes:
         row = {"timestamp": _stamp(said, **zone), "user": said.user, "dbname": said.database}
         more: dict[str, Any] = {"pid": said.pid, "session_id": _session(said)}
         more |= {"error_severity": said.severity, "message": said.message}
+        more |= {"backend_type": said.backend}
         more |= {"state_code": said.state} if said.state != "00000" else {}
         more |= {"vxid": said.transaction} if said.transaction else {}
         more |= {"line_num": said.number} if said.number else {}
@@ -113,9 +116,10 @@ def as_json(*entries: Said, **zone: Any) -> bytes:
 def as_plain(*entries: Said, prefix: str = DEBIAN, **zone: Any) -> bytes:
     lines = []
     for said in entries:
-        head = prefix
+        head = prefix if said.user else prefix.partition("%q")[0]
         values = {"m": _stamp(said, **zone), "p": str(said.pid), "u": said.user, "q": ""}
         values |= {"d": said.database, "a": said.application, "c": _session(said)}
+        values |= {"b": said.backend}
         for letter, value in values.items():
             head = head.replace(f"%{letter}", value)
         lines.append(f"{head}{said.severity}:  {said.message}".replace("\n", "\n\t"))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from scanner.access.pgaudit import audit as read_audit
 from scanner.access.postgres_lines import split_csv, split_slowly
+from scanner.access.postgres_logs import NOBODY
 from scanner.contracts import EvidenceResult
 from scanner.model import Access, Coverage, Problem, Reads
 from tests.access.postgres_logs import (
@@ -98,6 +99,41 @@ def test_a_raised_message_is_no_audit(form: Form) -> None:
     result = one(form(forged, audit(1, pid=101)))
     assert set(by_role(result)) == {"alice"}
     assert "1 entry looks like an audit but was raised" in result.evidence.detail
+
+
+@every_form
+def test_a_parallel_worker_does_not_read_once_more(form: Form) -> None:
+    """It says what its leader said, in no role's name, as the first statement of its process."""
+    text = "select * from cards where pan like 'a,b%'"
+    leader = audit(7, text=text)
+    workers = [
+        replace(audit(1, text=text, pid=pid), user="", database="", backend="parallel worker")
+        for pid in (201, 202)
+    ]
+    result = one(form(audit(1, user="bob", pid=9), leader, *workers, audit(8, minute=6)))
+    assert {name: each.reads for name, each in by_role(result).items()} == {"alice": 2, "bob": 1}
+    other = replace(workers[0], message=audit(1, text="select 1 from cards").message)
+    told = {name: each.reads for name, each in by_role(one(form(leader, other))).items()}
+    # of one that does not tell what it is, only what its leader said is known
+    assert told == {"alice": 1, **({NOBODY: 1} if form is as_plain else {})}
+    typed = one(as_plain(leader, other, prefix="%m [%p] %b %q%u@%d "), prefix="%m [%p] %b %q%u@%d ")
+    assert set(by_role(typed)) == {"alice"} and not typed.evidence.unparsed
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("explain select * from cards", 0),
+        ("EXPLAIN (ANALYZE, BUFFERS) SELECT * FROM cards", 0),
+        ("explain analyze insert into mine select * from cards", 1),
+        ("explain insert into mine select * from cards", 0),
+        ("explain select 1; select * from cards", 1),
+        ("select 'explain' from cards", 1),
+    ],
+)
+def test_what_is_only_explained_gives_no_rows(text: str, reads: int) -> None:
+    result = one(as_csv(audit(1, text=text), audit(1, user="bob", pid=9)))
+    assert len(by_role(result)) == 1 + reads
 
 
 @every_form

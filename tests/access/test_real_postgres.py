@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from scanner.access import log_statement, pgaudit
+from scanner.audits import Audit
 from scanner.known import Known, known
 from scanner.model import Coverage, Reads, Store
 from scanner.stores import postgres
@@ -65,6 +66,7 @@ def server() -> Iterator[postgres_server.Server]:
         for database, settings in DATABASES.items():
             set_up(server, database, settings)
             read_in_every_way(server, database)
+        server.told_rows = audits(server, "rows")
         server.halt()
         yield server
     finally:
@@ -97,17 +99,21 @@ def read_wholly(server: postgres_server.Server) -> dict[str, Any]:
                     assert sum(1 for _ in out)
             else:
                 connection.execute(statement.encode())
-    opened = postgres.STORE.connect(postgres.STORE.resolve(server.target(WHOLE), {}), str)
+    told = audits(server, WHOLE)
+    server.run(
+        WHOLE,
+        "CREATE FUNCTION sly() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+    )
+    return {"begin": begin, "told": told, "changed": audits(server, WHOLE)}
+
+
+def audits(server: postgres_server.Server, database: str) -> Audit:
+    opened = postgres.STORE.connect(postgres.STORE.resolve(server.target(database), {}), str)
     try:
-        told = opened.audits()["pgaudit"]  # type: ignore[attr-defined]  # see audits.Audited
-        server.run(
-            WHOLE,
-            "CREATE FUNCTION sly() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
-        )
-        changed = opened.audits()["pgaudit"]  # type: ignore[attr-defined]
+        found: Audit = opened.audits()["pgaudit"]  # type: ignore[attr-defined]  # see audits.Audited
+        return found
     finally:
         opened.close()
-    return {"begin": begin, "told": told, "changed": changed}
 
 
 def test_pgaudit_that_leaves_nothing_out(server: postgres_server.Server) -> None:
@@ -175,6 +181,10 @@ def read_in_every_way(server: postgres_server.Server, database: str) -> None:
             cursor.execute(f"SELECT peek(), '{PAN}'".encode())
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 cursor.execute(f"SELECT * FROM secret WHERE '{PAN}' <> ''".encode())
+            cursor.execute(f"EXPLAIN {CARDS}".encode())  # gives out no row
+            for setting in ("force_parallel_mode=on", "parallel_setup_cost=0"):
+                cursor.execute(f"SET {setting}".encode())
+            cursor.execute(CARDS.encode())  # whose worker says that it reads, too
     with server.connect(database, ROLES[-1]) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(CARDS.encode())
@@ -205,8 +215,8 @@ def by_name(result: Any) -> dict[str, Reads]:
 
 
 # what each role did beside its own number of SELECTs: of the table by COPY, COPY of a query, a
-# cursor, EXECUTE twice and prepared by the protocol twice; and once of the view over it
-WAYS = 3 + 2 + 2
+# cursor, EXECUTE twice, prepared by the protocol twice and in parallel; once of the view over it
+WAYS = 3 + 2 + 2 + 1
 VIEW = 1
 OWN_FUNCTION = 1
 OWNERS_FUNCTION = 1
@@ -243,6 +253,7 @@ def test_pgaudit_that_counts_rows(server: postgres_server.Server, files: tuple[s
         assert found[role].rows == 50 * (named - 1) + 1  # the function gives one row
     assert "38 COPYs and cursors do not name what they read" in result.evidence.detail
     assert "SECURITY DEFINER" in result.evidence.detail
+    assert any("one that fails on its way never" in said for said in server.told_rows.blind)
 
 
 @pytest.mark.parametrize("files", FORMS)
