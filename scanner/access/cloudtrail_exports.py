@@ -1,16 +1,18 @@
 """Exports of CloudTrail records: what Athena's UNLOAD and CloudTrail Lake's queries write.
 
 Rows of a table instead of records: names in lower case or with underscores, objects as JSON text or
-as the text of a row (``{type=Root, arn=...}``, of Lake), numbers and truth as text, times without a
-zone (UTC). They are turned into records as CloudTrail writes them. As JSON, a row a line or as
-``get-query-results`` prints them, and as Parquet.
+as the text of a row (``{type=Root, arn=...}``, of Lake and of CSV), numbers and truth as text,
+times without a zone (UTC). They are turned into records as CloudTrail writes them. As JSON, a row a
+line or as ``get-query-results`` prints them, as Parquet, and as CSV with a heading, as Athena keeps
+and Lake saves its answers.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -20,6 +22,9 @@ from scanner import duckfile
 from scanner.contracts import Source
 
 PARQUET = b"PAR1"
+_HEADING = re.compile(rb"[^{\[\r\n]*\bevent_?(?:name|json)\b", re.IGNORECASE)
+_LONGEST = 2 << 20
+"""characters of a line of CSV; CloudTrail's own limit of a record is 256 KB"""
 _AS_IT_IS = "hive_partitioning = false"
 _NAMES = (
     *("eventVersion", "eventTime", "eventSource", "eventName", "eventID", "eventType"),
@@ -179,3 +184,41 @@ def parquet_rows(source: Source) -> Iterator[dict[str, Any]]:
                 yield value if isinstance(value, dict) else {}
     finally:
         os.close(descriptor)
+
+
+def is_table(head: bytes) -> bool:
+    """Whether a file that begins so is CSV of such rows."""
+    return _HEADING.match(head, 0, 4096) is not None
+
+
+def csv_rows(more: Callable[[], str]) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV file, as JSON would have them; one that does not fit the heading has no
+    columns but one without a name. ``more`` gives the next of the text, empty at the end."""
+    reader = csv.reader(_lines(more), strict=True)
+    heading: list[str] = []
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:  # a quote without its end reaches no further than the largest field
+            yield {"": None}
+            continue
+        if not heading:
+            heading = row
+        elif len(row) == len(heading):
+            yield _plain({name: value for name, value in zip(heading, row, strict=True) if value})
+        elif row:
+            yield {"": row}
+
+
+def _lines(more: Callable[[], str]) -> Iterator[str]:
+    rest = ""
+    while step := more():
+        *whole, rest = (rest + step).split("\n")
+        yield from (f"{line}\n" for line in whole)
+        if len(rest) > _LONGEST:
+            yield rest
+            rest = ""
+    if rest:
+        yield rest

@@ -157,6 +157,8 @@ def events(
 def _of_json(file: lines.Bytes, notes: Notes, sift: Sift) -> Iterator[Event]:
     head, damaged = lines.read(file, WHOLE + 1)
     notes.empty += not head
+    if cloudtrail_exports.is_table(head):
+        return _of_table(_Feed(head, file, damaged), notes)
     found = None
     if len(head) <= WHOLE and not damaged:
         whole, sifted = head, sift(head)
@@ -170,17 +172,26 @@ def _of_json(file: lines.Bytes, notes: Notes, sift: Sift) -> Iterator[Event]:
 
 def _of_parquet(source: Source, notes: Notes) -> Iterator[Event]:
     """Raises ``Unreadable`` when not a row of it could be read."""
-    row: dict[str, Any] = {}
-    notes.samples.show = lambda number: ("row", number, msgspec.json.encode(row))
     try:
-        for row in cloudtrail_exports.parquet_rows(source):
-            records = cloudtrail_exports.rows(row)
-            notes.exported += len(records or ())
-            yield from map(event_from, [row] if records is None else records)
+        yield from _of_rows(cloudtrail_exports.parquet_rows(source), notes)
     except Unreadable:
         if not notes.exported:
             raise
         notes.broken += 1
+
+
+def _of_table(feed: _Feed, notes: Notes) -> Iterator[Event]:
+    yield from _of_rows(cloudtrail_exports.csv_rows(feed.more), notes)
+    notes.broken += feed.damaged
+
+
+def _of_rows(rows: Iterator[dict[str, Any]], notes: Notes) -> Iterator[Event]:
+    row: dict[str, Any] = {}
+    notes.samples.show = lambda number: ("row", number, msgspec.json.encode(row))
+    for row in rows:
+        records = cloudtrail_exports.rows(row)
+        notes.exported += len(records or ())
+        yield from map(event_from, [row] if records is None else records)
 
 
 def _add(counted: Notes, notes: Notes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -26,6 +27,8 @@ RECORDS = [
     event("ListObjects", key=None, sent=None),
 ]
 EXPECTED = one(delivered(*RECORDS)).reads
+SAME = [each for each in RECORDS if set(each) == set(RECORDS[0])]
+"""those with the same columns"""
 
 
 def _lower(value: Any) -> Any:
@@ -94,6 +97,36 @@ def test_json(form: Callable[..., Any], packed: bool) -> None:
 def test_the_answer_of_get_query_results() -> None:
     document = {"QueryStatus": "FINISHED", "QueryResultRows": [cells(each) for each in RECORDS]}
     assert one(json.dumps(document, indent=2).encode()).reads == EXPECTED
+
+
+def as_csv(rows: list[dict[str, Any]]) -> bytes:
+    """As Athena keeps its answers and Lake saves them: everything in quotes, null as nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+    writer.writerow(rows[0])
+    writer.writerows(
+        ["" if value is None else printed(value) for value in row.values()] for row in rows
+    )
+    return text.getvalue().encode()
+
+
+@pytest.mark.parametrize("form", ROWS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_csv(form: Callable[..., Any], packed: bool) -> None:
+    data = as_csv([form(record) for record in SAME])
+    result = one(gzip.compress(data) if packed else data, selectors=EVERYTHING)
+    assert result.reads == one(delivered(*SAME)).reads
+    assert result.evidence.unparsed == 0 and result.evidence.coverage is Coverage.PARTIAL
+    assert "4 records were put out by a query" in result.evidence.detail
+
+
+@pytest.mark.parametrize("line", [b'"a","b"', b'"', b",,", b'"a' + b"x" * 200_000])
+def test_lines_of_csv_that_are_no_rows_are_counted(line: bytes) -> None:
+    data = as_csv([athena(record) for record in SAME])
+    first, rest = data[: data.rindex(b"\n", 0, -1) + 1], data[data.rindex(b"\n", 0, -1) + 1 :]
+    result = one(first + line + b"\n" + rest)
+    assert result.evidence.unparsed >= 1
+    assert sum(reads.reads or 0 for reads in result.reads) >= 1
 
 
 @pytest.mark.parametrize(
