@@ -23,6 +23,7 @@ from scanner import (
     compose,
     config,
     key,
+    paths,
     personal,
     recognisers,
     registry,
@@ -267,6 +268,8 @@ def access_object(
     from scanner import factreads, inquiry, objectreads, phrases
     from scanner.facts import Facts, path_beside
 
+    if not part.strip():
+        raise UsageError("--object: expected a part of the name of an object or table, found none")
     begin = inquiry.parse_since(since, now()) if since is not None else None
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:
@@ -359,31 +362,9 @@ def _settings(request: ScanRequest) -> tuple[Settings, str]:
     if settings.names and settings.profile != "full" and request.overrides.get("profile") is None:
         raise ConfigError(file, "names", 'profile "full" beside it', f'"{settings.profile}"')
     base = path.resolve().parent if path else Path.cwd()
+    paths.anchor(settings, base)
     if settings.recognisers:
-        yaml = base / Path(settings.recognisers).expanduser()
-        settings.pattern = [*settings.pattern, *recognisers.load(yaml)]
-    for table in settings.store:
-        table.uri = _absolute(table.uri, base)
-        for option in ("identities", "scps"):
-            if isinstance(table.options.get(option), str):
-                table.options[option] = _absolute(table.options[option], base)
-        if isinstance(secret := table.options.get("password_file"), str):
-            table.options["password_file"] = str(base / Path(secret).expanduser())
-    for evidence in settings.evidence:
-        for option in ("uri", "store", "selectors", "public_keys"):
-            if isinstance(evidence.options.get(option), str):
-                evidence.options[option] = _absolute(evidence.options[option], base)
-        if isinstance(opened := evidence.options.get("resources"), dict):
-            evidence.options["resources"] = {
-                resource: _absolute(uri, base) if isinstance(uri, str) else uri
-                for resource, uri in opened.items()
-            }
-    if settings.snooping:
-        for option in ("watch", "tickets"):
-            if named := getattr(settings.snooping, option):
-                setattr(settings.snooping, option, str(base / Path(named).expanduser()))
-    if settings.key.file:
-        settings.key.file = str(base / Path(settings.key.file).expanduser())
+        settings.pattern = [*settings.pattern, *recognisers.load(Path(settings.recognisers))]
     if request.key_file:
         settings.key.file = str(request.key_file.resolve())
     settings.exclude = [*settings.exclude, *request.exclude]
@@ -397,19 +378,9 @@ def _named(tables: list[StoreTable], targets: Sequence[str]) -> list[StoreTable]
     described = {table.uri: table for table in tables}
     found = []
     for target in targets:
-        uri = _absolute(target, Path.cwd())
+        uri = paths.absolute(target, Path.cwd())
         found.append(described.get(uri) or described.get(target) or StoreTable(uri))
     return found
-
-
-def _absolute(uri: str, base: Path) -> str:
-    """Paths of a configuration count from its folder, paths of the command line from here."""
-    if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
-        path = uri.removeprefix("sqlite:///")
-        return uri if os.path.lexists(f"/{path}") else f"sqlite:///{base / path}"
-    if "://" in uri:
-        return uri
-    return os.path.normpath(base / Path(uri).expanduser())
 
 
 def _one_of(option: str, value: str, choices: Sequence[str], kind: type[str]) -> str:

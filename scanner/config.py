@@ -220,8 +220,31 @@ def check_options(options: dict[str, Any], known: dict[str, type], file: str, wh
             raise ConfigError(file, f"{where}.{key}", expected, f"an unknown key{meant}")
         fits = isinstance(value, known[key] if known[key] is not float else float | int)
         if not fits or (known[key] in (int, float) and isinstance(value, bool)):
-            found = type(value).__name__
-            raise ConfigError(file, f"{where}.{key}", known[key].__name__, found)
+            found = _FOUND.get(type(value).__name__, "something else")
+            raise ConfigError(file, f"{where}.{key}", _FORMS[known[key].__name__], found)
+
+
+_FORMS = {
+    "str": "text, in quotes",
+    "int": "a whole number, without quotes",
+    "float": "a number, without quotes",
+    "bool": "true or false, without quotes",
+    "list": "a list",
+    "dict": "a table",
+}
+"""How a type, by its name in Python, is written."""
+_FOUND = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number with a point",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a table",
+    "date": "a date: put it in quotes",
+    "datetime": "a time: put it in quotes",
+}
+_MSGSPEC = {"array": "list", "object": "dict"}
+"""its names where they are others"""
 
 
 def in_words(message: str) -> tuple[str, str, str]:
@@ -230,7 +253,9 @@ def in_words(message: str) -> tuple[str, str, str]:
     key = where.rstrip("`").lstrip(".")
     if text.startswith("Expected `") and "`, got `" in text:
         expected, _, found = text.removeprefix("Expected `").rstrip("`").partition("`, got `")
-        return key, expected.replace(" | null", ""), found
+        wanted = [_MSGSPEC.get(name, name) for name in expected.split(" | ") if name != "null"]
+        found = _MSGSPEC.get(found, found)
+        return key, " or ".join(_FORMS.get(name, name) for name in wanted), _FOUND.get(found, found)
     if text.startswith("Object missing required field `"):
         missing = text.removeprefix("Object missing required field `").rstrip("`")
         return f"{key}.{missing}".lstrip("."), "a value: this key is required", "none"

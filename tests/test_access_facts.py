@@ -108,6 +108,9 @@ def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> 
     recent = cardtrail("access", "--object", "cards", "--since", yesterday, "--json", *config)
     (one,) = json.loads(recent.out)["readers"]
     assert (one["principal"], one["reads"]) == ("bob", 1)
+    for none in ("", " "):
+        refused = cardtrail("access", "--object", none, *config)
+        assert refused.code == 2 and "--object: expected a part of the name" in refused.err
     nothing = cardtrail("access", "--object", "payroll", *config)
     assert "is recorded; whether there was one cannot be told" in nothing.out
     page = cardtrail("access", "incident", "data", *config)

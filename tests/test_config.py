@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -36,16 +37,20 @@ def test_the_starter_is_valid_and_so_are_its_comments(tmp_path: Path) -> None:
     [
         ("jbos = 2", r'jbos: expected one of .*did you mean "jobs"'),
         ("[[store]]\nenvironment='x'", r"store\[0\].uri: expected a value: this key is required"),
-        ("[[store]]\nuri=3", r"store\[0\].uri: expected str, found int"),
+        ("[[store]]\nuri=3", r"store\[0\].uri: expected text, in quotes, found a whole number"),
         ("fail_on = 'bad'", r"fail_on: expected one of critical, high, medium, low, info"),
         ("profile = 'everything'", r"profile: expected one of card, full, found 'everything'"),
         ("jobs = 0", r"jobs: expected 1 or more, found 0"),
-        ("jobs = 'two'", r"jobs: expected int, found str"),
+        ("jobs = 'two'", r"jobs: expected a whole number, without quotes, found text"),
+        ("jobs = 2.5", r"jobs: expected a whole number, without quotes, found a number with a po"),
+        ("[limits]\nseconds = '9'", r"limits.seconds: expected a number, without quotes, found te"),
+        ("names = 1", r"names: expected true or false, without quotes, found a whole number"),
+        ("exclude = 'x'", r"exclude: expected a list, found text"),
         ("[limits]\ndept = 1", r'limits.dept: .*did you mean "depth"'),
         ("[limits]\nmemory = 5", r"limits.memory: expected 1,048,576 or more, found 5"),
         ("min_confidence = 1.5", r"min_confidence: expected a probability from 0 to 1"),
         ("store = 3", r"store: expected a list of tables, written \[\[store\]\]"),
-        ("store = [3]", r"store\[0\]: expected object, found int"),
+        ("store = [3]", r"store\[0\]: expected a table, found a whole number"),
         ("key = 'secret'", r"key: expected a table"),
         ("= nonsense", r"expected TOML, found .*line 1"),
         ("[[evidence]]\nuri='x'", r"evidence\[0\].kind: expected a value"),
@@ -64,8 +69,13 @@ def test_options_of_a_kind_are_checked_against_what_it_declares() -> None:
     config.check_options({"region": "eu", "port": 1}, known, "f", "store[0]")
     with pytest.raises(ConfigError, match=r'store\[0\].regoin: .*did you mean "region"'):
         config.check_options({"regoin": "eu"}, known, "f", "store[0]")
-    for wrong in ({"region": 3}, {"port": True}, {"port": "80"}):
-        with pytest.raises(ConfigError, match=r"expected (str|int), found"):
+    for wrong, said in (
+        ({"region": 3}, "expected text, in quotes, found a whole number"),
+        ({"region": date(2026, 3, 1)}, "found a date: put it in quotes"),
+        ({"port": True}, "expected a whole number, without quotes, found true or false"),
+        ({"port": "80"}, "expected a whole number, without quotes, found text"),
+    ):
+        with pytest.raises(ConfigError, match=said):
             config.check_options(wrong, known, "f", "store[0]")
 
 

@@ -20,6 +20,7 @@ PIPELINE = {
         "inquiry",
         "key",
         "ledger",
+        "paths",
         "personal",
         "pipeline",
         "planning",

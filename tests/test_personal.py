@@ -119,7 +119,7 @@ def test_the_same_as_presidio_itself(tmp_path: Path, default_settings: Any) -> N
         ("recognizers: 3", "recognizers: expected a list of recognisers"),
         ("recognisers: []", r'recognisers: expected .*did you mean "recognizers"'),
         ("recognizers: [{name: x, paterns: []}]", r'paterns: .*did you mean "patterns"'),
-        ("recognizers: [{name: x, patterns: 3}]", r"recognizers\[0\].patterns: expected array"),
+        ("recognizers: [{name: x, patterns: 3}]", r"recognizers\[0\].patterns: expected a list"),
         ("recognizers: [{name: x, supported_entity: A1}]", r"\(x\): expected patterns or a deny"),
         ("recognizers: [{name: x, deny_list: [a]}]", "supported_entity: expected the name of one"),
         ("recognizers: [{name: UrlRecognizer, type: predefined}]", "expected custom: Presidio's"),

@@ -18,5 +18,8 @@ def test_a_scan_of_servers_that_are_away_ends(cardtrail: Cardtrail) -> None:
     assert done.code == 3, done.err
     assert done.out.count('"endpoint-unreachable"') == len(KINDS)
     for store in json.loads(done.out)["stores"]:
-        if store["kind"] in ("mysql", "postgres"):  # the others tell how they were asked to connect
+        if store["kind"] in (
+            "mysql",
+            "postgresql",
+        ):  # the others tell how they were asked to connect
             assert {fact["state"] for fact in store["protection"]} == {"unknown"}, store
