@@ -202,6 +202,7 @@ def _evidence(evidence: Evidence) -> Record:
         "detail": evidence.detail,
         "unparsed": evidence.unparsed,
         "not_understood": evidence.misfit_records(),
+        "unread": evidence.unread or None,
     }
 
 

@@ -182,6 +182,7 @@ def _headline(run: Run) -> Headline:
         )
     elif run.coverage.units:
         lines.append(f"All {words.plural(run.coverage.units, 'unit')} in scope were read in full.")
+    lines += (f"Evidence not read: {words.unread_evidence(*each)}" for each in run.unread_evidence)
     return Headline(verdict, title, tuple(lines))
 
 

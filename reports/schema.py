@@ -280,8 +280,9 @@ def _evidence() -> Schema:
             "detail": text(),
             "unparsed": count("Records that could not be understood."),
             "not_understood": array(_misfit(), "A few of them, each of another shape."),
+            "unread": text_or_null("Why its logs could not be read, or not all be listed."),
         },
-        optional=("not_understood",),
+        optional=("not_understood", "unread"),
     )
 
 

@@ -108,6 +108,8 @@ def _read(run: Run, not_read: Sequence[Outcome], only: dict[str, str]) -> Iterat
         f" {words.size(cover.bytes_scanned)} of {words.size(cover.bytes)} known{excluded}.",
         0,
     )
+    for each in run.unread_evidence:
+        yield from _said(f"Evidence not read: {words.unread_evidence(*each)}", 0)
     if not not_read:
         return
     unread = cover.units - cover.scanned

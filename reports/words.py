@@ -417,6 +417,10 @@ def reason(code: str | None) -> str:
     return _REASONS[code][0] if code in _REASONS else code.replace("-", " ").capitalize()
 
 
+def unread_evidence(source: str, why: str) -> str:
+    return f"{source}: {why}. What it would tell of reads is not known."
+
+
 def remedy(code: str | None) -> str:
     """What to do about a reason; empty for a code not known here."""
     return _REASONS[code][1] if code in _REASONS else ""

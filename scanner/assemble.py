@@ -42,12 +42,12 @@ def assemble(ledger: Ledger, row: RunRow, *, earlier: bool = True) -> Run:
         findings += found
         outcomes += ended
     whole = verdict.add_coverage(parts, row.excluded)
-    return Run(
+    run = Run(
         id=row.id,
         version=row.about.version,
         started=row.started,
         finished=row.finished,
-        status="complete" if row.finished and whole.complete else "incomplete",
+        status="incomplete",
         profile=row.about.profile,
         config_digest=row.about.config_digest,
         key_id=row.about.key_id,
@@ -59,6 +59,8 @@ def assemble(ledger: Ledger, row: RunRow, *, earlier: bool = True) -> Run:
         outcomes=tuple(outcomes),
         earlier=_earlier(ledger, row) if earlier else (),
     )
+    done = row.finished and whole.complete and not run.unread_evidence
+    return replace(run, status="complete") if done else run
 
 
 def _of_store(ledger: Ledger, row: RunRow, store: StoreRow) -> tuple[list[Finding], list[Outcome]]:

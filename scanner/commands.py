@@ -109,7 +109,7 @@ def _carry_out(
     _write_all(run, outputs)
     if said:
         _summarise(run, outputs)
-    code = verdict.exit_code(run.findings, run.coverage, opened.settings.fail_on)
+    code = verdict.exit_code(run.findings, run.status == "complete", opened.settings.fail_on)
     if request.exit_zero:
         return {
             ExitCode.FINDINGS: ExitCode.OK,
@@ -242,6 +242,7 @@ def access(
 ) -> None:
     from scanner import inquiry
 
+    _are_named(store=store, principal=principal)
     asked = inquiry.Question(
         store, principal, inquiry.parse_since(since, now()) if since is not None else None
     )
@@ -252,6 +253,13 @@ def access(
         print(json.dumps(inquiry.access_record(run, asked), indent=2))
     else:
         print("\n".join(inquiry.access_lines(run, asked)))
+
+
+def _are_named(**options: str | None) -> None:
+    """An empty one, as of a variable that is not set, would be a question about everything."""
+    for option, part in options.items():
+        if part is not None and not part.strip():
+            raise UsageError(f"--{option}: expected a name, or a part of one, found nothing")
 
 
 def access_object(
@@ -268,8 +276,7 @@ def access_object(
     from scanner import factreads, inquiry, objectreads, phrases
     from scanner.facts import Facts, path_beside
 
-    if not part.strip():
-        raise UsageError("--object: expected a part of the name of an object or table, found none")
+    _are_named(object=part, store=store, principal=principal)
     begin = inquiry.parse_since(since, now()) if since is not None else None
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:

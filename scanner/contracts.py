@@ -310,6 +310,9 @@ class EvidenceResult:
     def with_misfits(self, misfits: tuple[Misfit, ...]) -> EvidenceResult:
         return replace(self, evidence=replace(self.evidence, misfits=misfits))
 
+    def but_unread(self, why: str) -> EvidenceResult:
+        return replace(self, evidence=replace(self.evidence, unread=why))
+
 
 @dataclass(frozen=True, slots=True)
 class Wrong:

@@ -48,6 +48,8 @@ class Evidence:
     """records that could not be understood: counted, never dropped in silence"""
     misfits: tuple[Misfit, ...] = ()
     """a few of them, each of another shape"""
+    unread: str = ""
+    """why the place its records lie in could not be read, or not to the end"""
 
     @property
     def not_understood(self) -> str:

@@ -280,9 +280,9 @@ def sightings(ledger: Ledger, uri: str) -> list[Sighting]:
     """The finished runs that looked at a store, for ``incident.lines``. That a run which was not
     complete found none says nothing: it counts as not known."""
     return [
-        Sighting(row.id, row.started, store.pans or (0 if row.status == "complete" else None))
+        Sighting(row.id, row.started, store.pans or (None if row.summary.not_read else 0))
         for row in ledger.runs()
-        if row.finished is not None
+        if row.summary is not None
         for store in ledger.stores(row.id)
         if store.about.store.uri == uri
     ]

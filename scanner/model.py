@@ -455,6 +455,12 @@ class Run:
     earlier: tuple[RunSummary, ...] = ()
     """earlier finished runs over the same stores, oldest first: the trend"""
 
+    @property
+    def unread_evidence(self) -> list[tuple[str, str]]:
+        """Sources of evidence that could not be read, and why."""
+        every = (each for store in self.stores for each in store.access.evidence)
+        return sorted({(each.source, each.unread) for each in every if each.unread})
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:

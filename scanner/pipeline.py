@@ -187,7 +187,8 @@ def _audits(job: Job, ledger: Ledger, about: StoreAbout) -> Audits:
 
 
 def _evidence_lost(task: EvidenceTask, lost: TaskLost) -> EvidenceResult:
-    return EvidenceResult(Evidence(task.kind, Coverage.UNKNOWN, None, None, lost.detail))
+    unknown = Evidence(task.kind, Coverage.UNKNOWN, None, None, lost.detail, unread=lost.detail)
+    return EvidenceResult(unknown)
 
 
 def _join(

@@ -170,12 +170,12 @@ def _count(findings: Sequence[Finding]) -> int:
     return sum(finding.distinct for finding in findings)
 
 
-def exit_code(findings: Iterable[Finding], coverage: RunCoverage, fail_on: Severity) -> ExitCode:
+def exit_code(findings: Iterable[Finding], complete: bool, fail_on: Severity) -> ExitCode:
     """By the table of the run format; ``NothingInScope`` is raised earlier."""
     failing = any(finding.severity.rank <= fail_on.rank for finding in findings)
     if failing:
-        return ExitCode.FINDINGS if coverage.complete else ExitCode.FINDINGS_AND_INCOMPLETE
-    return ExitCode.OK if coverage.complete else ExitCode.INCOMPLETE
+        return ExitCode.FINDINGS if complete else ExitCode.FINDINGS_AND_INCOMPLETE
+    return ExitCode.OK if complete else ExitCode.INCOMPLETE
 
 
 def coverage_of(outcomes: Iterable[Outcome]) -> RunCoverage:

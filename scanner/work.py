@@ -26,6 +26,7 @@ from scanner.contracts import (
     FactsAt,
     HoldsLogs,
     Limits,
+    OpenFiles,
     OpenStore,
     Reader,
     Records,
@@ -242,34 +243,40 @@ class Worker:
         kind = self._plugins.evidence[task.kind]
         at = FactsAt(task.facts, task.done, self._sealer.fingerprint("contents of logs"))
         more = {"facts": at} if getattr(kind, "keeps_facts", False) else {}
+        uri = str(task.settings.get("uri", ""))
         settings = {
             **task.settings,
-            "kept": cache(lambda: self._kept(str(task.settings.get("uri", "")))),
+            "kept": cache(lambda: self._kept(uri)),
         }
         if task.snooping is not None:
             number = numbering(self._sealer.fingerprint, self._sealer.name)
             settings["snooping"] = Lookout(task.snooping, number)
+        logs = _Logs(self._files, uri)
         try:
             results = kind.collect(
                 settings,
-                self._files,
+                logs.open,
                 task.stores,
                 task.window,
                 self._sealer.name,
                 task.known,
                 **more,
             )
+            if logs.fault:
+                unread = self._sealer.name(f"{uri} ({logs.fault})")
+                results = {uri: each.but_unread(unread) for uri, each in results.items()}
             return EvidenceDone(results, tuple(at.batches), at.more)
         except Unreadable as error:
-            why = f"{error.reason}: {error.detail}" if error.detail else str(error.reason)
+            why = _why(error)
         except LedgerError as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - evidence that breaks us is unknown, not fatal
             why = f"{Reason.INTERNAL}: {_where_it_broke(error)}"
         finally:
             at.close()
+        why, unread = map(self._sealer.name, (why, f"{uri} ({why})"))
         unknown = EvidenceResult(
-            Evidence(task.kind, Coverage.UNKNOWN, None, None, self._sealer.name(why))
+            Evidence(task.kind, Coverage.UNKNOWN, None, None, why, unread=unread)
         )
         return EvidenceDone({store.uri: unknown for store in task.stores})
 
@@ -309,6 +316,26 @@ class Worker:
                         yield item.key, source
         finally:
             opened.close()
+
+
+class _Logs:
+    """Opens files of evidence, and keeps why those of ``uri`` could not be listed."""
+
+    def __init__(self, files: OpenFiles, uri: str) -> None:
+        self._files, self._uri = files, uri
+        self.fault = ""
+
+    def open(self, uri: str) -> Iterator[tuple[str, Source | Problem]]:
+        try:
+            yield from self._files(uri)
+        except Unreadable as error:
+            if uri == self._uri:
+                self.fault = _why(error)
+            raise
+
+
+def _why(error: Unreadable) -> str:
+    return f"{error.reason}: {error.detail}" if error.detail else str(error.reason)
 
 
 class _Around:

@@ -108,13 +108,31 @@ def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> 
     recent = cardtrail("access", "--object", "cards", "--since", yesterday, "--json", *config)
     (one,) = json.loads(recent.out)["readers"]
     assert (one["principal"], one["reads"]) == ("bob", 1)
-    for none in ("", " "):
-        refused = cardtrail("access", "--object", none, *config)
-        assert refused.code == 2 and "--object: expected a part of the name" in refused.err
+    for none in (("--object", ""), ("--principal", " "), ("--object", "cards", "--store", "")):
+        refused = cardtrail("access", *none, *config)
+        assert refused.code == 2 and f"{none[-2]}: expected a name, or a part" in refused.err
     nothing = cardtrail("access", "--object", "payroll", *config)
     assert "is recorded; whether there was one cannot be told" in nothing.out
     page = cardtrail("access", "incident", "data", *config)
     assert "cards.csv: at least: reads 6 by 1 principal, bytes 604" in page.out
+
+
+def test_evidence_that_is_not_there_is_not_read(cardtrail: Cardtrail, company: Path) -> None:
+    """As loud as a store that is not there; and how much of the stores was read stays as it is."""
+    config = company / "cardtrail.toml"
+    config.write_text(config.read_text().replace('uri = "logs"', 'uri = "lgos"'))
+    outputs = ("-o", "run.json", "-o", "run.html")
+    done = cardtrail("scan", "-c", str(config), "--exit-zero", *outputs)
+    assert done.code == 3, done.err
+    place = f"{company}/lgos (not-found)"
+    assert f"Evidence not read: pattern: {place}" in " ".join(done.out.split())
+    run = json.loads((cardtrail.cwd / "run.json").read_text())
+    assert run["run"]["status"] == "incomplete"
+    assert run["coverage"]["units"] == run["coverage"]["scanned"] > 0
+    (evidence,) = run["stores"][0]["access"]["evidence"]
+    assert evidence["unread"] == place and run["stores"][0]["access"]["answer"] == "cannot-tell"
+    page = (cardtrail.cwd / "run.html").read_text()
+    assert page.count(f"pattern: {place}") == 2  # above all, and under what was not read
 
 
 def test_the_store_of_evidence_is_meant_as_it_is_written(

@@ -277,7 +277,8 @@ def test_earlier_runs_are_found_in_the_ledger(tmp_path: Path) -> None:
                 ledger.put_unit(run, 0, found, Settled([], prints))
             if status != "running":
                 when = START + timedelta(days=number)
-                ledger.finish(run, when, replace(summary, status=status), 0)
+                not_read = int(status == "incomplete")
+                ledger.finish(run, when, replace(summary, status=status, not_read=not_read), 0)
         seen = inquiry.sightings(ledger, DUMPS)
         assert [(each.run, each.pans) for each in seen] == [("r0", 0), ("r1", None), ("r2", 2)]
         assert inquiry.sightings(ledger, LOGS) == []

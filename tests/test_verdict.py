@@ -139,7 +139,7 @@ def test_verdict(findings: list[Finding], coverage: RunCoverage, expected: Verdi
     ],
 )
 def test_exit_status(findings: list[Finding], coverage: RunCoverage, expected: ExitCode) -> None:
-    assert verdict.exit_code(findings, coverage, Severity.HIGH) is expected
+    assert verdict.exit_code(findings, coverage.complete, Severity.HIGH) is expected
 
 
 @given(st.lists(st.sampled_from(list(Status)), max_size=30))
