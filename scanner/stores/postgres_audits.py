@@ -157,6 +157,10 @@ def _statements(settings: Mapping[str, str]) -> Iterator[str]:
         return
     slow = settings.get("log_min_duration_statement", "-1")
     if slow == "0":
+        yield (
+            f"log_statement = {logged} now: a statement is logged by log_min_duration_statement"
+            " when it ends, one that fails on its way never, whatever it gave before"
+        )
         return
     said = f"log_statement = {logged} now: reads are not logged"
     yield said if slow == "-1" else f"{said} but those that take {slow} ms or longer"
