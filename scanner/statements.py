@@ -203,6 +203,8 @@ _PREPARE = re.compile(
 _PREPARE_MYSQL = re.compile(r"prepare\s+(?P<name>`[^`]*`|\w+)\s+from\b", re.IGNORECASE)
 _EXECUTE = re.compile(r"execute\s+(?P<name>\"(?:[^\"]|\"\")*\"|`[^`]*`|\w+)", re.IGNORECASE)
 _HANDLER = re.compile(r"handler\s+(?P<name>[\w.`]+)\s+read\b", re.IGNORECASE)
+_FOR_ONE = re.compile(r"set\s+statement\b.*?\bfor\s+", re.IGNORECASE)
+"""settings of MariaDB for the statement that follows"""
 _REFRESH = re.compile(r"refresh\b", re.IGNORECASE)
 _COPY_IN = re.compile(r"copy\s+(?:\"(?:[^\"]|\"\")*\"|[\w.])+\s*(?:\([^)]*\))?\s*from\b", re.I)
 _COPY_OUT = re.compile(r"copy\s+(?P<what>.*?)\s+to\s+(?:stdout|program|'1').*$", re.I | re.DOTALL)
@@ -254,6 +256,8 @@ def _one(bare: str, dialect: str) -> Read | None:
     if first == "handler":
         handler = _HANDLER.match(bare)
         return Read(frozenset({tuple(handler["name"].split("."))})) if handler else None
+    if first == "set" and dialect == "mysql" and (only := _FOR_ONE.match(bare)):
+        return _one(bare[only.end() :], dialect)
     if first == "set" and dialect == "mysql" and _SELECT.search(bare):
         bare = f"select {bare[word.end() :]}" if word else bare  # a variable = (select ...)
         return _parsed(bare.replace(":=", "="), dialect)

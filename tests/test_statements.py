@@ -114,6 +114,8 @@ MYSQL: dict[str, list[Read]] = {
     "select * from cards lock in share mode": [named("cards")],
     "SHOW TABLES": [],
     "SET @a = (SELECT pan FROM cards LIMIT 1), @b := 2": [named("cards")],
+    "SET STATEMENT max_statement_time = 1 FOR SELECT * FROM cards": [named("cards")],
+    "SET STATEMENT max_statement_time = 1 FOR UPDATE cards SET a = 1": [],
     "SET NAMES utf8mb4": [],
     "insert into cards values (1) returning *": [],
     "insert into cards values (1) on duplicate key update id = id returning *": [named("cards")],

@@ -344,6 +344,8 @@ class _Slow:
     """there was one of which only the beginning is left"""
     line: int = 0
     """where it begins"""
+    stamped: bool = False
+    """what follows is its statement, also a USE"""
 
 
 @dataclass(slots=True)
@@ -434,10 +436,10 @@ def slow(
         elif not held.text and text.startswith("# "):
             if not _about(held, text):
                 notes.lost(line)
-        elif not held.text and (used := _USE.fullmatch(text)):
+        elif not (held.text or held.stamped) and (used := _USE.fullmatch(text)):
             at_hand.database = held.database = (used["quoted"] or used["plain"]).replace("``", "`")
         elif not held.text and (stamp := _STAMP.fullmatch(text)):
-            held.when = datetime.fromtimestamp(int(stamp[1]), UTC)
+            held.when, held.stamped = datetime.fromtimestamp(int(stamp[1]), UTC), True
         elif not held.text and len(text) > 4 and _SET.startswith(text[: len(_SET)]):
             notes.lost(line)
         elif held.size < LONGEST:

@@ -53,6 +53,13 @@ _CHANGES = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """what opens a table to write and gives nothing of it; a SELECT does so FOR UPDATE"""
+_EXPLAINS = re.compile(
+    rf"{_BEFORE}(?:explain\b|desc(?:ribe)?\b|analyze\s+(?:format\s*=\s*\w+\s+)?select\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""opens the tables, and gives none of their rows"""
+_EVENTS = "event_scheduler"
+"""who statements of events are said to be of; their tables are of who made the event"""
 _GIVES_BACK = re.compile(
     rf"{_BEFORE}(?:delete\b.*\breturning\b|insert\b.*\bduplicate\b.*\breturning\b|.*@.*:=)",
     re.IGNORECASE | re.DOTALL,
@@ -95,6 +102,10 @@ class _Statement:
     changed: list[tuple[str, str]] = field(default_factory=list)
     """tables it opened to write; see ``_judge_changes``"""
 
+    @property
+    def connection(self) -> str:
+        return self.event.split()[-3]
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -129,8 +140,9 @@ class _Collector:
         self._logs = {uri: Readings(book, uri) for uri in self.uris()}
         self._open: dict[str, _Statement] = {}
         self._ended: dict[tuple[str, str], _Outcome] = {}
-        self._here: set[str] = set()
-        """connections of the file at hand"""
+        self._here: dict[str, str] = {}
+        """connections of the file at hand, and whose they are, as far as their lines tell: those
+        of tables have the definer of the routine that is run"""
         self._number = 0
         """of the file at hand"""
         self._extent = Extent(asked, book)
@@ -155,7 +167,7 @@ class _Collector:
         known = self._book.happened("", [(each.event, each.when) for each in left])
         for statement, settled in zip(left, known, strict=True):
             if not settled:
-                self._settle(statement, None, statement.user, loose=statement.loose)
+                self._settle(statement, None, self._user(statement), loose=statement.loose)
         self._open.clear()
         for outcome in self._ended.values():
             if outcome.code in DENIED and ASKS.match(outcome.text):
@@ -214,20 +226,21 @@ class _Collector:
         connection, query = found["connection"], found["query"]
         event = _event(found, when)
         first = connection not in self._here
-        if first:
-            self._here.add(connection)
+        whose = self._here.setdefault(connection, "")
+        if found["table"] is None and found["user"] not in (whose, _EVENTS):
+            self._here[connection] = found["user"]
         if found["database"] == "mysql" and found["table"] in ("general_log", "slow_log"):
             return  # the server itself, for every statement
         if found["table"] is not None:
             open_ = self._open.get(connection)
             if open_ is not None and open_.query != query:
-                self._settle(open_, None, open_.user)
+                self._settle(open_, None, self._user(open_))
                 open_ = None
             if open_ is None:
                 if len(self._open) >= _MOST_OPEN:
                     oldest = next(iter(self._open))
                     statement = self._open.pop(oldest)
-                    self._settle(statement, None, statement.user)
+                    self._settle(statement, None, self._user(statement))
                 open_ = self._open[connection] = _Statement(
                     query, found["user"], when, event, self._number, self._book.segment
                 )
@@ -245,14 +258,20 @@ class _Collector:
             if open_ is not None and its:
                 del self._open[connection]
                 self._judge_changes(open_, found["text"])
-            if open_ is not None and its and open_.tables:
-                self._settle(open_, outcome, found["user"], found["text"])
+            explains = _EXPLAINS.match(found["text"])
+            if open_ is not None and its and open_.tables and not explains:
+                user = found["user"] if found["user"] != _EVENTS else open_.user
+                self._settle(open_, outcome, user, found["text"])
             elif first and not its and len(self._ended) < _MOST_ENDED:
                 text = found["text"][:_CUT_OFF]
                 told = _Outcome(outcome, found["user"], text, found["current"], when, event)
                 self._ended[connection, query] = told
-            elif outcome in DENIED and ASKS.match(found["text"]):
+            elif outcome in DENIED and (explains or ASKS.match(found["text"])):
                 self._refuse(found["current"], found["user"], when, event)
+
+    def _user(self, statement: _Statement) -> str:
+        """Of one whose own line does not come, as of a cursor in a routine."""
+        return self._here.get(statement.connection) or statement.user
 
     def _settle(
         self,
@@ -268,8 +287,7 @@ class _Collector:
         the rows are out."""
         ended = None
         if outcome is None:
-            connection = statement.event.split()[-3]
-            ended = self._ended.pop((connection, statement.query), None)
+            ended = self._ended.pop((statement.connection, statement.query), None)
         if ended is not None:
             outcome, user, text, loose = ended.code, ended.user, ended.text, False
             self._judge_changes(statement, text)

@@ -217,6 +217,13 @@ def test_the_slow_log() -> None:
     assert result.evidence.unparsed == 0 and PAN not in repr(result)
 
 
+def test_use_is_a_statement_too() -> None:
+    """The same words before the time of an entry only name its database."""
+    head = "".join(line for line in SLOW.splitlines(True)[4:10])
+    used = f"{SLOW}{head}SET timestamp=1772323800;\nUSE other;\n{head}SELECT 1;\n"
+    assert one("slow-log", used).evidence.unparsed == 0
+
+
 @pytest.mark.parametrize(
     ("error", "text", "reads"),
     [

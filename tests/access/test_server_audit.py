@@ -70,6 +70,30 @@ def one(*lines: str, **more: Any) -> EvidenceResult:
     return collect("\n".join(lines), **more)[SHOP]
 
 
+def test_a_cursor_of_a_routine_is_read_by_whom_called_it() -> None:
+    """Its statement has no line of its own, and the one of its table has the definer."""
+    cursor = statement("cards", definer="owner", outcome=None)
+    call = statement(text="call peek()")
+    told = {each.principal: each.reads for each in one(statement("plain"), cursor, call).reads}
+    assert told == {"alice": 2}
+    # nobody knows better where the call is not told
+    assert [each.principal for each in one(cursor).reads] == ["owner"]
+
+
+def test_an_event_reads_as_who_made_it() -> None:
+    (maker,) = one(statement("cards", user="event_scheduler", definer="maker")).reads
+    assert (maker.principal, maker.reads) == ("maker", 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["EXPLAIN select * from cards", "/* a */ desc select * from cards", "analyze select 1"]
+)
+def test_what_is_only_explained_gives_no_rows(text: str) -> None:
+    assert not one(statement("cards", text=text)).reads
+    refused = one(statement("cards", text=text, outcome=1142)).reads
+    assert [(each.reads, each.denied) for each in refused] == [(0, 1)]
+
+
 @pytest.mark.parametrize(
     ("text", "reads"),
     [
