@@ -19,7 +19,7 @@ from scanner.access.book import Book
 from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import COUNTS, Notes, events
 from scanner.access.cloudtrail_records import Event, resources_of
-from scanner.access.digests import DIGEST_FILE, LOG_FILE, Checked
+from scanner.access.digests import DIGEST_FILE, LOG_FILE, Checked, delivered
 from scanner.access.other_reads import DENIED, SOURCES, Resources, verb
 from scanner.access.plain_reads import READS, Group, PlainReads, garbage_uncollected
 from scanner.access.plaincolumns import Columns, PlainColumns
@@ -111,6 +111,10 @@ class _Collector:
         buckets = [place.bucket for place in self.places.all]
         self._plain = PlainReads(buckets, self._callers, _owner, self._take_groups)
         self._columns = PlainColumns(buckets, self._callers, _owner, self._take_columns)
+        self._origin, self._account = "", ""
+        """of the file at hand, where its name tells: the mark of account and region, and account"""
+        self._of_account: set[str] = set()
+        """stores of that account that the file has events of"""
 
     def read(self, open_files: OpenFiles, uri: str) -> None:
         with garbage_uncollected():
@@ -129,13 +133,28 @@ class _Collector:
         self._book.sample(notes.samples)
 
     def _events(self, source: Source, notes: Notes, name: str) -> None:
-        whole = None
-        if LOG_FILE.fullmatch(name):
+        whole, match = None, LOG_FILE.fullmatch(name)
+        self._origin, self._account = "", ""
+        self._of_account.clear()
+        if match is not None:
             whole = partial(kept_digests.keep_log, self._book, name)
+            region = self._asked.seal_name(match[2])
+            self._origin, self._account = coverage.origin(match[1], region), match[1]
         for event in self._plain.sift(events(source, notes, whole, self._columns.sift)):
             if not self._take(event):
                 notes.lost()
         self._plain.flush()
+        if (when := delivered(name)) is not None:
+            for uri in self._of_account:
+                self._book.mark(self._origin, when, uri)
+
+    def _note_owner(self, uri: str, owner: tuple[Any, bool]) -> None:
+        if owner[0] == self._account:
+            self._of_account.add(uri)
+
+    def _of_any(self, name: str) -> tuple[str, ...]:
+        """The marks of a record of any store."""
+        return (name, self._origin) if self._origin else (name,)
 
     def _take_groups(self, groups: list[Group]) -> None:
         """Writes down plain reads."""
@@ -155,7 +174,9 @@ class _Collector:
                 book.reads(uri, number, names, mine.ids, mine.moments, mine.sent)
                 touched.setdefault(uri, []).extend(mine.moments)
                 self._look_at(number, who, group.owner)
-        book.mark_many((coverage.DATA,), [at for group in groups for at in group.moments])
+                self._note_owner(uri, group.owner)
+        every = [at for group in groups for at in group.moments]
+        book.mark_many(self._of_any(coverage.DATA), every)
         for uri, moments in touched.items():
             book.mark_many((coverage.TOUCHED, coverage.READING), moments, uri)
 
@@ -164,7 +185,8 @@ class _Collector:
         import numpy as np
 
         book = self._book
-        book.mark_many((coverage.DATA,), np.concatenate([found.moment, found.elsewhere]))
+        moments = np.concatenate([found.moment, found.elsewhere])
+        book.mark_many(self._of_any(coverage.DATA), moments)
         for bucket in {doer.bucket for doer in found.doers}:
             there = np.array([doer.bucket == bucket for doer in found.doers])[found.doer]
             for place in self.places.of(bucket):
@@ -191,6 +213,7 @@ class _Collector:
             who, _, owner = found.doers[doer]
             numbers[doer] = number = book.who(uri, who.principal, who.session)
             self._look_at(number, who, owner)
+            self._note_owner(uri, owner)
         objects = np.zeros(len(found.keys), "u8")
         objects[keys] = book.numbered(names)
         moments = found.moment[mine]
@@ -214,7 +237,8 @@ class _Collector:
         if when is None:
             return False
         data = is_data(event)
-        self._book.mark(coverage.DATA if data else coverage.MANAGEMENT, when)
+        for mark in self._of_any(coverage.DATA if data else coverage.MANAGEMENT):
+            self._book.mark(mark, when)
         if event.source in SOURCES:
             return self._take_other(event, when)
         if event.source not in S3 or not data:
@@ -271,6 +295,8 @@ class _Collector:
         copy = name in COPIES
         read = copy or name in READS
         book.mark(coverage.TOUCHED, when, uri)
+        owner = _owner(event, place.bucket)
+        self._note_owner(uri, owner)
         if read or name in _METADATA:
             book.mark(coverage.READING, when, uri)
         denied = False
@@ -292,7 +318,7 @@ class _Collector:
             sent = None if copy else _bytes(event)
             verb = Verb.COPY if copy else Verb.READ
             book.read(uri, number, when, named, event=event_id, sent=sent, verb=verb)
-        self._look_at(number, who, _owner(event, place.bucket))
+        self._look_at(number, who, owner)
 
     def _look_at(self, number: int, who: identity.Caller, owner: tuple[Any, bool]) -> None:
         """Notes callers from nowhere and from other accounts than the bucket's."""

@@ -3,8 +3,10 @@
 ``complete`` takes all of: the trail's selectors, asked or given, cover the store's reads and
 copies; logging was on and was not switched in the window, which the files can only show when they
 hold management events too; there are records in every hour of the window; every file and record
-could be read. An hour without a record may have been a quiet one: CloudTrail writes nothing then,
-and nothing tells it from a lost file. Each thing missing is named.
+could be read. Of a trail of several accounts and regions the hours are those of the account and the
+region of the store: files of others say nothing of whether its own are there. An hour without a
+record may have been a quiet one: CloudTrail writes nothing then, and nothing tells it from a lost
+file. Each thing missing is named.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class Seen:
     nameless: int = 0
     """reads without an object name, counted although they may be outside the store's prefix"""
     copies: int = 0
+    origins: frozenset[str] = frozenset()
+    """account and region of the files of its own account that it is in, ``Files.origins``"""
 
     @classmethod
     def of(cls, view: View, uri: str, prefix: str) -> Seen:
@@ -66,7 +70,16 @@ class Seen:
             view.marked(READING, uri).count > 0,
             view.nameless(uri) if prefix else 0,
             view.of_verb(uri, Verb.COPY),
+            frozenset(view.names(_ORIGIN, uri)),
         )
+
+
+_ORIGIN = "of "
+
+
+def origin(account: str, region: str) -> str:
+    """The mark of records of one account and region, and of a store that is of these."""
+    return f"{_ORIGIN}account {account} in {region}"
 
 
 DATA, MANAGEMENT, TOUCHED, READING, SWITCH = "data", "management", "touched", "reading", "switch"
@@ -115,6 +128,8 @@ class Files:
     """of the records before and after the window"""
     switches: set[Switch] = field(default_factory=set)
     hours: Hours = field(init=False)
+    origins: dict[str, Hours] = field(default_factory=dict)
+    """the same for each account and region, where they are several"""
 
     def __post_init__(self) -> None:
         self.hours = Hours(self.window)
@@ -125,6 +140,12 @@ class Files:
         made = cls(view.window, unreadable, broke_off, data.count, management.count)
         ends = (data.first, data.last, management.first, management.last)
         made.hours = Hours.known(view.window, view.hours((DATA, MANAGEMENT)), *ends)
+        origins = {name: set(view.hours((_ORIGIN + name,))) for name in view.names(_ORIGIN, "")}
+        if len(origins) > 1:
+            # of files whose names do not tell, as of runs before this was looked at
+            others = set(view.hours((DATA, MANAGEMENT))).difference(*origins.values())
+            for name in sorted(origins):
+                made.origins[name] = Hours.known(view.window, origins[name] | others)
         for outside in (view.outside(DATA), view.outside(MANAGEMENT)):
             if outside.first and outside.last:
                 made.outside.add(outside.first, outside.count)
@@ -173,7 +194,7 @@ def judge(
 ) -> Evidence:
     """The evidence of one store; ``more`` are remarks to add."""
     told, causes = _selectors(trail, bucket, prefix, region)
-    missing = _missing(files, trail, kept)
+    missing = _missing(files, trail, kept, _origin_of(files, seen, region))
     causes += [*_damage(files, notes, seen), *checked.causes, *missing.limits]
     remarks = [*_remarks(files, notes, seen), *checked.remarks, *missing.remarks, *more]
     if not files.data + files.management:
@@ -266,10 +287,29 @@ def judge_other(
     )
 
 
-def _missing(files: Files, trail: Trail | None, kept: Kept) -> Gaps:
+def _origin_of(files: Files, seen: Seen, region: Any) -> str | None:
+    """Which of several accounts and regions a store is of, empty where the files are of one, None
+    where that is not known."""
+    if not files.origins:
+        return ""
+    fits = seen.origins & set(files.origins) or {
+        name for name in files.origins if name.endswith(f" in {region}")
+    }
+    return next(iter(fits)) if len(fits) == 1 else None
+
+
+def _missing(files: Files, trail: Trail | None, kept: Kept, origin: str | None = "") -> Gaps:
     if trail is not None:
         kept = Kept([*kept.limits, *trail.limits], [*kept.remarks, *trail.remarks])
-    return gaps(files.hours, kept, begins=True)
+    if origin:
+        return gaps(files.origins[origin], kept, f"record of {origin}", begins=True)
+    missing = gaps(files.hours, kept, begins=True)
+    if origin is None:
+        missing.quiet.append(
+            f"the files are of {len(files.origins):,} accounts and regions, and which of them the"
+            " store is of is not known (give its “region”): hours that its own lack do not show"
+        )
+    return missing
 
 
 def _selectors(

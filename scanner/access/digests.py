@@ -255,7 +255,7 @@ def _in_no_digest(names: Iterable[str], digests: list[Digest]) -> Iterator[str]:
         covered.setdefault((digest.account, digest.region), []).append((digest.start, digest.end))
     spans = {place: _joined(times) for place, times in covered.items()}
     for name in names:
-        match, when = LOG_FILE.fullmatch(name), _delivered(name)
+        match, when = LOG_FILE.fullmatch(name), delivered(name)
         if match is None or when is None:
             continue
         for start, end in spans.get((match[1], match[2]), ()):
@@ -273,7 +273,7 @@ def _end_early(names: Iterable[str], digests: list[Digest]) -> Iterator[str]:
         last[place] = max(digest.end, last.get(place, digest.end))
     later: dict[tuple[str, str], int] = {}
     for name in names:
-        match, when = LOG_FILE.fullmatch(name), _delivered(name)
+        match, when = LOG_FILE.fullmatch(name), delivered(name)
         place = (match[1], match[2]) if match else ("", "")
         if when is not None and place in last and when > last[place] + _LATE:
             later[place] = later.get(place, 0) + 1
@@ -285,7 +285,7 @@ def _end_early(names: Iterable[str], digests: list[Digest]) -> Iterator[str]:
         )
 
 
-def _delivered(name: str) -> datetime | None:
+def delivered(name: str) -> datetime | None:
     """When CloudTrail wrote a log file, by its name."""
     match = LOG_FILE.fullmatch(name)
     try:

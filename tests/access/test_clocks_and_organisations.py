@@ -3,6 +3,7 @@ nothing is lost without a word."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from tests.access.trails import (
     delivered,
     event,
     heartbeat,
+    management,
     opener,
 )
 
@@ -51,6 +53,48 @@ def test_a_trail_of_an_organisation() -> None:
     (foreign,) = [each for each in found.reads if each.flags]
     assert [flag.rule for flag in foreign.flags] == ["foreign-account"]
     assert f"account {FOREIGN}, not the bucket's own" in foreign.flags[0].sentence
+
+
+def of_several(
+    *own: object, region: str = "", theirs: tuple[str, str] = (FOREIGN, "eu-west-1")
+) -> tuple[Coverage, str]:
+    """The owner's records in eu-west-1, in files of their own, beside those of ``theirs``, which
+    has one in every hour."""
+    files = {
+        f"{account}_CloudTrail_{where}_20260301T0005Z_{'a' * 16}.json.gz": delivered(*records)
+        for (account, where), records in {
+            (OWNER, "eu-west-1"): own,
+            theirs: [management(minute=60 * hour + 40) for hour in range(6)],
+        }.items()
+    }
+    found = cloudtrail.EVIDENCE.collect(
+        {"uri": "folder", "selectors": "_s"},
+        opener({**files, "_s": json.dumps(EVERYTHING).encode()}),
+        [Store("s3://pay", "s3", options={"region": region} if region else {})],
+        (START, END),
+        str,
+    )["s3://pay"]
+    return found.evidence.coverage, found.evidence.detail
+
+
+def test_files_of_others_do_not_fill_the_hours_of_a_store() -> None:
+    """Before, an organisation's trail was complete while all files of one account were missing."""
+    put = event("PutObject")
+    coverage, said = of_several(*heartbeat(), put)
+    assert coverage is Coverage.COMPLETE, said
+    for theirs in ((FOREIGN, "eu-west-1"), (OWNER, "us-east-1")):
+        coverage, said = of_several(*heartbeat()[:2], put, theirs=theirs)
+        assert coverage is Coverage.PARTIAL
+        assert f"no record of account {OWNER} in eu-west-1 in 3 hours of the window" in said
+    # that it was not touched leaves open whose it is
+    coverage, said = of_several(*heartbeat(), event(bucket="other"))
+    assert coverage is Coverage.PARTIAL
+    assert "which of them the store is of is not known" in said
+    beside = (OWNER, "us-east-1")
+    coverage, said = of_several(*heartbeat(), region="eu-west-1", theirs=beside)
+    assert coverage is Coverage.COMPLETE, said
+    coverage, said = of_several(*heartbeat(), region="eu-west-1")
+    assert coverage is Coverage.PARTIAL
 
 
 def test_events_of_tomorrow_are_none_of_the_window() -> None:
