@@ -293,7 +293,8 @@ def _card_remark(
     """``nameless`` of the reads do not tell what they were of."""
     if not known.cards or not readers:
         return
-    if nameless < sum(each.reads or 0 for each in readers) or not nameless:
+    untold = nameless or any(each.reads is None for each in readers)
+    if nameless < sum(each.reads or 0 for each in readers) or not untold:
         reads = sum(each.card_reads or 0 for each in readers)
         who = sum(bool(each.card_reads) for each in readers)
         cards = len(known.cards)

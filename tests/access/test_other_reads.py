@@ -176,6 +176,11 @@ def test_calls_that_name_no_table_are_not_said_to_be_of_none_with_cards() -> Non
     assert [each.card_reads for each in found.reads] == [None]
     assert "which tables 1 read were of is not told" in found.evidence.detail
     assert "that hold" not in found.evidence.detail
+    asked = collect(
+        call("rds-data", "ExecuteStatement", None, CLUSTER), known={DATABASE: known[TABLES]}
+    )
+    assert "1 call may have been reads" in asked[DATABASE].evidence.detail
+    assert "that hold" not in asked[DATABASE].evidence.detail
 
 
 def test_a_call_counts_once() -> None:
