@@ -5,8 +5,8 @@ copies; logging was on and was not switched in the window, which the files can o
 hold management events too; there are records in every hour of the window; every file and record
 could be read. Of a trail of several accounts and regions the hours are those of the account and the
 region of the store: files of others say nothing of whether its own are there. An hour without a
-record may have been a quiet one: CloudTrail writes nothing then, and nothing tells it from a lost
-file. Each thing missing is named.
+record may have been a quiet one: CloudTrail writes nothing then, and only digests tell it from a
+lost file. Each thing missing is named.
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ _ORIGIN = "of "
 
 def origin(account: str, region: str) -> str:
     """The mark of records of one account and region, and of a store that is of these."""
-    return f"{_ORIGIN}account {account} in {region}"
+    return f"{_ORIGIN}{_named(account, region)}"
+
+
+def _named(account: str, region: str) -> str:
+    return f"account {account} in {region}"
 
 
 DATA, MANAGEMENT, TOUCHED, READING, SWITCH = "data", "management", "touched", "reading", "switch"
@@ -194,7 +198,7 @@ def judge(
 ) -> Evidence:
     """The evidence of one store; ``more`` are remarks to add."""
     told, causes = _selectors(trail, bucket, prefix, region)
-    missing = _missing(files, trail, kept, _origin_of(files, seen, region))
+    missing = _missing(files, trail, kept, checked, _origin_of(files, seen, region))
     causes += [*_damage(files, notes, seen), *checked.causes, *missing.limits]
     remarks = [*_remarks(files, notes, seen), *checked.remarks, *missing.remarks, *more]
     if not files.data + files.management:
@@ -248,7 +252,7 @@ def judge_other(
 ) -> Evidence:
     """The evidence of a database of which the trail tells calls of AWS: never all of its reads.
     ``asked`` of them may have been reads."""
-    missing = _missing(files, trail, kept)
+    missing = _missing(files, trail, kept, checked)
     causes = [
         *(trail.causes if trail else ()),
         *_damage(files, notes, seen),
@@ -298,12 +302,16 @@ def _origin_of(files: Files, seen: Seen, region: Any) -> str | None:
     return next(iter(fits)) if len(fits) == 1 else None
 
 
-def _missing(files: Files, trail: Trail | None, kept: Kept, origin: str | None = "") -> Gaps:
+def _missing(
+    files: Files, trail: Trail | None, kept: Kept, checked: Checked, origin: str | None = ""
+) -> Gaps:
     if trail is not None:
         kept = Kept([*kept.limits, *trail.limits], [*kept.remarks, *trail.remarks])
-    if origin:
-        return gaps(files.origins[origin], kept, f"record of {origin}", begins=True)
-    missing = gaps(files.hours, kept, begins=True)
+    hours = files.origins[origin] if origin else files.hours
+    for place, whole in checked.whole.items():
+        if origin == _named(*place) or (origin == "" and len(checked.whole) == 1):
+            hours.add(whole)
+    missing = gaps(hours, kept, f"record of {origin or 'any kind'}", begins=True)
     if origin is None:
         missing.quiet.append(
             f"the files are of {len(files.origins):,} accounts and regions, and which of them the"

@@ -161,6 +161,9 @@ class Checked:
 
     causes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    whole: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    """by account and region, the hours of which no log file can be missing: that they have no
+    record is known to be a quiet time. Empty where anything speaks against the digests."""
 
 
 def check(
@@ -190,7 +193,22 @@ def check(
         f" {plural(len(every), 'digest')} of {clock(first)} to"
         f" {clock(last)}" + ("" if whole else ", whose chain has breaks") + f"; {signed}"
     )
+    if not found.causes:
+        found.whole = {place: list(_hours(spans)) for place, spans in _spans(every).items()}
     return found
+
+
+_HOUR = timedelta(hours=1)
+
+
+def _hours(spans: list[tuple[datetime, datetime]]) -> Iterator[datetime]:
+    """Those whose events are in log files that the digests of these times name."""
+    for start, end in spans:
+        hour = start.replace(minute=0, second=0, microsecond=0)
+        hour += _HOUR if hour < start else timedelta()
+        while hour + _HOUR + _LATE <= end:
+            yield hour
+            hour += _HOUR
 
 
 def _log_files(
@@ -250,10 +268,7 @@ def _touches(file: Named, window: tuple[datetime, datetime]) -> bool:
 
 def _in_no_digest(names: Iterable[str], digests: list[Digest]) -> Iterator[str]:
     """Log files of a time that the digests of their account and region cover on both sides."""
-    covered: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
-    for digest in digests:
-        covered.setdefault((digest.account, digest.region), []).append((digest.start, digest.end))
-    spans = {place: _joined(times) for place, times in covered.items()}
+    spans = _spans(digests)
     for name in names:
         match, when = LOG_FILE.fullmatch(name), delivered(name)
         if match is None or when is None:
@@ -292,6 +307,14 @@ def delivered(name: str) -> datetime | None:
         return datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC) if match else None
     except ValueError:
         return None
+
+
+def _spans(digests: list[Digest]) -> dict[tuple[str, str], list[tuple[datetime, datetime]]]:
+    """The times that the digests of each account and region are of."""
+    covered: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
+    for digest in digests:
+        covered.setdefault((digest.account, digest.region), []).append((digest.start, digest.end))
+    return {place: _joined(times) for place, times in covered.items()}
 
 
 def _joined(times: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:

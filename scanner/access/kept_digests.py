@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from scanner.access import public_keys
 from scanner.access.book import Book
-from scanner.access.digests import LOG_FILE, Checked, Digest, Named, check
+from scanner.access.digests import Checked, Digest, Named, check, delivered
 from scanner.contracts import OpenFiles
 from scanner.factview import View
 
@@ -81,12 +81,8 @@ def keep(book: Book, digest: Digest) -> None:
 
 def keep_log(book: Book, name: str, sha256: str) -> None:
     """The hash of a log file with a name as CloudTrail gives it."""
-    match = LOG_FILE.fullmatch(name)
-    if match is None:
-        return
-    try:
-        when = datetime.strptime(match[3], "%Y%m%dT%H%M").replace(tzinfo=UTC)
-    except ValueError:
+    when = delivered(name)
+    if when is None:
         return
     book.say(_LOG, when, f"{hidden(name)} {sha256.translate(_LETTERS)}")
 

@@ -65,7 +65,8 @@ class Trail:
     ) -> None:
         start = START + number * HOUR
         names = [log_name(start + timedelta(minutes=m), m) for m in (5, 35)]
-        files = {name: name.encode() if logs is None else logs[name] for name in names}
+        made = {name: name.encode() for name in names} if logs is None else logs
+        files = {name: made[name] for name in names if name in made}
         self.logs |= files
         end = start + HOUR
         name = f"{OWNER}_CloudTrail-Digest_{self.region}_main_{self.region}_{end:%Y%m%dT%H%M%SZ}"
@@ -279,7 +280,9 @@ def collected(made: Trail, *, lost: str = "", changed: str = "", **more: Any) ->
     """The answer over the files of a trail, all of whose log files hold events."""
     folder: dict[str, Any] = {}
     for number, name in enumerate(made.logs):
-        minute = 30 * number + 1
+        at = digests.delivered(name)
+        assert at is not None
+        minute = (at - START) / timedelta(minutes=1) - 4
         if name != lost:
             records = [management(minute=minute), event(key=str(number), minute=minute)]
             folder[f"AWSLogs/x/{name}"] = text = delivered(*records)
@@ -310,6 +313,20 @@ def test_a_trail_with_digests_is_complete_and_says_so() -> None:
     assert "16 log files match the hashes in 8 digests" in evidence.detail
     assert "7 signatures checked" in evidence.detail
     assert "hashes checked, signatures not" in collected(trail()).detail
+
+
+def test_digests_tell_a_quiet_hour_from_a_lost_file() -> None:
+    """Of the last two hours before the end files may still come into digests."""
+    for quiet, coverage in ((2, Coverage.COMPLETE), (6, Coverage.PARTIAL)):
+        made = trail()
+        for minute in (5, 35):
+            del made.logs[log_name(START + quiet * HOUR + timedelta(minutes=minute), minute)]
+        evidence = collected(made)
+        assert evidence.coverage is coverage, evidence.detail
+        assert ("no record of any kind in 1 hour" in evidence.detail) == (quiet == 6)
+        # digests that are not whole prove nothing
+        (lost, *_) = made.logs
+        assert "no record of any kind in 1 hour" in collected(made, changed=lost).detail
 
 
 def test_a_trail_that_was_tampered_with_is_not_complete() -> None:
