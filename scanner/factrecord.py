@@ -156,13 +156,14 @@ class Record:
         ).fetchall()
         return [(datetime.fromtimestamp(second, UTC), text) for second, text in rows]
 
-    def names(self, start: str, store: str) -> set[str]:
-        """What was marked in the window under names that begin so: the rest of them."""
+    def names(self, start: str, store: str, *, ever: bool = False) -> set[str]:
+        """What was marked in the window, or ``ever``, under names that begin so: the rest of
+        them."""
         number = self._stores.get(store, 0) if store else 0
         return {
             name.removeprefix(start)
             for name, of in self._marks
-            if of == number and name.startswith(start) and self.marked(name, store).count
+            if of == number and name.startswith(start) and (ever or self.marked(name, store).count)
         }
 
     def noted(self, name: str, store: str = "") -> tuple[int, datetime | None, str]:

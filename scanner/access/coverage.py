@@ -70,7 +70,7 @@ class Seen:
             view.marked(READING, uri).count > 0,
             view.nameless(uri) if prefix else 0,
             view.of_verb(uri, Verb.COPY),
-            frozenset(view.names(_ORIGIN, uri)),
+            frozenset(view.names(_ORIGIN, uri, ever=True)),
         )
 
 
@@ -144,11 +144,13 @@ class Files:
         made = cls(view.window, unreadable, broke_off, data.count, management.count)
         ends = (data.first, data.last, management.first, management.last)
         made.hours = Hours.known(view.window, view.hours((DATA, MANAGEMENT)), *ends)
-        origins = {name: set(view.hours((_ORIGIN + name,))) for name in view.names(_ORIGIN, "")}
-        if len(origins) > 1:
+        # ever: one may lack all files of the window
+        names = view.names(_ORIGIN, "", ever=True)
+        if len(names) > 1:
+            origins = {name: set(view.hours((_ORIGIN + name,))) for name in names}
             # of files whose names do not tell, as of runs before this was looked at
             others = set(view.hours((DATA, MANAGEMENT))).difference(*origins.values())
-            for name in sorted(origins):
+            for name in sorted(names):
                 made.origins[name] = Hours.known(view.window, origins[name] | others)
         for outside in (view.outside(DATA), view.outside(MANAGEMENT)):
             if outside.first and outside.last:
@@ -293,13 +295,13 @@ def judge_other(
 
 def _origin_of(files: Files, seen: Seen, region: Any) -> str | None:
     """Which of several accounts and regions a store is of, empty where the files are of one, None
-    where that is not known."""
+    where that is not known: events of it tell, or its region where the account is the same."""
     if not files.origins:
         return ""
-    fits = seen.origins & set(files.origins) or {
-        name for name in files.origins if name.endswith(f" in {region}")
-    }
-    return next(iter(fits)) if len(fits) == 1 else None
+    fits = list(seen.origins)
+    if not fits and len({name.partition(" in ")[0] for name in files.origins}) == 1:
+        fits = [name for name in files.origins if name.endswith(f" in {region}")]
+    return fits[0] if len(fits) == 1 else None
 
 
 def _missing(

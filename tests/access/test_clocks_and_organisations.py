@@ -61,7 +61,7 @@ def of_several(
     """The owner's records in eu-west-1, in files of their own, beside those of ``theirs``, which
     has one in every hour."""
     files = {
-        f"{account}_CloudTrail_{where}_20260301T0005Z_{'a' * 16}.json.gz": delivered(*records)
+        f"{account}_CloudTrail_{where}_20260226T0005Z_{'a' * 16}.json.gz": delivered(*records)
         for (account, where), records in {
             (OWNER, "eu-west-1"): own,
             theirs: [management(minute=60 * hour + 40) for hour in range(6)],
@@ -95,6 +95,10 @@ def test_files_of_others_do_not_fill_the_hours_of_a_store() -> None:
     assert coverage is Coverage.COMPLETE, said
     coverage, said = of_several(*heartbeat(), region="eu-west-1")
     assert coverage is Coverage.PARTIAL
+    # all its own files of the window are missing
+    coverage, said = of_several(event("PutObject", minute=-3_000), region="eu-west-1")
+    assert coverage is Coverage.PARTIAL
+    assert f"no record of account {OWNER} in eu-west-1 in 5 hours of the window" in said
 
 
 def test_events_of_tomorrow_are_none_of_the_window() -> None:
