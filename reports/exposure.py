@@ -358,7 +358,10 @@ def _steps(
             steps.append("Make the card numbers unreadable: token, truncation, encryption (3.5.1).")
         if any(k.entity == "PAN_HASH" and k.confirmed for k in kinds):
             steps.append("Replace unkeyed hashes by keyed ones, away from truncations (3.5.1.1).")
-        if report.access.answer == "cannot-tell":
+        unread = [each.unread for each in report.access.evidence if each.unread]
+        if unread:
+            steps.append(f"Have the evidence of reads read (10.2.1.1): {'; '.join(unread)}.")
+        elif report.access.answer == "cannot-tell":
             steps.append("Have reads recorded from now on (10.2.1.1).")
         elif figures.evidence_coverage(report.access) is not Coverage.COMPLETE:
             steps.append("Close the gaps in the record of reads (10.2.1.1).")

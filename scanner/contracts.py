@@ -21,6 +21,7 @@ from scanner.batch import Batch
 from scanner.known import Known
 from scanner.model import (
     Access,
+    Coverage,
     Evidence,
     Fact,
     Location,
@@ -311,7 +312,10 @@ class EvidenceResult:
         return replace(self, evidence=replace(self.evidence, misfits=misfits))
 
     def but_unread(self, why: str) -> EvidenceResult:
-        return replace(self, evidence=replace(self.evidence, unread=why))
+        """Of a place that could not be read nobody knows that reads were not recorded there."""
+        told = self.evidence
+        known = Coverage.UNKNOWN if told.coverage is Coverage.NONE else told.coverage
+        return replace(self, evidence=replace(told, coverage=known, unread=why))
 
 
 @dataclass(frozen=True, slots=True)

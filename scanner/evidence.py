@@ -57,7 +57,7 @@ class Evidence:
         if not self.misfits:
             return ""
         some = plural(self.unparsed, "record was", "records were")
-        return f"{some} not understood; look at these, of such a form (9: digits, a: other text):"
+        return f"{some} not understood. Some, by place and form (9: digits, a: other text):"
 
     def misfit_lines(self) -> Iterator[str]:
         if self.misfits:

@@ -130,9 +130,12 @@ def test_evidence_that_is_not_there_is_not_read(cardtrail: Cardtrail, company: P
     assert run["run"]["status"] == "incomplete"
     assert run["coverage"]["units"] == run["coverage"]["scanned"] > 0
     (evidence,) = run["stores"][0]["access"]["evidence"]
-    assert evidence["unread"] == place and run["stores"][0]["access"]["answer"] == "cannot-tell"
+    assert (evidence["unread"], evidence["coverage"]) == (place, "unknown")
+    assert run["stores"][0]["access"]["answer"] == "cannot-tell"
     page = (cardtrail.cwd / "run.html").read_text()
     assert page.count(f"pattern: {place}") == 2  # above all, and under what was not read
+    assert f"Have the evidence of reads read (10.2.1.1): {place}" in page
+    assert "Have reads recorded from now on" not in page
 
 
 def test_the_store_of_evidence_is_meant_as_it_is_written(
