@@ -1,4 +1,4 @@
-"""Hours without a record: a quiet time or a lost file, which nothing tells apart."""
+"""Hours without a record: a quiet time or a lost file, which the records do not tell apart."""
 
 from __future__ import annotations
 
