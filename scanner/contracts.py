@@ -337,7 +337,8 @@ class FactsAt:
 
     ``path`` None: nowhere. ``done`` are sealed names of files that this run has read already.
     ``batches`` and ``more`` are the answer: facts to add, and whether files are left that were not
-    read yet, so that the collection is to be asked again when these are added.
+    read yet, so that the collection is to be asked again when these are added. ``loose`` are facts
+    of the present answer only: what comes next in a log can undo them.
     """
 
     path: Path | None = None
@@ -345,6 +346,7 @@ class FactsAt:
     key: bytes = b""
     """for hashes of content that are kept, of the fingerprint key"""
     batches: list[Batch] = field(default_factory=list)
+    loose: list[Batch] = field(default_factory=list)
     more: bool = False
     opened: list[Closeable] = field(default_factory=list)
 

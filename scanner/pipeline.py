@@ -20,6 +20,7 @@ from typing import cast
 from detectors.base import State
 from scanner import counting, delivery, factreads
 from scanner.audits import Audited, Audits
+from scanner.batch import Batch
 from scanner.contracts import EvidenceResult, KnowsItsRole, OpenStore
 from scanner.engine import Executor, TaskLost
 from scanner.errors import ExitCode, Stopped, Unreadable
@@ -31,7 +32,7 @@ from scanner.ledger import Ledger, StoreAbout, StoreRow
 from scanner.model import Access, Coverage, Evidence, Outcome, Store, Tri, Unit
 from scanner.verdict import CARD_DATA
 from scanner.whoread import with_last_reads
-from scanner.work import EvidenceTask
+from scanner.work import EvidenceDone, EvidenceTask
 
 LISTING = "(listing)"
 """Stands for the unit in the outcome of a store that could not be listed to its end."""
@@ -123,14 +124,20 @@ def _gather_evidence(
     }
     if job.evidence and job.facts is not None and job.facts.exists():
         Facts(job.facts).close()  # one of an earlier build is taken over: workers only read
+    loose: list[Batch] = []
     for each in job.evidence:
         task = replace(each, known=seen, facts=job.facts)
-        for uri, result in _collected(task, executor, stopping).items():
+        done = _collected(task, executor, stopping)
+        loose += done.loose
+        for uri, result in done.results.items():
             found.setdefault(uri, []).append(result)
     with contextlib.ExitStack() as stack:
         facts = None
         if job.evidence and job.facts is not None and job.facts.exists():
-            facts = stack.enter_context(closing(Facts(job.facts, read_only=True)))
+            over = bool(loose)
+            facts = stack.enter_context(closing(Facts(job.facts, overlay=over, read_only=not over)))
+            for batch in loose:
+                facts.add(batch)
         for row in ledger.stores(job.run):
             store = row.about.store
             counted = counting.counted(job, ledger, store.uri, seen[store.uri])
@@ -147,19 +154,19 @@ def _gather_evidence(
 
 def _collected(
     task: EvidenceTask, executor: Executor, stopping: Callable[[], ExitCode | None]
-) -> Mapping[str, EvidenceResult]:
+) -> EvidenceDone:
     """One source of evidence, read in steps: what each gives is added to the fact store, whole."""
     while True:
         try:
             done = executor.submit(task).result()
         except TaskLost as lost:
-            return {store.uri: _evidence_lost(task, lost) for store in task.stores}
+            return EvidenceDone({s.uri: _evidence_lost(task, lost) for s in task.stores})
         if task.facts is not None and done.batches:
             with closing(Facts(task.facts)) as facts:
                 for batch in done.batches:
                     facts.add(batch)
         if not done.more:
-            return cast(Mapping[str, EvidenceResult], done.results)
+            return cast(EvidenceDone, done)
         code = stopping()
         if code is not None:
             raise Stopped(code)

@@ -88,11 +88,12 @@ class EvidenceTask:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceDone:
-    """What a collection of evidence gives: results by store uri, facts to add, and whether it is to
-    be asked again after that."""
+    """What a collection of evidence gives: results by store uri, facts to add, those of this answer
+    only, and whether it is to be asked again after that."""
 
     results: Mapping[str, EvidenceResult]
     batches: tuple[Batch, ...] = ()
+    loose: tuple[Batch, ...] = ()
     more: bool = False
 
 
@@ -265,7 +266,7 @@ class Worker:
             if logs.fault:
                 unread = self._sealer.name(f"{uri} ({logs.fault})")
                 results = {uri: each.but_unread(unread) for uri, each in results.items()}
-            return EvidenceDone(results, tuple(at.batches), at.more)
+            return EvidenceDone(results, tuple(at.batches), tuple(at.loose), at.more)
         except Unreadable as error:
             why = _why(error)
         except LedgerError as error:

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from scanner.model import NOT_RECORDED
 from tests import mariadb_server, postgres_server
+from tests.access.postgres_logs import Said, as_csv
+from tests.access.trails import START
 from tests.conftest import Cardtrail, Planted
 from tests.postgres_server import Server
 
@@ -169,6 +172,32 @@ def test_a_server_that_does_not_count_says_so(server: Server, cardtrail: Cardtra
     tables, statements = (evidence(access, s) for s in ("table-counters", "pg_stat_statements"))
     assert "track_counts is off" in tables["detail"] and tables["coverage"] == "none"
     assert "is not installed in this database" in statements["detail"]
+
+
+@pytest.mark.xdist_group("postgres")
+def test_what_may_be_undone_yet_is_read_of_its_table_too(
+    server: Server, cardtrail: Cardtrail
+) -> None:
+    """The last statement of a session may turn out to have failed: till then it counts, with its
+    principal, its day and its table alike."""
+    said = [
+        Said("statement: SELECT * FROM cards", "ann", DATABASE, pid=pid, minute=0, number=1)
+        for pid in (1, 2, 3)
+    ]
+    now = datetime.now(UTC) - START.astimezone(UTC) - timedelta(minutes=1)
+    (cardtrail.cwd / "pg.csv").write_bytes(as_csv(*said, offset=now))
+    (cardtrail.cwd / "cardtrail.toml").write_text(
+        f'[[store]]\nuri = "{server.target(DATABASE)}"\n'
+        '[[evidence]]\nkind = "log-statement"\nuri = "pg.csv"\n'
+    )
+    for _ in range(2):
+        done = cardtrail("scan", "-q", "-o", "run.json", "--jobs", "1")
+        assert done.code in (0, 1, 3, 4), done.err
+        (store,) = json.loads((cardtrail.cwd / "run.json").read_text())["stores"]
+        did = store["access"]["did_read"]
+        assert {each["principal"]: each["reads"] for each in did["list"]}["ann"] == 3
+        assert [(each["unit"], each["reads"]) for each in did["objects"]] == [("cards", 3)]
+        assert sum(day["card_reads"] or 0 for day in did["days"]) == 3
 
 
 # --- MariaDB --------------------------------------------------------------------------------------

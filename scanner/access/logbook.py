@@ -468,7 +468,9 @@ class LogBook(Book):
                 columns.pop("alike")
                 loose.append((book, columns))
         for book, columns in loose:
-            self._facts.add(replace(book.batch, files=[], columns=columns))
+            batch = replace(book.batch, files=[], columns=columns)
+            self._at.loose.append(replace(batch, columns=dict(columns)))
+            self._facts.add(batch)
             book._told = None
         self._loose, self._open_loose = {}, {}
 
