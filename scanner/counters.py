@@ -55,6 +55,8 @@ class Counts(msgspec.Struct, frozen=True):
     remark: str = ""
     pushed_out: int = 0
     """counters the server let go since ``began``, for others"""
+    cleared: int = 0
+    """statements so far that may have set counters back: which did, the server does not tell"""
     whole: int | None = None
     """a count that only a reset of all sets back, where ``began`` may be that of single counters"""
 
@@ -96,6 +98,7 @@ class _Total:
     """counters that went down"""
     gone: int = 0
     pushed_out: int = 0
+    cleared: int = 0
     own: int = 0
     alone: bool = False
     """there is but one snapshot, and when its counts began is not known or too long ago"""
@@ -121,7 +124,7 @@ def evidence(
                 if earlier is not None and earlier[0] >= window[0]:
                     _add(total, earlier, counts, snapshot.taken)
                 elif counts.began and counts.began >= window[0] and counts.whole is None:
-                    nothing = msgspec.structs.replace(counts, counters=(), pushed_out=0)
+                    nothing = msgspec.structs.replace(counts, counters=(), pushed_out=0, cleared=0)
                     _add(total, (counts.began, nothing, 0), counts, snapshot.taken)
                 elif earlier is None:
                     total.alone = True
@@ -145,6 +148,10 @@ def _add(
     elif after.started is not None and after.started > start:
         total.starts.append(after.started)
     total.pushed_out += after.pushed_out - (0 if anew else counts.pushed_out)
+    if anew or _less(after.cleared, counts.cleared):  # FLUSH STATUS sets this back itself
+        total.cleared += max(after.cleared, not anew)
+    else:
+        total.cleared += after.cleared - counts.cleared
     of_all = after.whole is None or _less(after.whole, counts.whole)
     old = {} if anew and of_all else {each.id: each for each in counts.counters}
     for each in after.counters:
@@ -262,8 +269,8 @@ def _lead(total: _Total, readers: Mapping[str | None, _Reader], known: Known) ->
         numbers.append(some(sum(reads), what))
     if rows:
         numbers.append(plural(sum(rows), "row"))
-    lost = total.anew or total.starts or total.fell or total.gone or total.pushed_out
-    least = "at least " if lost else ""
+    lost = (total.anew, total.starts, total.fell, total.gone, total.pushed_out, total.cleared)
+    least = "at least " if any(lost) else ""
     by = ", by whom is not recorded" if None in readers else f", by {plural(len(readers), 'role')}"
     yield f"{least}{' and '.join(numbers) or 'reads of unknown relations'} {span}{by}"
     cards = [each[3] for each in readers.values() if each[3] is not None]
@@ -304,6 +311,11 @@ def _doubts(total: _Total, window: tuple[datetime, datetime]) -> Iterator[str]:
     if total.pushed_out:
         counted = plural(total.pushed_out, "statement")
         yield f"{counted} pushed out for others meanwhile: what they had counted is unknown"
+    if total.cleared:
+        yield (
+            f"{plural(total.cleared, 'statement')} meanwhile may have set counts back (FLUSH,"
+            " TRUNCATE): what was read before that is then unknown"
+        )
     if any(hidden for _, _, hidden in total.by):
         hiding = sum(sums[0] or 0 for (_, _, hidden), sums in total.by.items() if hidden)
         yield f"{hiding:,} of the statements may read more than they name, or do not name it"

@@ -121,6 +121,14 @@ def test_counters_that_were_pushed_out_make_it_the_least_there_was() -> None:
     more = one(closing, snap(OPENING, 2, replace(counts(table(130)), pushed_out=9)))
     assert more.evidence.detail.startswith("at least 30 scans")
     assert "2 statements pushed out for others meanwhile" in more.evidence.detail
+    flushed = one(closing, snap(OPENING, 2, replace(counts(table(130)), pushed_out=7, cleared=1)))
+    assert flushed.evidence.detail.startswith("at least 30 scans")
+    assert "1 statement meanwhile may have set counts back" in flushed.evidence.detail
+    itself = one(
+        snap(CLOSING, 1, replace(counts(table(100)), cleared=8)),
+        snap(OPENING, 2, replace(counts(table(130)), cleared=0)),
+    )
+    assert itself.evidence.detail.startswith("at least 30 scans")
 
 
 def test_a_start_of_the_server_makes_it_the_least_there_was() -> None:

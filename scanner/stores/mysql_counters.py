@@ -42,6 +42,7 @@ def snapshot(session: Session, seal_name: SealName) -> Snapshot:
 
 def _asked(source: str, session: Session, seal_name: SealName, started: datetime) -> Counts:
     blind = _BLIND[source]
+    clears = "Com_truncate" if source == PERFORMANCE else "Com_flush"
     try:
         lacking = _lacking(source, session)
         if lacking:
@@ -49,11 +50,14 @@ def _asked(source: str, session: Session, seal_name: SealName, started: datetime
         query = _PERFORMANCE if source == PERFORMANCE else _USERSTAT
         rows = session.rows(query, (session.database,))
         counters = _counters(rows, session.database, seal_name)
+        ((_, cleared),) = session.rows("SHOW GLOBAL STATUS WHERE variable_name = %s", (clears,))
         remark = _accounts(source, session, seal_name)
     except Unreadable as error:
         why = f"could not be asked: {error.detail or error.reason}"
         return Counts(source, _WHAT, blind, lacking=why)
-    return Counts(source, _WHAT, blind, counters, started, started, remark=remark)
+    return Counts(
+        *(source, _WHAT, blind, counters, started, started), remark=remark, cleared=int(cleared)
+    )
 
 
 def _counters(
