@@ -90,6 +90,8 @@ class Rights:
     """(sample, role): the role may use its schema"""
     grants: dict[int, set[int]] = field(default_factory=dict)
     """sample: roles named in its grants of SELECT"""
+    granted: set[int] = field(default_factory=set)
+    """those of all samples"""
     given: dict[int, dict[str, set[tuple[int, int]]]] = field(default_factory=dict)
     """sample: of the whole ("") and of each column that was granted by itself, to whom and by whom
     """
@@ -188,8 +190,7 @@ class Rights:
 
     def holding(self, role: int) -> Iterator[Held]:
         """All grants on relations or columns that let a role read."""
-        granted = set().union(*self.grants.values())
-        for name in sorted(self._names(self.near(role) & granted)):
+        for name in sorted(self._names(self.near(role) & self.granted)):
             yield Held(name, "table")
 
     def holds(self, relation: int, seen: frozenset[int] = frozenset()) -> bool:
@@ -294,6 +295,7 @@ def ask(session: Session) -> Rights:
             rights.columns[sample, role] = frozenset(numbers)
         for sample, column, grantee, grantor in session.rows(_GRANTS, (some, some)):
             rights.grants.setdefault(sample, set()).add(grantee)
+            rights.granted.add(grantee)
             given = rights.given.setdefault(sample, {})
             given.setdefault(column, set()).add((grantee, grantor))
     setting = "'SET'" if session.version >= 160000 else "'MEMBER'"
