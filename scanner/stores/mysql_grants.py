@@ -34,7 +34,7 @@ def access(session: Session, seal: SealName) -> Access:
 
 def _fold(session: Session, rights: Rights, seal: SealName) -> tuple[Grant, ...]:
     routines, definers = _routines(session, rights)
-    definers |= {v.definer for (base, _), v in rights.views.items() if base == rights.database}
+    definers |= {rights.views[place].definer for place in rights.places if place in rights.views}
     found = []
     open_to_all, part = _ways(rights, PUBLIC)
     if open_to_all:
@@ -84,7 +84,8 @@ def _ways(rights: Rights, account: Id) -> tuple[dict[str, list[str]], bool]:
                 if reading.columns is not None
                 else ""
             )
-            ways.setdefault(reading.way, []).append(f"{view}{key_of(place[1])}{some}")
+            where = "" if place[0] == rights.database else f"{key_of(place[0])}."
+            ways.setdefault(reading.way, []).append(f"{view}{where}{key_of(place[1])}{some}")
         if place not in rights.views and (reading is None or reading.columns is not None):
             part = True
     return dict(sorted(ways.items())), part

@@ -98,6 +98,7 @@ class Rights:
     """account or role: roles granted to it"""
     views: dict[Place, View] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
+    """of the database, and views of others that lead to it"""
 
     def reading(self, account: Id, place: Place) -> Reading | None:
         """How an account reads a table or view, after SET ROLE if need be."""
@@ -233,6 +234,14 @@ class Rights:
             return True
         return place not in seen and any(self.holds(base, seen | {place}) for base in view.reads)
 
+    def leads(self, place: Place, seen: frozenset[Place] = frozenset()) -> bool:
+        """Whether a view reads something of the database, over others too."""
+        view = self.views.get(place)
+        return view is not None and any(
+            base[0] == self.database or (base not in seen and self.leads(base, seen | {place}))
+            for base in view.reads
+        )
+
     def executes(self, account: Id) -> bool:
         """Whether it may run every routine of the database, after SET ROLE if need be."""
         for holder in self.all_active(account):
@@ -340,6 +349,8 @@ def _views(session: Session, rights: Rights) -> None:
             _text(security) == "INVOKER",
             {place: frozenset(columns) for place, columns in reads.items()},
         )
+    others = (place for place in rights.views if place[0] != session.database)
+    rights.places += sorted(place for place in others if rights.leads(place))
 
 
 def _dicts(session: Session, query: str) -> Iterable[dict[str, Any]]:

@@ -179,6 +179,27 @@ def test_one_grant_for_each_account_with_its_way(server: Server) -> None:
     assert facts["tls-only"].state == "no"
 
 
+def test_a_view_of_another_database_opens_this_one(server: Server) -> None:
+    elsewhere = f"{DATABASE}_elsewhere"
+    server.run(
+        None,
+        f"CREATE DATABASE {elsewhere}",
+        f"CREATE VIEW {elsewhere}.inner_view AS SELECT * FROM {DATABASE}.`table 1`",
+        f"CREATE VIEW {elsewhere}.outer_view AS SELECT * FROM {elsewhere}.inner_view",
+        "CREATE USER reader@localhost",
+        f"GRANT SELECT ON {elsewhere}.outer_view TO reader@localhost",
+    )
+    opened = STORE.connect(STORE.resolve(server.target(DATABASE), {}), str)
+    try:
+        (grant,) = [g for g in opened.access().could_read if g.principal == "reader@localhost"]
+        with server.connect(None, "reader") as connection, connection.cursor() as cursor:
+            assert cursor.execute(f"SELECT * FROM {elsewhere}.outer_view") == 1
+    finally:
+        opened.close()
+        server.run(None, f"DROP DATABASE {elsewhere}", "DROP USER reader@localhost")
+    assert f"SELECT granted: view {elsewhere}.outer_view" in grant.via and grant.part
+
+
 def test_an_account_that_may_not_see_the_grants_says_so(server: Server) -> None:
     server.run(
         None,
