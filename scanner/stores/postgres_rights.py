@@ -162,6 +162,7 @@ class Rights:
             if view in self.relations and not self.relations[view].invoker:
                 for base in bases:
                     definers.setdefault(base, set()).add(self.relations[view].owner)
+        supers = {role.oid for role in self.roles.values() if role.superuser}
         by = {}
         for each in self.relations.values():
             own = {each.owner}
@@ -170,7 +171,7 @@ class Rights:
                 by_it = {
                     role
                     for role in (functions | definers.get(each.oid, set())) - own
-                    if self.near(role) & holders and not self.roles[role].superuser
+                    if role not in supers and self.near(role) & holders
                 }
                 passing = {grantor for _, grantor in given} - own
                 by[each.key, column] = tuple(map(self._names, (holders, passing, by_it)))
