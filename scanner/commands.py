@@ -151,7 +151,7 @@ def plan(request: ScanRequest, *, as_json: bool) -> ExitCode:
     ]
     logs = [
         plan_store(kinds[place.kind], place, lambda name, folder: False, seal_name, jobs, source)
-        for source, place in compose.logs_of(settings)
+        for source, place in compose.logs_of(settings, file)
     ]
     if as_json:
         print(json.dumps([msgspec.to_builtins(each) for each in (*plans, *logs)], indent=2))
@@ -240,9 +240,9 @@ def access(
     *,
     as_json: bool,
 ) -> None:
-    from scanner import inquiry
+    from scanner import inquiry, phrases
 
-    _are_named(store=store, principal=principal)
+    phrases.named("--principal", principal)
     asked = inquiry.Question(
         store, principal, inquiry.parse_since(since, now()) if since is not None else None
     )
@@ -253,13 +253,6 @@ def access(
         print(json.dumps(inquiry.access_record(run, asked), indent=2))
     else:
         print("\n".join(inquiry.access_lines(run, asked)))
-
-
-def _are_named(**options: str | None) -> None:
-    """An empty one, as of a variable that is not set, would be a question about everything."""
-    for option, part in options.items():
-        if part is not None and not part.strip():
-            raise UsageError(f"--{option}: expected a name, or a part of one, found nothing")
 
 
 def access_object(
@@ -276,7 +269,8 @@ def access_object(
     from scanner import factreads, inquiry, objectreads, phrases
     from scanner.facts import Facts, path_beside
 
-    _are_named(object=part, store=store, principal=principal)
+    phrases.named("--object", part)
+    phrases.named("--principal", principal)
     begin = inquiry.parse_since(since, now()) if since is not None else None
     settings, _ = _settings(ScanRequest(config=config_path))
     with _ledger(ledger_path, settings, config_path) as ledger:
@@ -287,7 +281,7 @@ def access_object(
             "--object: no facts of reads are kept yet; add [[evidence]] to the configuration and"
             " scan"
         )
-    uri = phrases.chosen(run, store)[0].store.uri if store else None
+    uri = phrases.chosen(run, store)[0].store.uri if store is not None else None
     ever = datetime(1970, 1, 1, tzinfo=UTC)
     with contextlib.closing(Facts(path, read_only=True)) as facts:
         found = factreads.readers_of(

@@ -20,7 +20,7 @@ from detectors.base import Detector
 from detectors.records import dataclass
 from scanner import config, hygiene, personal, registry, scratch, snooping
 from scanner.access import rules
-from scanner.config import Settings, StoreTable
+from scanner.config import EvidenceTable, Settings, StoreTable
 from scanner.contracts import Ignore, Limits, StoreKind
 from scanner.engine import Executor, InProcess, Processes
 from scanner.errors import ConfigError, ExitCode, NothingInScope, UsageError
@@ -130,6 +130,8 @@ def evidence_tasks(
             )
         kind, where = kinds[table.kind], f"evidence[{i}]"
         config.check_options(table.options, dict(kind.options), file, where)
+        if "uri" in kind.options:
+            _place_of_logs(table, file, where)
         for wrong in getattr(kind, "check", lambda settings: ())(table.options):
             raise ConfigError(file, f"{where}.{wrong.option}", wrong.expected, wrong.found)
         options = dict(table.options)
@@ -145,6 +147,18 @@ def evidence_tasks(
         task = EvidenceTask(table.kind, options, tuple(stores), window(settings, now))
         tasks.append(replace(task, snooping=against))
     return tasks
+
+
+def _place_of_logs(table: EvidenceTable, file: str, where: str) -> Store:
+    """Raises ``ConfigError`` for where none can lie."""
+    uri, option = str(table.options.get("uri", "")), f"{where}.uri"
+    expected = "where the logs lie: a path, s3://BUCKET/PREFIX or cloudwatch://REGION/GROUP"
+    if not uri:
+        raise ConfigError(file, option, expected, "none")
+    try:
+        return _kind_of(uri).resolve(uri, {})
+    except UsageError:
+        raise ConfigError(file, option, expected, uri) from None
 
 
 def _meant(written: str, settings: Settings, stores: Sequence[Store]) -> str:
@@ -176,11 +190,10 @@ def of_no_store(tasks: Sequence[EvidenceTask], stores: Sequence[Store]) -> Itera
                 )
 
 
-def logs_of(settings: Settings) -> Iterator[tuple[str, Store]]:
-    """Kinds of evidence, and where their logs lie. Raises ``UsageError``."""
-    for table in settings.evidence:
-        uri = str(table.options.get("uri", ""))
-        yield table.kind, _kind_of(uri).resolve(uri, {})
+def logs_of(settings: Settings, file: str) -> Iterator[tuple[str, Store]]:
+    """Kinds of evidence, and where their logs lie. Raises ``ConfigError``."""
+    for number, table in enumerate(settings.evidence):
+        yield table.kind, _place_of_logs(table, file, f"evidence[{number}]")
 
 
 def _snooping(settings: Settings, sealer: Sealer) -> snooping.Snooping | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from detectors.records import dataclass
@@ -49,13 +49,15 @@ def parse_since(text: str, now: datetime) -> datetime:
         amount = int(back[1])
         return now - (timedelta(days=amount) if back[2] == "d" else timedelta(hours=amount))
     try:
-        when = datetime.fromisoformat(text)
-        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        when = phrases.utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):  # the latter: a time before the year 1 in UTC
         raise UsageError(
             f"--since {printable(text)}: expected a date (2026-03-01), a time"
             " (2026-03-01T10:00Z) or how far back (30d, 12h)"
         ) from None
+    if when > now:
+        raise UsageError(f"--since {printable(text)}: expected a time that has passed")
+    return when
 
 
 # --- access ---------------------------------------------------------------------------------------

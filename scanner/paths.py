@@ -39,7 +39,7 @@ def anchor(settings: Settings, base: Path) -> None:
 
 def _anchor_options(options: MutableMapping[str, Any], names: Sequence[str], base: Path) -> None:
     for name in names:
-        if isinstance(path := options.get(name), str):
+        if isinstance(path := options.get(name), str) and path:
             options[name] = absolute(path, base)
 
 

@@ -14,6 +14,8 @@ def chosen(run: Run, name: str | None, option: str = "--store") -> list[StoreRep
     if name is None:
         return list(run.stores)
     exact = [each for each in run.stores if each.store.uri in (name, name.rstrip("/"))]
+    if not exact:
+        named(option, name)
     found = exact or [each for each in run.stores if name in each.store.uri]
     if len(found) == 1:
         return found
@@ -23,6 +25,13 @@ def chosen(run: Run, name: str | None, option: str = "--store") -> list[StoreRep
         f"{option} {printable(name)}: {what} of run {run.id} by that name; expected one of "
         + printable(", ".join(shown))
     )
+
+
+def named(option: str, part: str | None) -> None:
+    """Raises ``UsageError`` for an empty name, as of a variable that is not set: it would be a
+    question about everything."""
+    if part is not None and not part.strip():
+        raise UsageError(f"{option}: expected a name, or a part of one, found nothing")
 
 
 def coverage(access: Access) -> Coverage:

@@ -111,6 +111,8 @@ def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> 
     for none in (("--object", ""), ("--principal", " "), ("--object", "cards", "--store", "")):
         refused = cardtrail("access", *none, *config)
         assert refused.code == 2 and f"{none[-2]}: expected a name, or a part" in refused.err
+    refused = cardtrail("access", "incident", "", *config)
+    assert refused.code == 2 and "STORE: expected a name, or a part" in refused.err
     nothing = cardtrail("access", "--object", "payroll", *config)
     assert "is recorded; whether there was one cannot be told" in nothing.out
     page = cardtrail("access", "incident", "data", *config)

@@ -171,6 +171,8 @@ def test_since_in_words() -> None:
     assert inquiry.parse_since("12h", now) == now - timedelta(hours=12)
     assert inquiry.parse_since("2026-03-01", now) == datetime(2026, 3, 1, tzinfo=UTC)
     assert inquiry.parse_since("2026-03-01T10:00+02:00", now).hour == 8
+    with pytest.raises(UsageError, match="expected a time that has passed"):
+        inquiry.parse_since("2126-03-01", now)
     for wrong in ("0001-01-01T00:00+14:00", "yesterday", "", "-3d", "30", "3\x1bd", "999999d"):
         with pytest.raises(UsageError, match="expected a date"):
             inquiry.parse_since(wrong, now)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from scanner import config, paths, registry
 from tests.conftest import Cardtrail
@@ -86,3 +89,39 @@ def test_cron_names_the_configuration_from_elsewhere(cardtrail: Cardtrail) -> No
     (store,) = json.loads((cardtrail.cwd / "run.json").read_text())["stores"]
     (evidence,) = store["access"]["evidence"]
     assert "1 lie outside it" in evidence["detail"]  # the line was read
+
+
+_PATTERN = 'kind = "pattern"\nstore = "."\nformat = "{time} {principal}"\n'
+_NOWHERE = r"evidence\[0\].uri: expected where the logs lie: a path, s3://BUCKET/PREFIX or cloudw"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('kind = "cloudtrail"', f"{_NOWHERE}.*, found none"),
+        ('kind = "cloudtrail"\nuri = ""', f"{_NOWHERE}.*, found none"),
+        (f'{_PATTERN}uri = "ftp://x/y"', f"{_NOWHERE}.*, found ftp://x/y"),
+        ('kind = "server-audit"\nuri = "cloudwatch://x"', _NOWHERE),
+        (f'{_PATTERN}uri = "."\ntime = "%Q"', r"time: expected iso, epoch, or a form with year, "),
+        (
+            f'{_PATTERN}uri = "."\ntime = "%b %d %H:%M"',
+            r"time: expected iso, epoch, or a fo",
+        ),
+        (
+            'kind = "cloudtrail"\nuri = "."\nselectors = "none.json"',
+            r"evidence\[0\].selectors: expected a file that is there, found .*/none.json",
+        ),
+        (
+            'kind = "s3-access-logs"\nuri = "."\naccount = "12"',
+            r"account: expected an AWS account: 12 digits, in quotes, found 12",
+        ),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_any_work(
+    cardtrail: Cardtrail, table: str, said: str
+) -> None:
+    """An [[evidence]] without its logs ended in exit status 0 and an answer of nothing."""
+    config = f'[[store]]\nuri = "."\n[[evidence]]\n{table}\n'
+    (cardtrail.cwd / "cardtrail.toml").write_text(config)
+    done = cardtrail("scan", "-q")
+    assert done.code == 2 and re.search(said, done.err), done.err

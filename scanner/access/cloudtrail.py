@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -63,6 +64,10 @@ class CloudTrail:
         """See ``contracts.EvidenceKind``."""
         yield from rules.wrong(settings)
         yield from other_reads.wrong(settings)
+        for name in ("selectors", "public_keys"):
+            file = settings.get(name, "")
+            if file and "://" not in file and not Path(file).is_file():
+                yield Wrong(name, "a file that is there", file)
 
     def collect(
         self,

@@ -178,6 +178,17 @@ def _wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
         yield Wrong("format", f"text with fields like {{time}} and {{principal}} ({error})")
     if not settings.get("store"):
         yield Wrong("store", "the uri of the store whose reads these are", "none")
+    form = settings.get("time", "iso")
+    if form not in ("iso", "epoch") and not _tells_a_day(form):
+        yield Wrong("time", "iso, epoch, or a form with year, month and day (%Y-%m-%d)", form)
+
+
+def _tells_a_day(form: str) -> bool:
+    when = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
+    try:
+        return datetime.strptime(when.strftime(form), form).date() == when.date()
+    except ValueError:
+        return False
 
 
 _READ, _REFUSED, _OTHER = range(3)

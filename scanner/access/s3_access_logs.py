@@ -7,8 +7,9 @@ a complete record, and what they do not show may still have happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from detectors.records import dataclass
 from scanner.access import gaps, identity, rules
@@ -21,7 +22,7 @@ from scanner.access.readings import Extent
 from scanner.access.s3_access_lines import LIKE_A_RECORD, Record, record
 from scanner.audits import Audit
 from scanner.batch import Verb
-from scanner.contracts import EvidenceResult, Source
+from scanner.contracts import EvidenceResult, Source, Wrong
 from scanner.factview import View
 from scanner.model import Coverage, Evidence, Store
 from scanner.text import plural
@@ -234,6 +235,12 @@ def _doubts(view: View, uri: str) -> Iterator[str]:
         )
 
 
+def _wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
+    account = settings.get("account", "")
+    if account and not re.fullmatch(r"[0-9]{12}", account):
+        yield Wrong("account", "an AWS account: 12 digits, in quotes", account)
+
+
 _SORT = Sort("s3-access-logs", _BEST_EFFORT, LIKE_A_RECORD, record)
 EVIDENCE = LogFiles(
     "s3-access-logs",
@@ -245,4 +252,5 @@ EVIDENCE = LogFiles(
     lambda stores, asked, settings, book: Collector(
         _SORT, stores, asked, book, str(settings.get("account", ""))
     ),
+    _wrong,
 )
