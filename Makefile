@@ -49,6 +49,7 @@ bench: $(STAMP) ## speed and memory beside ripgrep, panhunt and bare reads of da
 	@$(BIN)/python tools/bench.py
 	@$(BIN)/python tools/bench_detectors.py
 	@$(BIN)/python tools/bench_access.py
+	@$(BIN)/python tools/bench_logs.py
 	@$(BIN)/python tools/bench_facts.py
 	@$(BIN)/python tools/bench_databases.py
 	@$(BIN)/python -m tools.bench_pii --whole

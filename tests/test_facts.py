@@ -318,7 +318,7 @@ for number in range(10_000):
     who = book.who("s3://pay", "bob")
     rows = Rows()
     for n in range(100):
-        rows.add(Verb.READ, who, datetime.fromtimestamp(1_700_000_000 + 100 * number + n, UTC))
+        rows.add(Verb.READ, who, 1_700_000_000 + 100 * number + n)
     book.mark("record", datetime.fromtimestamp(1_700_000_000, UTC), count=100)
     book.batch.files.append(book._file)
     book._finish_rows(rows)

@@ -4,8 +4,7 @@ On one core, on events made from a seed: files as delivered (so that they are ha
 too), every event a read of the store in question (an event of something else costs less) by one of
 300 services in one of its sessions, names sealed, facts written to their file as a scan does it.
 Beside it, in turn and in the same run, the plain loop everybody writes: gzip, json.loads, count
-reads by principal. After that the same for the first run over two logs, beside the bare loop over
-each: pgaudit in a csvlog and the library's csv, S3 access logs and lines that are split.
+reads by principal. ``tools/bench_logs.py`` does the same for logs.
 
     python tools/bench_access.py --events 200000
 """
@@ -13,7 +12,6 @@ each: pgaudit in a csvlog and the library's csv, S3 access logs and lines that a
 from __future__ import annotations
 
 import argparse
-import csv
 import gzip
 import hashlib
 import json
@@ -25,11 +23,11 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -41,11 +39,10 @@ from scanner.facts import Facts
 from scanner.hygiene import collect_seldom, keep_memory
 from scanner.model import Store
 from scanner.seal import Sealer
-from tools.account_logs import FORMATS
-from tools.accounts import Act
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PER_FILE = 5_000
+P = TypeVar("P")
 ACCOUNT = "111122223333"
 
 
@@ -130,31 +127,15 @@ def make(folder: Path, events: int) -> list[Path]:
     return paths
 
 
-def make_log(folder: Path, form: str, acts: int) -> list[Path]:
-    """A log of a month in thirds, as many reads of ``pay`` as ``acts``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"log-{third}" for third in range(3)]
-    if not all(path.exists() for path in paths):
-        rng = random.Random(5)
-        made = [
-            Act(
-                START + timedelta(days=30) * (number / acts),
-                f"service-{min(int(rng.paretovariate(0.6)), 300)}",
-                record=rng.randrange(20_000),
-                agent="aws-sdk-java/2.20",
-            )
-            for number in range(acts)
-        ]
-        days = list(FORMATS[form].write(made).values())
-        for third, path in enumerate(paths):
-            path.write_bytes(b"".join(days[third * len(days) // 3 : (third + 1) * len(days) // 3]))
-    return paths
-
-
-def ours(paths: list[Path], facts: Path, kind: str = "cloudtrail", uri: str = "s3://pay") -> int:
+def ours(
+    paths: list[Path],
+    facts: Path,
+    kind: str = "cloudtrail",
+    uri: str = "s3://pay",
+    settings: Mapping[str, str] = {"uri": "x"},
+) -> int:
     """As a scan does it: collect in steps, add each to the facts, until the answer is there."""
     evidence: Any = registry.evidence()[kind]
-    settings = {"uri": "x", "zone": "Asia/Kolkata"} if kind == "pgaudit" else {"uri": "x"}
 
     def open_files(uri: str) -> Iterator[tuple[str, Source]]:
         for path in paths:
@@ -189,58 +170,7 @@ def plain(paths: list[Path]) -> int:
     return counts.total()
 
 
-def plain_csv(paths: list[Path]) -> int:
-    counts: Counter[str] = Counter()
-    for path in paths:
-        with path.open(newline="", encoding="utf-8") as file:
-            counts.update(row[1] for row in csv.reader(file) if row[13].startswith("AUDIT: "))
-    return counts.total()
-
-
-def plain_lines(paths: list[Path]) -> int:
-    counts: Counter[bytes] = Counter()
-    for path in paths:
-        with path.open("rb") as file:
-            for line in file:
-                fields = line.split(b" ")
-                counts[fields[5]] += fields[7] == b"REST.GET.OBJECT"
-    return counts.total()
-
-
-LOGS = (
-    ("pgaudit csvlog", "pgaudit", "postgresql://db/pay", "csv", plain_csv),
-    ("S3 access log, text", "s3-access-logs", "s3://pay", "split", plain_lines),
-)
-"""form, kind, store, and the bare loop with its name"""
-
-
-def logs(folder: Path, acts: int, rounds: int) -> None:
-    for form, kind, uri, name, bare in LOGS:
-        paths = make_log(folder / f"{kind}-{acts}", form, acts)
-        size = sum(path.stat().st_size for path in paths) / 1e6
-        times: dict[str, list[float]] = {"cardtrail": [], name: []}
-        for _ in range(rounds):
-            with tempfile.TemporaryDirectory() as place:
-                facts = Path(place) / "facts"
-                tasks = {
-                    "cardtrail": lambda p, at=facts, k=kind, u=uri: ours(p, at, k, u),
-                    name: bare,
-                }
-                for who, task in tasks.items():
-                    seconds, count = timed(task, paths)
-                    if count != acts:
-                        sys.exit(f"{form}, {who}: {count:,} reads counted, expected {acts:,}")
-                    times[who].append(seconds)
-        print(f"first run over {acts:,} reads in {form}, {size:.1f} MB; one core")
-        for who, seconds_ in times.items():
-            middle = statistics.median(seconds_)
-            print(
-                f"  {who:12} {middle:7.2f} s of processor time  {100 * middle / size:6.2f} s"
-                f" for 100 MB  {acts / middle:9,.0f} reads/s"
-            )
-
-
-def timed(task: Callable[[list[Path]], int], paths: list[Path]) -> tuple[float, int]:
+def timed(task: Callable[[P], int], paths: P) -> tuple[float, int]:
     start = time.process_time()
     count = task(paths)
     return time.process_time() - start, count
@@ -251,7 +181,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--reads", type=int, default=300_000, help="in each log")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=ROOT / "bench-out")
     given = parser.parse_args()
@@ -281,7 +210,6 @@ def main() -> None:
         )
     ratio = statistics.median(times["gzip + json"]) / statistics.median(times["cardtrail"])
     print(f"  {ratio:.1f} times the plain loop; {kept / given.events:.1f} bytes of facts an event")
-    logs(given.folder, given.reads, given.rounds)
 
 
 if __name__ == "__main__":

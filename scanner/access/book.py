@@ -31,7 +31,7 @@ from scanner.contracts import FactsAt, OpenFiles, SealName, Source
 from scanner.errors import Reason, Unreadable
 from scanner.facts import Facts
 from scanner.factview import View
-from scanner.known import name_hashes
+from scanner.known import name_hash, name_hashes
 from scanner.text import seal_around_accounts
 
 ROWS, SECONDS = 400_000, 60.0
@@ -72,6 +72,8 @@ class Book:
         self._principals: dict[str, str] = {}
         """sealed"""
         self._second = 0  # that was marked last
+        self._moment: tuple[datetime | None, int] = None, 0
+        """at hand, and its second"""
         self._names = dict[str, int]()
         self._file = FileFacts("", None)
         self._rows = Rows()
@@ -131,6 +133,14 @@ class Book:
 
     # --- writing
 
+    def second(self, when: datetime) -> int:
+        """Since 1970. Of one record it is asked for some times."""
+        known, second = self._moment
+        if known is not when:
+            second = int(when.timestamp())
+            self._moment = when, second
+        return second
+
     def who(self, store: str, principal: str, session: str = "") -> int:
         """The number of a principal in a store, to write rows with."""
         key = (store, principal, session)
@@ -171,7 +181,8 @@ class Book:
         written = self._rows
         if len(written.event) >= _MOST:
             raise Unreadable(Reason.BUDGET_MEMORY, f"over {_MOST:,} reads in one file; divide it")
-        written.add(verb, who, when, self.named(name), sent, rows, event, self._stores[store])
+        second, named = self.second(when), self.named(name)
+        written.add(verb, who, second, named, sent, rows, event, self._stores[store])
 
     def reads(
         self,
@@ -235,7 +246,17 @@ class Book:
         if name is None:
             return 0
         found = self._names.get(name)
-        return self._objects((name,))[0] if found is None else found
+        return self._new_name(name) if found is None else found
+
+    def _new_name(self, name: str) -> int:
+        """As ``know`` of one: what is worth while for many would be most of the work here."""
+        known = self._names
+        if len(known) > _REMEMBERED:
+            known.clear()
+        sealed = self._seal(name)
+        number = known[name] = name_hash(sealed) or 1
+        self.batch.objects[number] = sealed
+        return number
 
     def _objects(self, names: Sequence[str]) -> list[int]:
         known = self._names
@@ -255,7 +276,7 @@ class Book:
 
     def mark(self, name: str, when: datetime, store: str = "", count: int = 1) -> None:
         """Something the record shows at ``when``, of a store or of none in particular."""
-        second = int(when.timestamp())
+        second = self.second(when)
         self.mark_hour(name, second // 3600, second, count, store)
 
     def mark_hour(self, name: str, hour: int, second: int, count: int = 1, store: str = "") -> None:

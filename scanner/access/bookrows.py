@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
-from datetime import datetime
 from itertools import compress
 from typing import Any
 
@@ -15,6 +14,8 @@ from scanner.known import name_hash, name_hashes
 
 _EVENT = 36
 """characters of the ids that are hashed many at a time: UUIDs"""
+_MUCH = 1 << 56
+"""bytes or rows: no more are believed"""
 
 
 @dataclass(slots=True)
@@ -35,21 +36,21 @@ class Rows:
         self,
         verb: Verb,
         who: int,
-        when: datetime,
+        moment: int,
         named: int = 0,
         sent: int | None = None,
         rows: int | None = None,
         event: str = "",
         store: int = 0,
     ) -> None:
-        """``named``: see ``Book.named``."""
+        """``moment``: in seconds since 1970; ``named``: see ``Book.named``."""
         self.store.append(store)
         self.verb.append(verb)
         self.who.append(who)
         self.object.append(named)
-        self.moment.append(int(when.timestamp()))
-        self.sent.append(-1 if sent is None else min(max(sent, 0), 1 << 56))
-        self.rows.append(-1 if rows is None else min(max(rows, 0), 1 << 56))
+        self.moment.append(moment)
+        self.sent.append(-1 if sent is None else sent if 0 <= sent <= _MUCH else _within(sent))
+        self.rows.append(-1 if rows is None else rows if 0 <= rows <= _MUCH else _within(rows))
         self.event.append(event)
 
     def shorten(self, size: int) -> None:
@@ -58,6 +59,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.event)
+
+
+def _within(count: int) -> int:
+    return min(max(count, 0), _MUCH)
 
 
 def told_apart(alike: Any, before: Any = ()) -> Any:

@@ -425,7 +425,7 @@ class LogBook(Book):
         elif loose:
             into = self._parent._open_loose.setdefault(self._name, Rows())
         number, named = self.who(store, who, session), subject or self.named(name)
-        into.add(verb, number, when, named, sent, rows, event, self._stores[store])
+        into.add(*(verb, number, self.second(when), named, sent, rows, event, self._stores[store]))
 
     def noted(
         self,

@@ -14,8 +14,8 @@ a complete record. A principal it leaves empty (``-``) may still be known to the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scanner.access import gaps
@@ -23,6 +23,7 @@ from scanner.access.answer import Question, told
 from scanner.access.lines import LineNotes, lines
 from scanner.access.logbook import LogBook
 from scanner.access.logfiles import FILE_OPTIONS, Collector, LogFiles, damage
+from scanner.access.moments import Moments
 from scanner.access.readings import RECORD, Extent
 from scanner.access.template import BadTemplate, Template, template
 from scanner.batch import Verb
@@ -56,8 +57,8 @@ class _Collector:
     ) -> None:
         self._uri, self._asked, self._book = uri, asked, book
         self._template: Template = template(str(settings.get("format", "")))
-        self._form = str(settings.get("time", "iso"))
-        self._zone = ZoneInfo(str(settings.get("zone", "UTC")))
+        zone = ZoneInfo(str(settings.get("zone", "UTC")))
+        self._moment = Moments(str(settings.get("time", "iso")), zone).moment
         self._reads = _texts(settings, "reads", "GET")
         self._done = _texts(settings, "done", "200", "206")
         self._denied = _texts(settings, "denied", "401", "403")
@@ -70,17 +71,18 @@ class _Collector:
     def file(self, source: Source) -> None:
         with self._book.notes(LineNotes()) as own:
             for line in self._book.whole(lines(source, own)):
-                text = line.decode("utf-8", "replace")
-                readings = [
-                    (each, when)
-                    for each in self._template.readings(text)
-                    if (when := self._moment(each["time"])) is not None
-                ]
+                readings = list(self._readings(line.decode("utf-8", "replace")))
                 if not readings:
                     own.lost(line)
                     continue
                 own.records += 1
                 self._take(readings)
+
+    def _readings(self, text: str) -> Iterator[_Reading]:
+        for said in self._template.readings(text):
+            when = self._moment(said["time"])
+            if when is not None:
+                yield self._outcome(said), _who(said), when, said
 
     def opened(self, ever: bool) -> None:
         pass
@@ -88,15 +90,16 @@ class _Collector:
     def end(self) -> None:
         pass
 
-    def _take(self, readings: Sequence[tuple[Mapping[str, str], datetime]]) -> None:
+    def _take(self, readings: Sequence[_Reading]) -> None:
         """Counts a line. Where it divides in several ways, the one that gives most away stands."""
-        outcomes = {(self._outcome(each), _who(each)) for each, _ in readings}
-        ambiguous = len(outcomes) > 1
-        said, when = min(readings, key=lambda each: self._outcome(each[0]))
+        outcome, who, when, said = readings[0]
+        ambiguous = len(readings) > 1 and len({each[:2] for each in readings}) > 1
+        if ambiguous:
+            outcome, who, when, said = min(readings, key=lambda each: each[0])
         self._extent.saw(when)
-        outcome, who, event = self._outcome(said), _who(said), said.get("id") or ""
         if outcome > _REFUSED:
             return
+        event = said.get("id") or ""
         if ambiguous:
             self._book.noted("ambiguous", when, self._uri, who, event)
         if outcome == _REFUSED:
@@ -113,21 +116,6 @@ class _Collector:
         if "status" not in said or said["status"] in self._done:
             return _READ
         return _REFUSED if said["status"] in self._denied else _OTHER
-
-    def _moment(self, text: str) -> datetime | None:
-        try:
-            if self._form == "epoch":
-                seconds = float(text)
-                return datetime.fromtimestamp(seconds, UTC) if 0 <= seconds < 1 << 35 else None
-            if self._form == "iso":
-                when = datetime.fromisoformat(text)
-            else:
-                when = datetime.strptime(text, self._form)
-        except (ValueError, OverflowError, OSError):
-            return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=self._zone)
-        return when.astimezone(UTC)
 
     # --- how far it goes
 
@@ -192,6 +180,8 @@ def _tells_a_day(form: str) -> bool:
 
 
 _READ, _REFUSED, _OTHER = range(3)
+_Reading: TypeAlias = tuple[int, str, datetime, Mapping[str, str]]
+"""of a line: its outcome, whose it is, when, and all its fields"""
 
 
 def _who(said: Mapping[str, str]) -> str:

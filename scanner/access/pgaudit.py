@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from detectors.records import dataclass
@@ -81,7 +82,8 @@ class Audit:
     returns: bool = False
     """it changes rows and gives them back"""
     reads_none: bool = False
-    """it names nothing to read from, and calls nothing that could: ``SELECT 1``"""
+    """no relation is told, it names nothing to read from and calls nothing that could:
+    ``SELECT 1``"""
     explained: bool = False
     """and gives out no rows"""
 
@@ -102,20 +104,21 @@ def audit(message: str) -> Audit | None:
     last = whole[9] if whole is not None and len(whole) == 10 else ""
     rows = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
     said = whole[7] if whole is not None and len(whole) > 7 else text
-    lower = said.lower()
+    lower, relation = said.lower(), _relation(named)
     return Audit(
         kind,
         int(statement),
         int(part),
         group,
         command,
-        _relation(named),
+        relation,
         rows,
         "pgaudit." in lower and _changes(command, lower),
         group == "WRITE"
         and _RETURNING.search(said) is not None
         and (command != "INSERT" or _CONFLICT.search(said) is not None),
-        said.lstrip()[:6].lower() == "select"
+        relation is None
+        and said.lstrip()[:6].lower() == "select"
         and _FROM.search(said) is None
         and all(name.lower() in _READ_NO_TABLE for name in _CALL.findall(said)),
         "explain" in lower and _EXPLAINED.match(lower) is not None,
@@ -127,9 +130,12 @@ def _changes(command: str, text: str) -> bool:
     return "set_config" in text if command == "SELECT" else command != "SHOW"
 
 
+_RELATIONS = 10_000
+"""names that are remembered"""
 _IDENTIFIER = re.compile(r'(?:"((?:[^"]|"")*)"|([^."]+))(?:\.|$)')
 
 
+@lru_cache(_RELATIONS)
 def _relation(named: str) -> str | None:
     """``"My Schema"."T"`` as the store spells it: ``My Schema.T``; without ``public``."""
     if '"' in named:

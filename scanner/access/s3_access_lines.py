@@ -128,11 +128,10 @@ def _readings(rest: str) -> Iterator[re.Match[str]]:
         if match:
             yield match
     elif rest.startswith(' "'):
-        place = 2
-        while match := _AFTER.search(rest, place):
-            if rest[match.start() - 1] == '"':
+        place = 1
+        while (place := rest.find('" ', place) + 1) > 0:
+            if match := _AFTER.match(rest, place):
                 yield match
-            place = match.start() + 1
 
 
 def _harmless(said: tuple[str, str, str]) -> tuple[bool, str]:

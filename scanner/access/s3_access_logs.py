@@ -68,6 +68,7 @@ class Collector:
         self._asked, self._book, self._account = asked, book, account
         self._extent = Extent(asked, book)
         self._sealed = lru_cache(10_000)(asked.seal_name)  # of accounts
+        self._who = lru_cache(10_000)(sort.who)
         self._described: set[tuple[int, bool, str | None]] = set()
 
     def uris(self) -> Iterable[str]:
@@ -103,7 +104,7 @@ class Collector:
         if found.id:  # a copy writes several lines under one request id
             key = self._book.named(found.keys[0]) if found.keys else 0
             event = f"{found.id} {found.operation} {key}"
-        who = self._sort.who(found.requester, found.owner)
+        who = self._who(found.requester, found.owner)
         for place, key_ in touched:
             self._count(place, key_, found, who, event)
 

@@ -1,81 +1,108 @@
 """Lines of a described form: ``{client} - {principal} [{time}] "{method} {object} {*}" {status}``.
 
-Not a regular expression: each field goes to the next place of the text behind it, so a line costs
-its length and nothing in it can make that more. Fields that clients fill (an object's name, a user
-agent) may hold that text too; then the line divides in other ways, and those are tried as well.
+Each field goes to the next place of the text behind it, and nothing is tried twice (the expressions
+made of it never go back into a field), so a line costs its length whatever is in it. Fields that
+clients fill (an object's name, a user agent) may hold that text too; then the line divides in other
+ways, and those are tried as well.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-
-from detectors.records import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 FIELDS = frozenset(
     {"time", "principal", "client", "object", "method", "status", "bytes", "rows", "id", "*"}
 )
 _FIELD = re.compile(r"\{([a-z*]+)\}")
+_NAMES = re.compile(r"\(\?P<\w+>")
+"""of groups"""
 _TRIES = 8
 """further places of a field's end that are tried"""
-_TYPES = {
-    "status": re.compile(r"[A-Za-z0-9_-]{1,32}"),
-    "bytes": re.compile(r"\d{1,18}|-"),
-    "rows": re.compile(r"\d{1,18}|-"),
-}
+_TYPES = {"status": r"[A-Za-z0-9_-]{1,32}", "bytes": r"\d{1,18}|-", "rows": r"\d{1,18}|-"}
+"""what values look like; whatever such a value begins with, if anything, is such a value, too"""
 
 
 class BadTemplate(ValueError):
     """The message says what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
 class Template:
     """``texts`` stand before, between and behind the ``names``."""
 
-    texts: tuple[str, ...]
-    names: tuple[str, ...]
+    def __init__(self, texts: Sequence[str], names: Sequence[str]) -> None:
+        self._texts, self._names = texts, names
+        self._last = len(names) - 1
+        self._plain = self._compiled(self._rest(0))
+        self._otherwise = self._compiled(_NAMES.sub("(?:", self._others(0)))
+        self._stretched = lru_cache(None)(self._stretching)
 
     def readings(self, line: str) -> Iterator[Mapping[str, str]]:
         """The ways the line divides, the plainest first; none if it does not fit."""
-        plain = self._divide(line, -1, 0)
+        if not line.endswith(self._texts[-1]):
+            return
+        plain = self._plain.match(line)
         if plain is not None:
-            yield plain
-        for place, name in enumerate(self.names[:-1]):
-            if name in _TYPES or name == "time":
-                continue
+            yield plain.groupdict()
+        if self._otherwise.match(line) is None:
+            return
+        for place in filter(self._is_free, range(self._last)):
             for further in range(1, _TRIES + 1):
-                other = self._divide(line, place, further)
+                other = self._stretched(place, further).match(line)
                 if other is not None:
-                    yield other
+                    yield other.groupdict()
 
-    def _divide(self, line: str, stretched: int, further: int) -> Mapping[str, str] | None:
-        """With the field ``stretched`` going ``further`` places of its end on."""
-        if not line.startswith(self.texts[0]):
-            return None
-        found: dict[str, str] = {}
-        at = len(self.texts[0])
-        for place, name in enumerate(self.names):
-            text = self.texts[place + 1]
-            if place == len(self.names) - 1:
-                if not line.endswith(text) or len(line) - len(text) < at:
-                    return None
-                end = len(line) - len(text)
-            else:
-                end = line.find(text, at)
-                for _ in range(further if place == stretched else 0):
-                    if end < 0:
-                        break
-                    end = line.find(text, end + 1)
-                if end < 0:
-                    return None
-            value = line[at:end]
-            if name in _TYPES and not _TYPES[name].fullmatch(value):
-                return None
-            if name != "*":
-                found[name] = value
-            at = end + len(text)
-        return found
+    # --- expressions, from a field on
+
+    def _compiled(self, fields: str) -> re.Pattern[str]:
+        return re.compile(re.escape(self._texts[0]) + fields, re.DOTALL)
+
+    def _is_free(self, place: int) -> bool:
+        """Whether a field may be meant to go on beyond the text behind it."""
+        return self._names[place] != "time" and self._names[place] not in _TYPES
+
+    def _rest(self, place: int) -> str:
+        """The fields from ``place`` on, each to the next place of the text behind it."""
+        return "".join(self._field(each) for each in range(place, self._last + 1))
+
+    def _field(self, place: int, stretched: str = "") -> str:
+        """One field with the text behind it; ``stretched``: how many places of that text further
+        it goes."""
+        name, text = self._names[place], re.escape(self._texts[place + 1])
+        form = _TYPES.get(name)
+        if place == self._last:
+            value = form or ".*"
+        else:
+            value = _up_to(self._texts[place + 1])
+            if stretched:
+                value += f"(?:(?={text}).{value}){stretched}"
+            if form is not None:
+                value = f"(?=(?:{form}){text})(?!{text}){value}"
+        end = r"\Z" if place == self._last else ""
+        return (f"(?:{value})" if name == "*" else f"(?P<{name}>{value})") + text + end
+
+    def _others(self, place: int) -> str:
+        """The fields from ``place`` on, if one of them can be stretched."""
+        if place == self._last:
+            return "(?!)"
+        on = self._field(place) + self._others(place + 1)
+        if not self._is_free(place):
+            return on
+        other = self._field(place, f"{{1,{_TRIES}}}?") + self._rest(place + 1)
+        return f"(?:{other}|{on})"
+
+    def _stretching(self, place: int, further: int) -> re.Pattern[str]:
+        before = "".join(self._field(each) for each in range(place))
+        stretched = self._field(place, f"{{{further}}}")
+        return self._compiled(before + stretched + self._rest(place + 1))
+
+
+def _up_to(text: str) -> str:
+    """What stands before the next place of ``text``."""
+    first, rest = re.escape(text[0]), re.escape(text[1:])
+    behind = f"(?:{first}(?!{rest})[^{first}]*+)*+" if rest else ""
+    return f"[^{first}]*+{behind}"
 
 
 def template(text: str) -> Template:

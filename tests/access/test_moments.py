@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from scanner.access import mysql_records, postgres_entries
+from scanner.access.moments import Moments
 from scanner.access.s3_access_lines import record
 
 SET_BACK = datetime(2026, 10, 25, 0, 58, tzinfo=UTC)
@@ -54,3 +58,26 @@ def test_of_s3_whatever_the_zone() -> None:
             line = f'o b [{stamp}] - - R REST.GET.OBJECT k - 200 - 1 - - - "-"'
             found = record(line.encode())
             assert found is not None and found.when == when
+
+
+_FORMS = (
+    *("%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%S.%M,%H %d %b %y"),
+    *("%b%d%Y%H%M%S", "%z%S %d/%m/%Y %H:%M", "%Y-%m-%d %I:%M:%S %p", "%d %b %Y %H:%M %S%S", "%%"),
+)
+
+
+@given(st.sampled_from(_FORMS), st.lists(st.datetimes(), min_size=1), st.sampled_from("0 :59"))
+@example("%Y-%m-%dT%H:%M:%S%z", [datetime(1, 1, 1)], "5")
+def test_of_a_described_form(form: str, moments: list[datetime], odd: str) -> None:
+    """One that remembers minutes against one that has none to remember; some digits are others."""
+    known = Moments(form, BERLIN)
+    for when in moments:
+        text = when.replace(tzinfo=BERLIN).strftime(form)
+        for each in (text, text.replace(odd, "7"), f"{text}{odd}", text[1:], text[:-1]):
+            try:
+                alone = datetime.strptime(each, form)
+                alone = alone if alone.tzinfo else alone.replace(tzinfo=BERLIN)
+                wanted = alone.astimezone(UTC)
+            except (ValueError, OverflowError, re.error):
+                wanted = None
+            assert known.moment(each) == wanted

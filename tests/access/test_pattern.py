@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -198,6 +199,48 @@ def test_any_line_divides_or_not(text: str) -> None:
     for found in template(WEB).readings(text):
         assert set(found) >= {"time", "principal"}
     assert next(template("{time}|{principal}").readings(f"{text}|x"))["principal"].endswith("x")
+
+
+def divided(line: str, texts: list[str], names: list[str], stretched: int, further: int) -> Any:
+    """By the rule in so many words: each field ends at the next place of the text behind it, one
+    of them ``further`` places on, the last with the line."""
+    at, found = len(texts[0]), {}
+    for place, (name, text) in enumerate(zip(names, texts[1:], strict=True)):
+        if place == len(names) - 1:
+            end = len(line) - len(text) if line.endswith(text) else -1
+        else:
+            end = line.find(text, at)
+            for _ in range(further if place == stretched else 0):
+                end = line.find(text, end + 1) if end >= 0 else end
+        form = {"status": "[A-Za-z0-9_-]{1,32}", "bytes": r"\d{1,18}|-"}.get(name, ".*")
+        if end < at or not re.fullmatch(form, line[at:end], re.DOTALL):
+            return None
+        found[name], at = line[at:end], end + len(text)
+    return {name: value for name, value in found.items() if name != "*"}
+
+
+_ALPHABETS = (" -a", "5- ", '" a5', "ab5-\n")
+_NAMES = ("principal", "object", "method", "status", "bytes", "id", "*")
+
+
+@given(st.data())
+def test_lines_divide_in_all_ways_of_the_rule(data: st.DataObject) -> None:
+    alphabet = data.draw(st.sampled_from(_ALPHABETS))
+    between, piece = st.text(alphabet, min_size=1, max_size=3), st.text(alphabet, max_size=20)
+    names = ["time", "client", *data.draw(st.lists(st.sampled_from(_NAMES), unique=True))]
+    names = data.draw(st.permutations(names))
+    texts = [data.draw(piece), *(data.draw(between) for _ in names[1:]), data.draw(piece)]
+    form = "".join(text + f"{{{name}}}" for text, name in zip(texts, names, strict=False))
+    fitting = template(form + texts[-1])
+    pieces = st.one_of(piece, st.sampled_from(["5" * 18, "5" * 19, *texts]))
+    for _ in range(5):
+        line = texts[0] + "".join(data.draw(pieces) + text for text in texts[1:])
+        line = data.draw(st.sampled_from([line, line[1:], line[:-1]]))
+        ways = [divided(line, texts, names, -1, 0)] if line.startswith(texts[0]) else []
+        for place, name in enumerate(names[:-1] if ways else []):
+            if name not in ("time", "status", "bytes"):
+                ways += [divided(line, texts, names, place, n) for n in range(1, 9)]
+        assert list(fitting.readings(line)) == [way for way in ways if way is not None]
 
 
 @given(st.lists(st.integers(0, 5), max_size=20), st.integers(1, 3))
