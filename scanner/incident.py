@@ -14,7 +14,7 @@ from typing import Any
 
 from detectors.base import CONFIRMED, State
 from detectors.records import dataclass
-from scanner.model import Coverage, Finding, Run, Status, StoreReport, Tri
+from scanner.model import LOCAL_KINDS, Coverage, Finding, Run, Status, StoreReport, Tri
 from scanner.phrases import chosen, coverage, minute, numbers, time_text
 from scanner.text import plural, printable
 
@@ -58,8 +58,13 @@ def lines(run: Run, store: str, history: Sequence[Sighting] = ()) -> list[str]:
         f"From run {run.id}, {minute(run.finished or run.started)}; {run.status}.",
     ]
     for number, (asks, known) in enumerate(_questions(run, report, history), 1):
-        page += ["", f"{number}. {asks}", *(f"   - {sentence}" for sentence in known)]
+        page += ["", f"{number}. {asks}", *map(_item, known)]
     return [printable(line) for line in page]
+
+
+def _item(sentence: str) -> str:
+    """A sentence that begins with blanks belongs to the one before it."""
+    return f"     {sentence.lstrip()}" if sentence.startswith(" ") else f"   - {sentence}"
 
 
 def _questions(
@@ -141,7 +146,8 @@ def _could(report: StoreReport) -> Iterator[str]:
     access = report.access
     open_fact = any(f.control == "public-access" and f.state is Tri.YES for f in report.protection)
     if access.public is Tri.YES or open_fact:
-        yield "Anyone: it is open to the public."
+        here = report.store.kind in LOCAL_KINDS
+        yield "Any account of the machine." if here else "Anyone: it is open to the public."
     for fact in report.protection:
         if fact.control == "public-access" and fact.state is not Tri.NO:
             yield fact.detail
@@ -171,8 +177,8 @@ def _did(report: StoreReport) -> Iterator[str]:
     if len(flagged) > _PLACES:
         yield f"and {len(flagged) - _PLACES:,} more"
     if access.objects:
-        some = plural(len(access.objects), "object or table", "objects or tables")
-        yield f"Of what holds card data {some}, most read first:"
+        some = plural(len(access.objects), "object or table was", "objects or tables were")
+        yield f"Of what holds card data {some} read, most read first:"
     for each in access.objects[:_PLACES]:
         told = f"reads {each.reads:,} by {plural(each.principals, 'principal')}"
         told += "" if each.bytes is None else f", bytes {each.bytes:,}"

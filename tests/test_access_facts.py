@@ -116,7 +116,7 @@ def test_asked_by_object_without_a_scan(cardtrail: Cardtrail, company: Path) -> 
     nothing = cardtrail("access", "--object", "payroll", *config)
     assert "is recorded; whether there was one cannot be told" in nothing.out
     page = cardtrail("access", "incident", "data", *config)
-    assert "cards.csv: at least: reads 6 by 1 principal, bytes 604" in page.out
+    assert "\n     cards.csv: at least: reads 6 by 1 principal, bytes 604" in page.out
 
 
 def test_evidence_that_is_not_there_is_not_read(cardtrail: Cardtrail, company: Path) -> None:

@@ -218,6 +218,18 @@ def test_who_read_it_is_at_least_under_gaps() -> None:
     assert "Anyone: it is open to the public." in said
 
 
+def test_files_are_open_to_the_machine_and_not_to_the_public() -> None:
+    run = sample()
+    stores = [replace(each, store=replace(each.store, kind="files")) for each in run.stores]
+    said = page(replace(run, stores=tuple(stores)), DUMPS)
+    assert "Any account of the machine." in said and "open to the public" not in said
+
+
+def test_what_belongs_to_a_sentence_stands_under_it() -> None:
+    said = page(sample(), DUMPS)
+    assert "\n   -   " not in said and "\n     ! " in said
+
+
 def _at(days: int, pans: int | None, run: str = "r") -> Sighting:
     return Sighting(run, START - timedelta(days=days), pans)
 
