@@ -251,7 +251,7 @@ class _Collector(PostgresLogs):
         # a process id is used again, a session is not
         at = statement
         if entry.pid_only:
-            at = f"{entry.session} {found.statement} {int(when.timestamp())}"
+            at = f"{entry.session} {found.statement} {self._book.second(when)}"
         if relation is None:
             if found.reads_none:
                 return
@@ -309,7 +309,7 @@ class _Collector(PostgresLogs):
         goes back, or comes again later, is another backend's."""
         if not entry.pid_only:
             return entry.session
-        second = int(entry.when.timestamp())
+        second = self._book.second(entry.when)
         now = (found.statement, found.part, second)
         age, *last, at = self._ages.pop(entry.session, (0, *now))
         if found.statement < last[0] or (list(now[:2]) == last and abs(second - at) > 2):

@@ -41,9 +41,9 @@ _LINE = re.compile(
     r"|(?P<other>[A-Z_]+),.*)",
     re.DOTALL,
 )
-_SETTINGS = re.compile(
-    r"(?!\s*(?:show|select|desc|explain)).*(?:server_audit|query_cache)", re.DOTALL
-)
+_OWN = ("server_audit", "query_cache")
+"""settings that decide what is logged"""
+_SHOWS = re.compile(r"\s*(?:show|select|desc|explain)")
 _LOCKS = re.compile(r"\s*lock\s+tables?\b")
 _BEFORE = r"\s*(?:/\*(?!M?!).*?\*/\s*)*(?:/\*M?!\d*\s*)?"
 """comments, and the mark of one that is run"""
@@ -188,7 +188,7 @@ class _Collector:
                     # the rest of the name: what was between belongs to it
                     if began is not None:  # what a forged line says of its time is worth nothing
                         for _, each in inside:
-                            self._book.noted("forged", began, event=_event(each, began))
+                            self._book.noted("forged", began, event=self._event(each, began))
                     notes.records += 1
                     inside = None
                     continue
@@ -224,7 +224,7 @@ class _Collector:
 
     def _take(self, found: re.Match[str], when: datetime) -> None:
         connection, query = found["connection"], found["query"]
-        event = _event(found, when)
+        event = self._event(found, when)
         first = connection not in self._here
         whose = self._here.setdefault(connection, "")
         if found["table"] is None and found["user"] not in (whose, _EVENTS):
@@ -249,7 +249,7 @@ class _Collector:
         elif found["outcome"] is not None:
             outcome = int(found["outcome"])
             lower = found["text"].lower()
-            if _SETTINGS.match(lower):
+            if any(name in lower for name in _OWN) and not _SHOWS.match(lower):
                 self._book.noted("settings", when, who=found["user"], event=event)
             if _LOCKS.match(lower):
                 self._book.noted("locks", when, event=event)
@@ -314,6 +314,8 @@ class _Collector:
     def _judge_changes(self, statement: _Statement, text: str) -> None:
         """Whether what it opened to write was read: by ``SELECT ... FOR UPDATE`` (any text that is
         no change of something), or given back by the change."""
+        if not statement.changed:
+            return
         if _GIVES_BACK.match(text) or not _CHANGES.match(text):
             statement.tables += statement.changed
         elif len(text) >= _CUT_OFF and _COULD_GIVE_BACK.match(text):
@@ -321,6 +323,10 @@ class _Collector:
                 uri = self._databases.one(database)
                 if uri is not None:
                     self._book.noted("cut off", statement.when, uri, event=statement.event)
+
+    def _event(self, found: re.Match[str], when: datetime) -> str:
+        of = f"{found['server']} {found['connection']} {found['query']}"
+        return f"{of} {self._book.second(when)}"
 
     def _refuse(self, database: str, user: str, when: datetime, event: str) -> None:
         uri = self._databases.one(database)
@@ -364,10 +370,6 @@ class _Collector:
             silent=(self._extent, "line of any kind"),
             whole=Whole(_WHOLE, self._named),
         )
-
-
-def _event(found: re.Match[str], when: datetime) -> str:
-    return f"{found['server']} {found['connection']} {found['query']} {int(when.timestamp())}"
 
 
 def _doubts(said: Said) -> Iterator[str]:
