@@ -107,6 +107,7 @@ _NOWHERE = r"evidence\[0\].uri: expected where the logs lie: a path, s3://BUCKET
             f'{_PATTERN}uri = "."\ntime = "%b %d %H:%M"',
             r"time: expected iso, epoch, or a fo",
         ),
+        (f'{_PATTERN}uri = "."\ntime = "%Y-%m-%d %d"', r"time: expected iso, epoch, or a fo"),
         (
             'kind = "cloudtrail"\nuri = "."\nselectors = "none.json"',
             r"evidence\[0\].selectors: expected a file that is there, found .*/none.json",

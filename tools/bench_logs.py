@@ -4,9 +4,8 @@ Each form of log beside the bare loop everybody would write over it (``json.load
 ``csv.reader``, ``re.match`` for each line), in turn, in one run, on one core, from the file to the
 answer with facts written to their file as a scan does it. The logs are made from a seed: 300
 services in sessions, an application's statements with other literals each time. *usual*: of five
-shapes, on a few tables;
-*many*: on 2,000 tables, and no statement has the shape of another, so that what is remembered of
-shapes is of no use.
+shapes, on a few tables; *many*: on 2,000 tables, and no statement has the shape of another, so that
+what is remembered of shapes is of no use.
 
     python tools/bench_logs.py --megabytes 25 --only pgaudit
 """

@@ -13,6 +13,7 @@ a complete record. A principal it leaves empty (``-``) may still be known to the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -175,7 +176,7 @@ def _tells_a_day(form: str) -> bool:
     when = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
     try:
         return datetime.strptime(when.strftime(form), form).date() == when.date()
-    except ValueError:
+    except (ValueError, re.error):  # the latter: a directive twice
         return False
 
 
