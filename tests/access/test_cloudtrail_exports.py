@@ -164,6 +164,16 @@ def test_parquet(form: Callable[..., Any], tmp_path: Path) -> None:
     assert one(data).reads == EXPECTED
 
 
+@pytest.mark.parametrize("write", [parquet, lambda rows, folder: as_csv(rows)])
+def test_a_row_that_is_not_understood_is_told_by_its_number(
+    write: Callable[..., bytes], tmp_path: Path
+) -> None:
+    rows = [athena(record) for record in SAME]
+    rows[2]["eventtime"] = "then"
+    evidence = one(write(rows, tmp_path)).evidence
+    assert evidence.unparsed == 1 and [each.place for each in evidence.misfits] == ["row 3"]
+
+
 def test_parquet_from_a_file_that_is_one(tmp_path: Path) -> None:
     parquet([athena(record) for record in RECORDS], tmp_path)
     notes = Notes()
