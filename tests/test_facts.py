@@ -306,14 +306,14 @@ _KILLED = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from scanner.access.book import Book, Rows
+from scanner.access.book import Book, Origin, Rows
 from scanner.batch import FileFacts, Verb
 from scanner.contracts import FactsAt
 from scanner.facts import Facts
 path = Path(sys.argv[1])
 for number in range(10_000):
     at = FactsAt(path)
-    book = Book("test", {}, ["s3://pay"], str, at)
+    book = Book(Origin("test", {}, ["s3://pay"], str), at)
     book._file = FileFacts(f"file {number}", "1", f"{number}", "h")
     who = book.who("s3://pay", "bob")
     rows = Rows()

@@ -23,6 +23,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
+from detectors.records import dataclass
 from scanner.access.bookrows import Rows, alikeness, events_hashed, told_apart
 from scanner.access.manynames import seal_all
 from scanner.access.shapes import Samples, shape
@@ -44,20 +45,26 @@ _HEAD = 1_024
 _REMEMBERED = 500_000
 
 
-class Book:
+@dataclass(frozen=True, slots=True)
+class Origin:
     """One source of evidence, for ``stores`` (their uris)."""
 
-    def __init__(
-        self,
-        kind: str,
-        settings: Mapping[str, Any],
-        stores: Sequence[str],
-        seal_name: SealName,
-        at: FactsAt | None = None,
-        facts: Facts | None = None,
-    ) -> None:
+    kind: str
+    settings: Mapping[str, Any]
+    stores: Sequence[str]
+    seal_name: SealName
+
+    def but(self, **settings: Any) -> Origin:
+        """With other settings: another source."""
+        return replace(self, settings={**self.settings, **settings})
+
+
+class Book:
+    """What one source of evidence says."""
+
+    def __init__(self, of: Origin, at: FactsAt | None = None, facts: Facts | None = None) -> None:
         """``facts``: shared with another book, which hands over what both have written."""
-        self.batch = Batch(_key(kind, settings), kind, list(stores))
+        self.batch = Batch(_key(of), of.kind, list(of.stores))
         self.unreadable = 0
         self.broke_off = ""
         """why the listing of the files did not come to its end"""
@@ -66,12 +73,12 @@ class Book:
             facts = Facts(self._at.path, overlay=True)
             self._at.opened.append(facts)
         self._facts = facts
-        self._seal = seal_name
-        self._stores = {uri: place for place, uri in enumerate(stores)}
+        self._seal = of.seal_name
+        self._stores = {uri: place for place, uri in enumerate(of.stores)}
         self._people: dict[tuple[str, str, str], int] = {}
         self._principals: dict[str, str] = {}
         """sealed"""
-        self._second = 0  # that was marked last
+        self._second = 0  # the last one that was marked
         self._moment: tuple[datetime | None, int] = None, 0
         """at hand, and its second"""
         self._names = dict[str, int]()
@@ -280,7 +287,7 @@ class Book:
         self.mark_hour(name, second // 3600, second, count, store)
 
     def mark_hour(self, name: str, hour: int, second: int, count: int = 1, store: str = "") -> None:
-        self._second = second
+        self._second = max(self._second, second)
         marks = self._file.marks
         key = (name, store, hour)
         mark = marks.get(key)
@@ -388,16 +395,16 @@ _OF_THE_RUN = ("snooping", "kept")
 """what the worker adds to the settings"""
 
 
-def _key(kind: str, settings: Mapping[str, Any]) -> str:
+def _key(of: Origin) -> str:
     """Settings that change what is read out of a file make another source; thresholds do not."""
     from scanner.access.rules import OPTIONS
 
     own = sorted(
         (name, repr(value))
-        for name, value in settings.items()
+        for name, value in of.settings.items()
         if name not in OPTIONS and name not in _OF_THE_RUN
     )
-    return hashlib.blake2b(repr((kind, own)).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr((of.kind, own)).encode(), digest_size=12).hexdigest()
 
 
 class _Watched(io.RawIOBase):

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from scanner.access import cloudtrail_files, coverage, identity, kept_digests, other_reads, rules
 from scanner.access.answer import Question, question, told
-from scanner.access.book import Book
+from scanner.access.book import Book, Origin
 from scanner.access.buckets import Place, Places
 from scanner.access.cloudtrail_files import COUNTS, Notes, events
 from scanner.access.cloudtrail_records import Event, resources_of
@@ -81,7 +81,7 @@ class CloudTrail:
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``; answers for every ``s3://`` store, and for databases that
         “resources” names."""
-        book = Book(self.kind, settings, [store.uri for store in stores], seal_name, facts)
+        book = Book(Origin(self.kind, settings, [store.uri for store in stores], seal_name), facts)
         asked = question(settings, window, seal_name, known)
         others = Resources(settings, stores)
         collector = _Collector(stores, asked, book, others)

@@ -52,8 +52,9 @@ _FAILS_WHILE_IT_RUNS = re.compile(
 _ASKS = re.compile(r"(?!.*set_config)[\s(]*(?:select|show|with)\b", re.DOTALL)
 """every scan asks how the server is set"""
 _MOST_OPEN = 20_000
-_MOST_EARLY = 10_000
-_UNDONE = "undone"
+_UNDONE, _EARLY = "undone", "error before its statement"
+"""of a statement that surely gave nothing; ``_EARLY``: whose error is in a file that was read first
+or in another step"""
 
 
 @dataclass(slots=True)
@@ -75,6 +76,10 @@ class _Open:
     loose: bool = False
     """an error may still come"""
 
+    def known_as(self, what: str) -> str:
+        """The event under which ``what`` would be known of it."""
+        return f"{self.event} {self.text} {what}" if what == _EARLY else f"{self.event} {what}"
+
 
 _Where: TypeAlias = tuple[str, Form, str]
 """store, form and session"""
@@ -95,9 +100,6 @@ class _Collector(PostgresLogs):
         """the latest statement of each session, of the file at hand"""
         self._left: dict[tuple[_Where, int], _Open] = {}
         """what was open at the end of files before, also by its number"""
-        self._early: dict[tuple[str, int, int], None] = {}
-        """by session, number and text, errors that were seen before their statement: files come
-        in any order"""
         book.save = self._state_of_open
 
     def _state_of_open(self) -> list[Any]:
@@ -136,13 +138,14 @@ class _Collector(PostgresLogs):
     def end(self) -> None:
         for (uri, form), log in self._logs.items():
             left = [(w, each) for (w, _), each in self._left.items() if w[:2] == (uri, form)]
-            known = [False] * len(left)
-            for what in ("read 0", _UNDONE):
-                events = [(f"{each.event} {what}", each.when) for _, each in left]
-                told = log.acts.happened(uri, events)
-                known = [one or other for one, other in zip(known, told, strict=True)]
-            for (where, statement), settled in zip(left, known, strict=True):
-                if not settled:
+            known = {
+                what: log.acts.happened(uri, [(each.known_as(what), each.when) for _, each in left])
+                for what in ("read 0", _UNDONE, _EARLY)
+            }
+            for (where, statement), *settled, failed in zip(left, *known.values(), strict=True):
+                if failed and statement.sure:
+                    self._undo(where, statement)
+                elif not any(settled):
                     self._settle(where, statement, loose=statement.loose)
         self._left = {}
 
@@ -197,9 +200,6 @@ class _Collector(PostgresLogs):
             self._asked.subjects(text, "postgres", entry.detail),
             event,
         )
-        if sure and (entry.session, _number(entry.number) + 1, hashed) in self._early:
-            self._undo(where, statement)
-            return
         self._open[where] = statement
         if len(self._open) > _MOST_OPEN:
             oldest = next(iter(self._open))
@@ -255,9 +255,8 @@ class _Collector(PostgresLogs):
             else:
                 log.acts.noted("failed", entry.when, log.uri, event=entry.event)
         elif nothing and number and entry.statement:
-            self._early[entry.session, number, hashed] = None
-            if len(self._early) > _MOST_EARLY:
-                del self._early[next(iter(self._early))]
+            its_event = f"{entry.session} {number - 1} LOG"
+            log.acts.noted(_EARLY, entry.when, log.uri, event=f"{its_event} {hashed}")
         if (before := self._open.pop(where, None)) is not None:
             self._settle(where, before)
 

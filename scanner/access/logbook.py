@@ -1,6 +1,6 @@
 """A book for logs: files that grow, are renamed, packed and cut off, and are read on, not again.
 
-    book = LogBook("pattern", settings, uris, seal_name, facts)
+    book = LogBook(Origin("pattern", settings, uris, seal_name), now, facts)
     book.follow(open_files, uri, read_file)     # those that are known and have not grown: not read
       with book.notes(LineNotes()) as own:
           for line in book.whole(lines(source, own)):   # a log can be read on from any line
@@ -28,12 +28,13 @@ from typing import Any, BinaryIO, TypeVar, cast
 import msgspec
 
 from scanner import factcontents
-from scanner.access.book import ROWS, SECONDS, Book
+from scanner.access.book import ROWS, SECONDS, Book, Origin
 from scanner.access.bookrows import Rows, events_hashed
 from scanner.access.lines import LineNotes
 from scanner.access.logparts import (
     APART,
     KEPT,
+    LIVE,
     SOON,
     Cut,
     End,
@@ -49,7 +50,7 @@ from scanner.access.logparts import (
 )
 from scanner.access.track import Track
 from scanner.batch import FileFacts, Verb
-from scanner.contracts import FactsAt, OpenFiles, SealName, Source
+from scanner.contracts import FactsAt, OpenFiles, Source
 from scanner.errors import Unreadable
 from scanner.factcontents import Content
 from scanner.facts import Facts
@@ -65,17 +66,11 @@ class LogBook(Book):
     """``form``: of a server that writes its log in several, each has a book of its own for acts."""
 
     def __init__(
-        self,
-        kind: str,
-        settings: Mapping[str, Any],
-        stores: Sequence[str],
-        seal_name: SealName,
-        at: FactsAt | None = None,
-        facts: Facts | None = None,
+        self, of: Origin, now: datetime, at: FactsAt | None = None, facts: Facts | None = None
     ) -> None:
-        own = {**settings, "reader": READER, "subjects": settings.get("snooping") is not None}
-        super().__init__(kind, own, [*stores, ""], seal_name, at, facts)
-        self._made_of = (kind, settings, stores, seal_name)
+        own = of.but(reader=READER, subjects=of.settings.get("snooping") is not None)
+        super().__init__(replace(own, stores=[*of.stores, ""]), at, facts)
+        self._of, self._now = of, now
         self._forms: dict[str, LogBook] = {}
         self._log: Log | None = None
         self._name = ""  # of the form
@@ -109,9 +104,7 @@ class LogBook(Book):
     def form(self, name: str) -> LogBook:
         found = self._forms.get(name)
         if found is None:
-            kind, settings, stores, seal = self._made_of
-            own = {**settings, "form": name}
-            found = LogBook(kind, own, stores, seal, self._at, self._facts)
+            found = LogBook(self._of.but(form=name), self._now, self._at, self._facts)
             found._name, found._parent = name, self
             self._forms[name] = found
         return found
@@ -252,8 +245,19 @@ class LogBook(Book):
 
     def may_go_on(self, when: datetime) -> bool:
         """Whether what began then and is open at the end of the log is still to be waited for."""
+        return self._second - when.timestamp() < SOON and not self._stayed
+
+    @property
+    def _stayed(self) -> bool:
+        """Whether nothing came to the log at hand since an earlier run left something open at its
+        end. The run before may have been killed just now."""
         assert self._log is not None  # a file is being read
-        return not self._log.track.stayed and self._second - when.timestamp() < SOON
+        return self._log.track.stayed and self._ago >= LIVE
+
+    @property
+    def _ago(self) -> float:
+        """Seconds between the last moment that the log at hand tells of and this run."""
+        return abs(self._now.timestamp() - self._second)
 
     def loosen(self) -> None:
         """Something is open at the end of the log at hand, which ``state`` tells of."""
@@ -263,7 +267,8 @@ class LogBook(Book):
     @property
     def torn(self) -> bool:
         """Whether it may."""
-        return self._log is not None and self._log.track.torn
+        torn = self._log is not None and self._log.track.torn
+        return torn and self._ago < SOON and not self._stayed
 
     def keyed(self, text: str) -> int:
         """A number that tells a text from others and can be kept."""
@@ -420,7 +425,7 @@ class LogBook(Book):
         """Something ``who`` did, see ``Book.read``. ``loose``: it may turn out not to be so, and
         stands in the answer of this run only."""
         into, log = self._rows, self._parent._log
-        if log is not None and (loose or log.track.torn):
+        if log is not None and (loose or self._parent.torn):
             into = log.loose.setdefault(self._name, Rows())
         elif loose:
             into = self._parent._open_loose.setdefault(self._name, Rows())

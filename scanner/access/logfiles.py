@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from detectors.records import dataclass
 from scanner.access import rules
 from scanner.access.answer import Question, question
+from scanner.access.book import Origin
 from scanner.access.lines import LineNotes
 from scanner.access.logbook import LogBook
 from scanner.access.postgres_prefix import given_prefix
@@ -107,7 +108,8 @@ class LogFiles:
     ) -> Mapping[str, EvidenceResult]:
         """See ``contracts.EvidenceKind``."""
         mine = self.of(stores, settings)
-        book = LogBook(self.kind, settings, [store.uri for store in mine], seal_name, facts)
+        origin = Origin(self.kind, settings, [store.uri for store in mine], seal_name)
+        book = LogBook(origin, window[1], facts)
         meant = {uri: each.of(self.kind) for uri, each in (known or {}).items()}
         asked = question(settings, window, seal_name, meant)
         collector = self.begin(mine, asked, settings, book)

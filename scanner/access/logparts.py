@@ -26,7 +26,9 @@ KEPT = 8_192
 """of the numbers of a log that are kept for reading on: what is alike further apart than so many
 records counts once where it stands twice"""
 SOON = 86_400
-"""seconds of a log within which what is open at its end may still come to an end"""
+"""seconds within which what is open at the end of a log may still come to an end"""
+LIVE = 3_600
+"""seconds for which it may though nothing came since an earlier run"""
 End: TypeAlias = tuple[int, Any, str]
 """Of a log: when it ended, what the state was then, and what it is a piece of."""
 Opened: TypeAlias = Callable[[bool], int | None]

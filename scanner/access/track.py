@@ -149,12 +149,12 @@ class Track:
     @property
     def torn(self) -> bool:
         """Whether the line at hand may still go on: it was the last, without an end or with one
-        that can be gone on with, and not yet there as it is in an earlier run."""
+        that can be gone on with."""
         return self._torn
 
     @torn.setter
     def torn(self, torn: bool) -> None:
-        self._torn = torn and not self.stayed and not self._packed
+        self._torn = torn and not self._packed
 
     @property
     def stayed(self) -> bool:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from scanner.model import Problem, Store
 from tests.examples import EXAMPLES, USUAL, seeds
 from tools.account_checks import PAY, SEALER, cards, case
 from tools.account_logs import ENDPOINT, FORMATS
-from tools.accounts import account
+from tools.accounts import LOCAL, account
 
 SMALL = account(3, days=5, window=4, people=2, misuse=False)
+WHEN = sorted(act.when for act in SMALL.acts)
 LOGS = [name for name, form in FORMATS.items() if form.kind != "cloudtrail"]
 WHOLE = [name for name in LOGS if name.startswith("SQL Server")]
 """exports, which do not grow"""
@@ -72,9 +74,12 @@ class Folder:
     writes: Callable[[str, int], bytes] = lambda name, at: b""
     """what comes to a file whose end was reached at a byte, while it is read"""
 
-    def night(self, *, killed: Callable[[], bool] = lambda: False) -> EvidenceResult:
-        """As the pipeline does it. ``killed``: the batch at hand is lost, and the run begins
-        anew."""
+    def night(
+        self, now: datetime | None = None, *, killed: Callable[[], bool] = lambda: False
+    ) -> EvidenceResult:
+        """As the pipeline does it, after all acts or at another time. ``killed``: the batch at hand
+        is lost, and the run begins anew."""
+        window = SMALL.window[0], now or SMALL.window[1]
         form = FORMATS[self.name]
         kind: Any = registry.evidence()[form.kind]
         uri = form.uri(PAY)
@@ -88,7 +93,7 @@ class Folder:
         while True:
             at = FactsAt(self.path, done, KEY)
             result = kind.collect(
-                settings, self._open, stores, SMALL.window, SEALER.name, known, facts=at
+                settings, self._open, stores, window, SEALER.name, known, facts=at
             )
             at.close()
             self.batches += len(at.batches)
@@ -159,6 +164,11 @@ def told(result: EvidenceResult) -> Any:
     )
 
 
+def after(part: float) -> datetime:
+    """When so many of the acts were done."""
+    return WHEN[min(int(part * len(WHEN)), len(WHEN) - 1)]
+
+
 _ONCE: dict[str, Any] = {}
 
 
@@ -188,7 +198,7 @@ def test_read_in_any_number_of_nights(name: str, seed: int, tmp_path: Path) -> N
     folder = Folder(name, tmp_path / "facts")
     for end in [*sorted(rng.sample(range(1, len(data)), NIGHTS - 1)), len(data)]:
         folder.files = {"log": data[:end]}
-        last = folder.night()
+        last = folder.night(after(end / len(data)) if end < len(data) else None)
     assert told(last) == once(name, tmp_path)
 
 
@@ -205,7 +215,7 @@ def test_rotated_packed_and_doubled(name: str, seed: int, tmp_path: Path) -> Non
             rotated = data[begin:middle]
             if how == "truncate":  # a night sees both: the copy, and the log before it is cut off
                 folder.files = {**folder.files, "log.0": rotated, "log": rotated}
-                folder.night()
+                folder.night(after(middle / len(data)))
                 del folder.files["log.0"]
             older = sorted((at for at in folder.files if at != "log"), reverse=True)
             for at in older:
@@ -221,7 +231,7 @@ def test_rotated_packed_and_doubled(name: str, seed: int, tmp_path: Path) -> Non
             folder.files["copy.9"] = folder.files["log"]
         else:
             folder.files.pop("copy.9", None)
-        last, before = folder.night(), end
+        last, before = folder.night(after(end / len(data)) if end < len(data) else None), end
     folder.files.pop("copy.9", None)
     assert told(last) == once(name, tmp_path)
 
@@ -233,7 +243,7 @@ def test_a_log_that_grows_while_it_is_read(name: str, begun: int, tmp_path: Path
     data = whole(name)
     folder = Folder(name, tmp_path / "facts", {"log": data[:begun]})
     folder.writes = lambda name, at: data[at : at + 37]
-    folder.night()
+    folder.night(after(begun / len(data)))
     folder.files, folder.writes = {"log": data}, lambda name, at: b""
     assert told(folder.night()) == once(name, tmp_path)
 
@@ -249,6 +259,37 @@ def test_a_log_that_is_being_packed(name: str, tmp_path: Path) -> None:
         folder.files["log.2.gz"] = packed[:size]
         assert "1 file is cut off or corrupt" in folder.night().evidence.detail
     folder.files = {"log.2.gz": packed}
+    assert told(folder.night()) == once(name, tmp_path)
+
+
+def refused(data: bytes) -> tuple[int, datetime]:
+    """Of a log of statements, the place between the last one that failed and its error, and when
+    that was."""
+    place = data.rindex(b"\n", 0, data.rindex(b"ERROR")) + 1
+    stamp = data[data.rindex(b"\n", 0, place - 1) + 1 :][: len("2026-03-01 10:00:00")].decode()
+    return place, datetime.fromisoformat(stamp).replace(tzinfo=LOCAL)
+
+
+def test_a_run_that_begins_anew_at_once_does_not_settle_what_is_open(tmp_path: Path) -> None:
+    """After a kill the log is found as it was, too."""
+    name = "log_statement csvlog"
+    folder, data = Folder(name, tmp_path / "facts"), whole(name)
+    place, when = refused(data)
+    folder.files = {"log": data[:place]}
+    for minute in (1, 2, 40):
+        folder.night(when + timedelta(minutes=minute))
+    folder.files = {"log": data}
+    assert told(folder.night()) == once(name, tmp_path)
+
+
+def test_an_error_stands_in_a_file_that_was_read_in_an_earlier_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logbook, "ROWS", 1)
+    name = "log_statement csvlog"
+    data = whole(name)
+    place, _ = refused(data)
+    folder = Folder(name, tmp_path / "facts", {"log": data[place:], "log.1": data[:place]})
     assert told(folder.night()) == once(name, tmp_path)
 
 
