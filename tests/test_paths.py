@@ -108,6 +108,7 @@ _NOWHERE = r"evidence\[0\].uri: expected where the logs lie: a path, s3://BUCKET
             r"time: expected iso, epoch, or a fo",
         ),
         (f'{_PATTERN}uri = "."\ntime = "%Y-%m-%d %d"', r"time: expected iso, epoch, or a fo"),
+        (f'{_PATTERN}uri = "."\ndone = []', r"done: expected at least one value.* found none"),
         (
             'kind = "cloudtrail"\nuri = "."\nselectors = "none.json"',
             r"evidence\[0\].selectors: expected a file that is there, found .*/none.json",

@@ -167,6 +167,9 @@ def _wrong(settings: Mapping[str, Any]) -> Iterator[Wrong]:
         yield Wrong("format", f"text with fields like {{time}} and {{principal}} ({error})")
     if not settings.get("store"):
         yield Wrong("store", "the uri of the store whose reads these are", "none")
+    for name in ("reads", "done"):
+        if settings.get(name) == []:
+            yield Wrong(name, "at least one value: with none of them nothing is a read", "none")
     form = settings.get("time", "iso")
     if form not in ("iso", "epoch") and not _tells_a_day(form):
         yield Wrong("time", "iso, epoch, or a form with year, month and day (%Y-%m-%d)", form)

@@ -293,7 +293,7 @@ def test_an_error_stands_in_a_file_that_was_read_in_an_earlier_step(
     assert told(folder.night()) == once(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("name", LOGS if EXAMPLES > USUAL else [*WHOLE, *ROTATED])
 def test_what_is_known_is_not_read_again(name: str, tmp_path: Path) -> None:
     """Not opened under its own name; under another it is looked at and adds nothing."""
     folder = Folder(name, tmp_path / "facts", dict(case(SMALL, name).files))
