@@ -105,8 +105,8 @@ class LogBook(Book):
         found = self._forms.get(name)
         if found is None:
             found = LogBook(self._of.but(form=name), self._now, self._at, self._facts)
-            found._name, found._parent = name, self
             self._forms[name] = found
+            found._name, found._parent = name, self
         return found
 
     # --- files
@@ -226,10 +226,8 @@ class LogBook(Book):
         self._pour()
         rows = {"": len(self._rows)} | {name: len(b._rows) for name, b in self._forms.items()}
         saved = msgspec.json.encode(self.save()).decode()
-        cut = Cut(
-            *(log.track.at, prefix, self._file, rows),
-            *(len(self.keys), saved, log.strange, log.records),
-        )
+        so_far = len(self.keys), saved, log.strange, log.records
+        cut = Cut(log.track.at, prefix, self._file, rows, *so_far)
         log.cuts.append(cut)
         self.segment += 1
         self._file = FileFacts(cut.facts.name, None, head=cut.facts.head)
@@ -249,14 +247,11 @@ class LogBook(Book):
 
     @property
     def _stayed(self) -> bool:
-        """Whether nothing came to the log at hand since an earlier run left something open at its
-        end. The run before may have been killed just now."""
+        """Whether nothing came since an earlier run, which may have been killed just now."""
         assert self._log is not None  # a file is being read
-        return self._log.track.stayed and self._ago >= LIVE
+        return self._log.track.stayed and self._ago() >= LIVE
 
-    @property
     def _ago(self) -> float:
-        """Seconds between the last moment that the log at hand tells of and this run."""
         return abs(self._now.timestamp() - self._second)
 
     def loosen(self) -> None:
@@ -267,8 +262,8 @@ class LogBook(Book):
     @property
     def torn(self) -> bool:
         """Whether it may."""
-        torn = self._log is not None and self._log.track.torn
-        return torn and self._ago < SOON and not self._stayed
+        log = self._log
+        return log is not None and log.track.torn and not self._stayed and self._ago() < SOON
 
     def keyed(self, text: str) -> int:
         """A number that tells a text from others and can be kept."""
@@ -326,9 +321,8 @@ class LogBook(Book):
         tail, at = merged(rest), told[-1].place if told else log.track.start
         if stopped:
             tail = FileFacts("", None, head=tail.head)
-        else:
-            if log.track.taken or not source.piece:
-                tail.notes["files" if log.records else "other"] = 1
+        elif log.track.taken or not source.piece:
+            tail.notes["files" if log.records else "other"] = 1
         digest = told[-1].prefix if stopped else log.track.whole()
         if log.track.damaged and log.records == tail.notes.get("broken", 0):
             digest = None  # what is lost of two files need not be the same
