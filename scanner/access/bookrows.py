@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import field
 from itertools import compress
 from typing import Any
 
@@ -52,10 +52,6 @@ class Rows:
         self.sent.append(-1 if sent is None else sent if 0 <= sent <= _MUCH else _within(sent))
         self.rows.append(-1 if rows is None else rows if 0 <= rows <= _MUCH else _within(rows))
         self.event.append(event)
-
-    def shorten(self, size: int) -> None:
-        for each in fields(self):
-            del getattr(self, each.name)[size:]
 
     def __len__(self) -> int:
         return len(self.event)

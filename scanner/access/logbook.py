@@ -367,10 +367,8 @@ class LogBook(Book):
         if told:
             made["keys"] = self.keys[: told[-1].keys][-KEPT:].tobytes()
         for name, book in {"": self, **self._forms}.items():
-            rows = book._rows
+            rows = book._rows  # all: one that began before ``told`` ends may be told of after it
             end = told[-1].rows.get(name, 0) if told else 0
-            if stopped:
-                rows.shorten(end)
             kept = np.frombuffer(log.kept.get(f"rows {name}", b""), "u8")
             alike = book._finish_rows(rows, kept)
             self._held += len(rows)

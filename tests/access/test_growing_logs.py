@@ -262,6 +262,21 @@ def test_a_log_that_is_being_packed(name: str, tmp_path: Path) -> None:
     assert told(folder.night()) == once(name, tmp_path)
 
 
+def test_statements_that_run_while_a_batch_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins within the one before, and its outcome comes some lines later."""
+    monkeypatch.setattr(logbook, "ROWS", 15)
+    name = "server_audit"
+    lines = whole(name).splitlines(keepends=True)
+    late = sorted(range(len(lines)), key=lambda at: at + 9 * (b",QUERY," in lines[at]))
+    folder = Folder(name, tmp_path / "facts", {"log": b"".join(lines[at] for at in late)})
+    last = folder.night()
+    assert folder.batches > 3
+    assert last.reads == folder.night().reads
+    assert sorted(last.reads, key=repr) == once(name, tmp_path)[0]
+
+
 def refused(data: bytes) -> tuple[int, datetime]:
     """Of a log of statements, the place between the last one that failed and its error, and when
     that was."""
