@@ -254,9 +254,12 @@ def _at_once(data: bytes) -> Iterator[Event] | None:
 
 def _of_list(whole: bytes, rest: bytes, number: int) -> tuple[str, int, bytes]:
     """See ``AtHand.show``: of a file as delivered, of which ``rest`` was looked at."""
-    record = bytes(_WHOLE_FILE.decode(rest).records[number - 1])
-    if rest is not whole:
-        number = list(map(bytes, _WHOLE_FILE.decode(whole).records)).index(record) + 1
+    left = [bytes(each) for each in _WHOLE_FILE.decode(rest).records[:number]]
+    record = left[-1]
+    if rest is not whole:  # of records that are alike all were taken, or none
+        all_of_them = enumerate(_WHOLE_FILE.decode(whole).records, 1)
+        for each in left:
+            number = next(at for at, one in all_of_them if bytes(one) == each)
     return "record", number, record
 
 

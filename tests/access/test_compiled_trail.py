@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scanner.access import compiled
@@ -159,7 +159,13 @@ def _answer(data: bytes, *, native: bool) -> tuple[dict[str, EvidenceResult], li
     return dict(found), rows
 
 
+def _with(*records: Any) -> bytes:
+    return json.dumps({"Records": [_record(random.Random(1)), *records]}).encode()
+
+
 @built
+@example(data=_with(None, None))
+@example(data=_with(7, _record(random.Random(2)), {"a": 1}, 7, {"a": 1}))
 @given(data=_files())
 @costly(10)
 def test_one_answer(data: bytes) -> None:
