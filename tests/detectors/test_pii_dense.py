@@ -138,11 +138,11 @@ def test_counting_in_masses_is_exact(
             for line in data.split(b"\n")
         )
     listed, _ = confirmed_counts(data, len(data), None, tabs)
-    for size, limit in ((len(data), 20), (3000, 20), (911, 20)):
+    for size in (len(data), 911):
         with monkeypatch.context() as patch:
             patch.setattr(pii_look.Look, "masses", lambda self, hits: hits)
-            one_by_one = confirmed_counts(data, size, limit, tabs)
-        counted = confirmed_counts(data, size, limit, tabs)
+            one_by_one = confirmed_counts(data, size, 20, tabs)
+        counted = confirmed_counts(data, size, 20, tabs)
         assert counted == one_by_one, size
         for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "IBAN_CODE"):
             assert counted[0][entity] > 50
