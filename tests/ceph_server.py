@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
+
+from tests import ports
 
 PROGRAMS = (
     "ceph-mon",
@@ -57,13 +58,6 @@ def missing() -> str | None:
     return f"not installed: {', '.join(absent)}" if absent else None
 
 
-def _port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 class Gateway:
     """Running from its making to ``stop``. ``log`` is the operations log."""
 
@@ -78,7 +72,7 @@ class Gateway:
             raise
 
     def _start(self) -> None:
-        fsid, monitor, port = str(uuid.uuid4()), _port(), _port()
+        fsid, monitor, port = str(uuid.uuid4()), ports.free(), ports.free()
         keyring, conf = self.folder / "keyring", self.folder / "ceph.conf"
         conf.write_text(_CONF.format(fsid=fsid, monitor=monitor, folder=self.folder))
         self._env = {**os.environ, "CEPH_CONF": str(conf)}

@@ -14,7 +14,6 @@ import atexit
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,8 @@ from typing import Any
 
 import pymysql
 import pytest
+
+from tests import ports
 
 ADMIN = "ct_admin"
 """may do everything; without a password, on loopback only"""
@@ -42,7 +43,7 @@ MARKS = [
     pytest.mark.xdist_group("mariadb"),
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
-"""of a module whose tests take turns on the one server"""
+"""of a module whose tests share the server of their process"""
 
 
 class Server:
@@ -56,9 +57,7 @@ class Server:
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         self._as["env"] = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "TMPDIR": str(self.folder)}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = ports.free()
         self._process: subprocess.Popen[bytes] | None = None
         install = shutil.which("mariadb-install-db") or "mariadb-install-db"
         done = subprocess.run(
@@ -100,7 +99,8 @@ class Server:
         deadline = time.monotonic() + 60
         while True:
             try:
-                self.connect(None).close()
+                ((folder,),) = self.rows(None, "SELECT @@datadir")
+                assert folder.rstrip("/") == str(self.data), "another server has the port"
                 return
             except pymysql.err.OperationalError:
                 assert process.poll() is None, (self.folder / "log").read_text()[-2000:]

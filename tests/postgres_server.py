@@ -16,7 +16,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -29,6 +28,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests import ports
 
 ADMIN = "ct_admin"
 """the superuser; on loopback every role may log in without a password (``trust``)"""
@@ -71,7 +72,7 @@ MARKS = [
     pytest.mark.xdist_group("postgres"),
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
-"""of a module whose tests take turns on the one server"""
+"""of a module whose tests share the server of their process"""
 
 
 class Server:
@@ -97,9 +98,7 @@ class Server:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = ports.free()
         self._process: subprocess.Popen[bytes] | None = None
         data = ("-D", str(self.data))
         if primary is None:
