@@ -34,7 +34,7 @@ from scanner.days import Day
 from scanner.factreads import summary
 from scanner.facts import Facts, path_beside
 from scanner.factview import View
-from scanner.known import name_hash
+from scanner.known import Known, name_hash
 from scanner.model import Access
 
 PRINCIPALS, PEOPLE, OBJECTS, DAYS, CARDS = 300, 30, 200_000, 89, 100
@@ -125,7 +125,7 @@ def asked(source: str, store: str) -> Mapping[str, Callable[[Facts], Any]]:
         "every principal, day by day": days,
         f"the same record again, {PEOPLE} people": same,
         "the report's days and objects": lambda facts: summary(
-            facts, store, Access(window_start=WINDOW[0], window_end=WINDOW[1]), cards
+            facts, store, Access(window_start=WINDOW[0], window_end=WINDOW[1]), Known(CARDS, cards)
         ),
     }
 
