@@ -20,7 +20,7 @@ import msgspec
 
 from detectors.records import dataclass
 from scanner.access import cloudtrail_exports, digests, lines
-from scanner.access.cloudtrail_records import UNDECODABLE, Event, event_from, leniently
+from scanner.access.cloudtrail_records import UNDECODABLE, Event, event_from, event_of
 from scanner.access.digests import Digest
 from scanner.access.shapes import Samples
 from scanner.contracts import Source
@@ -249,7 +249,7 @@ def _at_once(data: bytes) -> Iterator[Event] | None:
         raws = _WHOLE_FILE.decode(data).records
     except UNDECODABLE:
         return None
-    return (leniently(raw) or Event() for raw in raws)
+    return (event_of(raw) or Event() for raw in raws)
 
 
 def _of_list(whole: bytes, rest: bytes, number: int) -> tuple[str, int, bytes]:

@@ -111,22 +111,14 @@ _RESOURCES = msgspec.json.Decoder(list[Resource] | None)
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def event_of(record: bytes) -> Event | None:
-    """One record as it stands in a file, None when it is no object."""
-    return leniently(msgspec.Raw(record))
-
-
-def leniently(raw: msgspec.Raw) -> Event | None:
-    """A record; bytes that are not UTF-8 or objects that are none must not hide it."""
+def event_of(raw: msgspec.Raw | bytes) -> Event | None:
+    """A record as it stands in a file, None when it is no object; bytes that are not UTF-8 or
+    objects that are none must not hide it."""
     try:
         return _EVENT.decode(raw)
     except UNDECODABLE:
-        pass
-    try:
-        record = msgspec.json.decode(bytes(raw).decode("utf-8", "replace"))
-    except UNDECODABLE:
-        return None
-    return event_from(record) if isinstance(record, dict) else None
+        record = _anything(raw)
+        return event_from(record) if isinstance(record, dict) else None
 
 
 def event_from(record: Mapping[str, Any]) -> Event:

@@ -220,7 +220,6 @@ class _Collector(PostgresLogs):
     def _audit(self, log: Readings, entry: Entry, role: str, message: str) -> None:
         found = audit(message)
         if found is None:
-            assert self._reader is not None  # a file is being read
             self._reader.notes.lost(message.encode("utf-8", "replace"), entry.line)
             return
         when, uri, event, acts = entry.when, log.uri, entry.event, log.acts
